@@ -3,8 +3,7 @@
 Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
 the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
 order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
-but the messages of one event keep their order (`edge.delivery.sender`). Where the broker takes less than there is, and
-events would reach it `BEHIND_S` after their sound, updates are left out, and measured values leave room for events.
+but those of one event keep their order (`edge.delivery.sender`). Where they fall behind, updates are left out.
 """
 
 from __future__ import annotations
@@ -58,16 +57,13 @@ class Dispatch:
         self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
         self._wake = threading.Event()  # there is something to do
         self._stopping, self._stood_by = threading.Event(), threading.Event()
-        self._mutex = threading.Lock()
-        self._dropped = 0
+        self._mutex, self._dropped = threading.Lock(), 0
         self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
         self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
         self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
         self._stages = StageTimes()
-        self._in_flight, self.lag = InFlight(), DeliveryLag()
-        self._first: list[int] = []
-        self._changes = outbox.changes
-        self.refusals = Refusals()
+        self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
+        self._first, self._changes = list[int](), outbox.changes
         self._tidied_s = self._status_s = monotonic()
         outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
@@ -238,6 +234,7 @@ class Dispatch:
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
+        delivered: list[int] = []
         while not self._signals.empty():
             signal = self._signals.get()
             if isinstance(signal, Connected):
@@ -253,23 +250,26 @@ class Dispatch:
                 self.passing.forget()
                 self.lag.forget()
             elif signal.session == self._in_flight.session:
-                self._on_acknowledged(signal)
+                delivered += self._on_acknowledged(signal)
+        if delivered:  # in one transaction: each waits for the disk
+            self._outbox.ack(delivered)
+        self._in_flight.release_held(*delivered)
 
-    def _on_acknowledged(self, signal: Acknowledged) -> None:
+    def _on_acknowledged(self, signal: Acknowledged) -> list[int]:
+        """What the broker has by this."""
         self.passing.written(signal.mid)
         seq, _ = self._in_flight.unacknowledged.pop(signal.mid, (None, 0.0))
         if seq is None:
-            return
+            return []
         self.refusals.record(seq, signal.refusal)
         if not signal.refusal:
-            self._outbox.ack([seq])
             self.lag.acknowledged(seq, self._monotonic())
-            self._in_flight.release_held(seq)
-            return
+            return [seq]
         line = f'mqtt message=refused reason="{signal.refusal}" seq={seq}; tried again in {RETRY_S:.0f} s'
         self._limited_log.log("refused", line)
         if self._in_flight.has_backlog or not self._in_flight.retry_s:
             self._in_flight.retry_s = self._monotonic() + RETRY_S
+        return []
 
     def _publish_status(self, state: NodeState) -> int | None:
         body = status_body(self._node, state, self._in_flight.session, self._wall())

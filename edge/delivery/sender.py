@@ -90,9 +90,10 @@ class InFlight:
         """Message `seq` waits until the broker has the message `behind`."""
         self._held.setdefault(behind, []).append(seq)
 
-    def release_held(self, seq: int) -> None:
-        """The broker has message `seq`: what was held behind it is due."""
-        self.make_due(self._held.pop(seq, ()))
+    def release_held(self, *seqs: int) -> None:
+        """The broker has these messages: what was held behind them is due."""
+        for seq in seqs:
+            self.make_due(self._held.pop(seq, ()))
 
     def make_due(self, seqs: Iterable[int]) -> None:
         """Let these go before all others."""

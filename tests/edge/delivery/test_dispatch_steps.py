@@ -303,3 +303,19 @@ def test_a_message_on_the_disk_that_names_no_topic_is_dropped_and_told_and_the_n
     assert session.news() == ["status", 2]
     assert (dispatch.dropped, waiting(outbox)) == (1, [2])
     assert "no topic of the contract" in told.text
+
+
+def test_what_the_broker_acknowledged_since_the_last_step_leaves_the_disk_in_one_transaction(
+    dispatch: Dispatch, session: Session, outbox: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.up("first")
+    step(dispatch)
+    step(dispatch, event(1), event(2), event(3))
+    taken, acknowledge = list[list[int]](), outbox.ack
+    monkeypatch.setattr(outbox, "ack", lambda seqs: taken.append(list(seqs)) or acknowledge(taken[-1]))
+    for mid in (2, 3, 4):
+        session.ack(mid)
+    step(dispatch)
+    assert (taken, waiting(outbox)) == ([[1, 2, 3]], [])
+    step(dispatch)
+    assert len(taken) == 1
