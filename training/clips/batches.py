@@ -35,8 +35,6 @@ class ClipSet:
     """(n,) AQS, 0 to 1."""
     bands: int
     """Bands of one plane of a frame."""
-    answers: NDArray[np.float32] | None = None
-    """(n, K, C) logits of K teachers, where a recipe distils."""
 
     @property
     def labels(self) -> NDArray[np.int64]:
@@ -79,9 +77,6 @@ class Batches:
         counts = np.bincount(self._labels, minlength=1)
         weights = counts[self._labels].astype(np.float64) ** -sampler.balance
         self._chances = weights / weights.sum()
-        empty = np.zeros((len(clips.clips), 0, len(counts)), np.float32)
-        self._answers = empty if clips.answers is None else clips.answers
-        self._patients = np.unique([clip.recording.patient for clip in clips.clips], return_inverse=True)[1]
         self.steps = sampler.steps or max(1, len(clips.clips) // size)
 
     def batch(self, epoch: int, step: int, with_partners: bool) -> Batch:
@@ -103,9 +98,7 @@ class Batches:
         frames, valid = self._augmented(chosen, mine, longest, place)
         batch = {
             "labels": torch.from_numpy(self._labels[chosen[mine]]),
-            "patients": torch.from_numpy(self._patients[chosen[mine]]),
             "quality": torch.from_numpy(self._set.quality[chosen[mine]]),
-            "answers": torch.from_numpy(self._answers[chosen[mine]]),
             "partner": torch.from_numpy(partner[mine]),
             "kept": torch.full((len(mine),), kept),
         }

@@ -15,13 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.losses.distillation import distil_classes
 from training.losses.focal import class_focal, effective_weights
 from training.losses.margin import class_margins, dfam_loss, mixed_margin
 from training.losses.patch_mix import Axis, Projector, patch_mix_contrastive, patch_mix_cross_entropy
-from training.losses.patient_alignment import patient_alignment, patient_cohesion_separation
-from training.losses.supcon import supervised_contrastive
-from training.losses.triplet import CentreLoss, triplet_loss
+from training.losses.triplet import triplet_loss
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,6 @@ class View:
     """Share of a clip's own sound after mixup; 1 without it."""
     quality: Tensor
     """(B,) AQS, 0 to 1."""
-    patients: Tensor
-    """(B,) int64."""
-    answers: Tensor
-    """(B, K, C) logits of K teachers; K is 0 without."""
     mixed: Mixed | None
     """After Patch-Mix, if an objective asks for it."""
 
@@ -124,39 +117,8 @@ class TripletSpec(_Spec):
     mining: Literal["hard", "all", "active"] = "hard"
 
 
-class CentreSpec(_Spec):
-    """Distance to the class's centre."""
-
-    kind: Literal["centre"]
-
-
-class SupConSpec(_Spec):
-    """Supervised contrast by label."""
-
-    kind: Literal["supcon"]
-    temperature: float = Field(0.07, gt=0)
-
-
-class PatientSpec(_Spec):
-    """Patient-aware alignment."""
-
-    kind: Literal["patient"]
-    alignment: float = Field(1.0, ge=0)
-    """Weight of the alignment beside the cohesion."""
-
-
-class DistilSpec(_Spec):
-    """Soft labels of finished runs, which answer every training clip once, as it is."""
-
-    kind: Literal["distil"]
-    teachers: list[str] = Field(min_length=1)
-    """Run folders; each must answer the task, and should not be trained on the validation patients either."""
-    temperature: float = Field(2.0, gt=0)
-
-
-_MetricSpec = TripletSpec | CentreSpec | SupConSpec | PatientSpec | DistilSpec
 ObjectiveSpec = Annotated[
-    CrossEntropySpec | FocalSpec | DfamSpec | PatchMixSpec | _MetricSpec,
+    CrossEntropySpec | FocalSpec | DfamSpec | PatchMixSpec | TripletSpec,
     Field(discriminator="kind"),
 ]
 
@@ -175,8 +137,6 @@ class Objectives(nn.Module):
         self.specs = tuple(specs)
         learned: dict[str, nn.Module] = {}
         for spec in self.specs:
-            if isinstance(spec, CentreSpec):
-                learned["centre"] = CentreLoss(len(counts), embedding_size)
             if isinstance(spec, PatchMixSpec) and spec.contrastive:
                 learned["projector"] = Projector(embedding_size)
         self.learned = nn.ModuleDict(learned)
@@ -208,32 +168,12 @@ class Objectives(nn.Module):
             return view.by_label(lambda labels: self._dfam(spec, view, labels))
         if isinstance(spec, PatchMixSpec):
             return self._patch_mix(spec, view)
-        return self._metric(spec, view)
-
-    def _metric(self, spec: _MetricSpec, view: View) -> Tensor:
-        if isinstance(spec, TripletSpec):
-            return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
-        if isinstance(spec, CentreSpec):
-            return view.by_label(lambda labels: self.learned["centre"](view.embeddings, labels))
-        if isinstance(spec, SupConSpec):
-            return view.by_label(lambda labels: supervised_contrastive(view.embeddings, labels, spec.temperature))
-        if isinstance(spec, DistilSpec):
-            return self._distil(spec, view)
-        cohesion = patient_cohesion_separation(view.embeddings, view.patients)
-        return cohesion + spec.alignment * patient_alignment(view.embeddings, view.patients)
+        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
 
     def _dfam(self, spec: DfamSpec, view: View, labels: Tensor) -> Tensor:
         quality = view.quality if spec.quality == "each" else view.quality.mean().expand_as(view.quality)
         margins = mixed_margin(quality, self.margins[labels], spec.kappa, spec.gamma)
         return dfam_loss(view.cosines, labels, margins, spec.scale)
-
-    def _distil(self, spec: DistilSpec, view: View) -> Tensor:
-        answers = view.answers.transpose(0, 1)  # (K, B, C)
-        own = distil_classes(view.logits, answers, spec.temperature)
-        if view.kept == 1:
-            return own
-        other = distil_classes(view.logits, answers[:, view.partner], spec.temperature)
-        return view.kept * own + (1 - view.kept) * other
 
     def _patch_mix(self, spec: PatchMixSpec, view: View) -> Tensor:
         assert view.mixed is not None

@@ -19,7 +19,6 @@ from edge.errors import ConfigError
 from training.clips.experiment import Sides, check_labels, limited, part
 from training.clips.front_end import cached_clip_frames
 from training.clips.health_sounds import DetectorLearner, loop_of, teaching_pieces
-from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces, whole
 from training.clips.probe import PROBES, Embed, LinearProbe, embedder, fit_probe, masked_network, pooled, save_probes
 from training.clips.reconstruction import MaskedLearner
@@ -47,8 +46,6 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     Raises:
         ConfigError: for an operator's mistakes.
     """
-    if recipe.teacher:
-        Teacher(Path(recipe.teacher))  # said before an hour of pre-training, not after
     sides = hear_sides(recipe, data)
     for task in _probed(recipe, sides):
         check_labels(task, _some(recipe, task.clips(list(sides.training))))

@@ -20,7 +20,6 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.errors import ConfigError
 from training.clips.front_end import computed_clip_frames
-from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces, length_s
 from training.clips.reconstruction import embeddings_of
 from training.clips.schema import HearRecipe, Probe
@@ -111,9 +110,7 @@ def pooled(clips: Sequence[Clip], seconds: float, embed: Embed) -> NDArray[np.fl
 
 
 def embedder(recipe: HearRecipe, encoder: MaskedEncoder) -> Embed:
-    """From pieces to embeddings: by the teacher if the recipe has one, else by the pre-trained encoder."""
-    if recipe.teacher:
-        return Teacher(Path(recipe.teacher)).embeddings
+    """From pieces to embeddings, by the pre-trained encoder."""
 
     def embed(found: Sequence[Clip]) -> NDArray[np.float32]:
         frames = computed_clip_frames(found, recipe.features, recipe.clip)

@@ -209,9 +209,6 @@ class HearRecipe(Recipe):
     probe: Probe = Probe()
     detector: Detector | None = None
     detector_features: Spec
-    teacher: str = ""
-    """Folder with HeAR's encoder as ONNX, which the user has fetched after accepting its terms; replaces the
-    pre-trained encoder for the probes."""
 
 
 _KINDS: dict[str, TypeAdapter[Any]] = {"classify": TypeAdapter(ClassifierRecipe), "masked": TypeAdapter(HearRecipe)}

@@ -6,22 +6,15 @@ run.json  heard.json  metrics.jsonl  tensorboard/  last.pt  best.pt  result.json
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from edge.errors import ConfigError
 from training.clips.batches import Batches, ClipSet
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import check_labels, clip_sets, full_frames, part, side_clips, task_recordings
-from training.clips.objectives import DistilSpec
-from training.clips.restore import load_run
 from training.clips.schema import ClassifierRecipe, Recipe
-from training.clips.trained import provenance
 from training.clips.validation_scores import score_lines, scores_of
 from training.clips.views import ClipLearner, clip_probabilities
 from training.loop import Identity, Outcome, RunFolder, World, train
@@ -67,9 +60,8 @@ def clip_learner(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSe
     """The recipe's network, untrained, with its batches.
 
     Raises:
-        ConfigError: for sizes, a checkpoint or teachers that do not fit.
+        ConfigError: for sizes, or a checkpoint that does not fit.
     """
-    training = replace(training, answers=teachers_answers(recipe, training, validation))
     torch.manual_seed(recipe.seed)
     spec = next(iter(recipe.features.values()))
     network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(training.task), spec), world)
@@ -81,27 +73,6 @@ def identity_of(recipe: Recipe, records: str) -> Identity:
     """What decides the outcome of this training."""
     specs = {name: spec.sha256 for name, spec in recipe.features.items()}
     return Identity(recipe.model_dump(mode="json"), specs, records, code_hash())
-
-
-def teachers_answers(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet) -> NDArray[np.float32] | None:
-    """(n, K, C) logarithms of what every teacher of the recipe says of each training clip; None without teachers.
-
-    Raises:
-        ConfigError: if a teacher is no finished run, does not answer the task, or knows patients that validate.
-    """
-    spec = next((loss for loss in recipe.losses if isinstance(loss, DistilSpec)), None)
-    if spec is None:
-        return None
-    teachers = [load_run(Path(path)) for path in spec.teachers]
-    apart = {clip.recording.patient for clip in validation.clips}
-    for path in spec.teachers:
-        if known := apart & (provenance(Path(path)).patients or frozenset()):
-            raise ConfigError(
-                f"distil: {path} was trained on {len(known)} of the {len(apart)} patients that validate here; "
-                "take a teacher with the same validation.fold"
-            )
-    answers = [teacher.predict(training.task, training.clips) for teacher in teachers]
-    return np.log(np.maximum(np.stack(answers, 1), 1e-6)).astype(np.float32)
 
 
 def _conclude(

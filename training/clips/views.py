@@ -56,8 +56,6 @@ class ClipLearner:
             partner=gather(batch["partner"]),
             kept=float(batch["kept"][0]),
             quality=gather(batch["quality"]),
-            patients=gather(batch["patients"]),
-            answers=gather(batch["answers"]),
             mixed=None,
         )
         if mixed is not None:

@@ -1,12 +1,9 @@
-"""Metric losses on embeddings: triplets, and distance to a learned centre of each class.
+"""Triplets of embeddings: max(0, margin + d(a, p) - d(a, n)), with d the Euclidean distance.
 
-    triplet:  max(0, margin + d(a, p) - d(a, n)),  d the Euclidean distance
-    centre:   1/2 |x - c_y|^2
-
-Auxiliary objectives of the Inception-residual recipes, next to a classifier's loss. Both work with embeddings as they
-are; normalise them before if only directions should count.
-Source: Schroff et al. 2015 (1503.03832); Hermans et al. 2017 (1703.07737), batch-hard and batch-all mining;
-Wen et al. 2016, centre loss (ECCV). That Ngo et al. mean these by "multi-objective" is our reading.
+Auxiliary objective of an Inception-residual recipe, next to a classifier's loss. Embeddings are taken as they are;
+normalise them before if only directions should count.
+Source: Schroff et al. 2015 (1503.03832); Hermans et al. 2017 (1703.07737), batch-hard and batch-all mining.
+That Ngo et al. mean it by "multi-objective" is our reading.
 """
 
 from __future__ import annotations
@@ -14,7 +11,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 Mining = Literal["hard", "all", "active"]
@@ -46,23 +43,3 @@ def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.3, mining
         losses = F.relu(margin + distances[:, :, None] - distances[:, None, :])[triplets]
         losses = losses[losses > 0] if mining == "active" else losses
     return losses.mean() if len(losses) else 0 * distances.sum()
-
-
-class CentreLoss(nn.Module):
-    """Half the squared distance to the class's centre.
-
-    The centres are parameters that the optimizer moves, rather than by the paper's own rule of update (our choice: it
-    is the same direction, and works under several processes).
-
-    Args:
-        classes: C.
-        embedding_size: D.
-    """
-
-    def __init__(self, classes: int, embedding_size: int) -> None:
-        super().__init__()
-        self.centres = nn.Parameter(torch.zeros(classes, embedding_size))
-
-    def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
-        """(B, D) and (B,) int64 to the mean over the batch."""
-        return 0.5 * (embeddings - self.centres[labels]).square().sum(1).mean()

@@ -1,4 +1,4 @@
-"""The recipe `hear`, small: pre-training, probes, the detector, and a teacher that the user brings."""
+"""The recipe `hear`, small: pre-training, probes and the detector."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ import shutil
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import torch
-from onnx import TensorProto, helper
 
 from edge.errors import ConfigError
 from tests.training.clips.ward import make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
 from training.clips.front_end import ClipFrames
-from training.clips.onnx_encoder import Teacher
 from training.clips.pieces import all_pieces, pieces
 from training.clips.probe import fit_probe
 from training.clips.reconstruction import embeddings_of
@@ -107,24 +103,6 @@ def test_a_label_that_the_detector_does_not_have_is_named(
     assert "detector.labels: 'Infant Cry' is none of Cough, Snore" in capsys.readouterr().err
 
 
-def _model(path: Path, width: int) -> Path:
-    """ONNX that answers the mean square and the mean of each row."""
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["B", width])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["B", 2])
-    axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
-    nodes = [
-        helper.make_node("Mul", ["x", "x"], ["square"]),
-        helper.make_node("ReduceMean", ["square", "axes"], ["power"], keepdims=1),
-        helper.make_node("ReduceMean", ["x", "axes"], ["mean"], keepdims=1),
-        helper.make_node("Concat", ["power", "mean"], ["y"], axis=1),
-    ]
-    graph = helper.make_graph(nodes, "teacher", [x], [y], [axes])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    path.mkdir(exist_ok=True)
-    onnx.save(model, path / "encoder.onnx")
-    return path
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -139,34 +117,6 @@ def test_what_no_probe_can_do_is_told_before_the_pre_training(
     assert _train(ward, tmp_path / "runs" / "hear", change) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_teacher_replaces_the_encoder_of_the_probes(ward: Path, tmp_path: Path) -> None:
-    teacher = _model(tmp_path / "teacher", 32_000)
-    assert _train(ward, tmp_path / "run", f"teacher={teacher}", "loop.epochs=1", "detector=") == 0
-    assert load(tmp_path / "run" / "probes.pt")["probes"]["1-1"]["weight"].shape == (2, 2)
-    embeddings = Teacher(teacher).embeddings(ward_clips(ward)[:3])
-    assert embeddings.shape == (3, 2)
-    assert (embeddings[:, 0] > 0).all()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda path: path, "expected a folder with one .onnx file, found 0; fetch HeAR from .* after accepting"),
-        (lambda path: _model(path, 16_000), r"expected one input \(B, 32000\) and one output \(B, D\), found"),
-        (lambda path: _broken(path), "is no model that onnxruntime reads"),
-    ],
-)
-def test_a_teacher_that_is_not_there_or_is_another_model_is_refused(tmp_path: Path, make: Any, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        Teacher(make(tmp_path / "teacher"))
-
-
-def _broken(path: Path) -> Path:
-    path.mkdir()
-    (path / "encoder.onnx").write_bytes(b"not a model")
-    return path
 
 
 def test_pieces_cover_a_clip_and_never_leave_it() -> None:

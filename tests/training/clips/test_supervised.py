@@ -179,24 +179,6 @@ def test_weights_of_other_features_are_refused(run: Path, tmp_path: Path) -> Non
         load_run(tmp_path)
 
 
-def test_a_run_distils_a_finished_one(run: Path, ward: Path, tmp_path: Path) -> None:
-    losses = [{"kind": "cross-entropy"}, {"kind": "distil", "teachers": [str(run), str(run)], "weight": 0.5}]
-    recipe = _file(tmp_path, losses=losses, loop={"epochs": 1}, augment={"mixup": 0.3})
-    assert main(_command(ward, recipe, tmp_path / "b")) == 0
-    lines = [json.loads(line) for line in (tmp_path / "b" / "metrics.jsonl").read_text().splitlines()]
-    assert all(line["distil"] > 0 for line in lines if "step" in line)
-
-
-def test_a_teacher_that_knows_who_validates_is_refused(
-    run: Path, ward: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    losses = [{"kind": "cross-entropy"}, {"kind": "distil", "teachers": [str(run)], "weight": 0.5}]
-    fold = json.loads((run / "run.json").read_text())["recipe"]["validation"]["fold"]
-    recipe = _file(tmp_path, losses=losses, loop={"epochs": 1}, validation={"fold": 1 - fold, "folds": 2})
-    assert main(_command(ward, recipe, tmp_path / "b")) == 2
-    assert "patients that validate here; take a teacher with the same validation.fold" in capsys.readouterr().err
-
-
 def test_labels_of_a_finer_task_answer_a_coarser_one() -> None:
     matrix = translation(TASKS["2-2"], TASKS["2-1"])
     assert matrix is not None

@@ -1,4 +1,4 @@
-"""Triplets by loops over every triplet, centres by hand."""
+"""Triplets by loops over every triplet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.losses.triplet import CentreLoss, Mining, triplet_loss
+from training.losses.triplet import Mining, triplet_loss
 
 
 def _by_loops(points: np.ndarray, labels: np.ndarray, margin: float, mining: Mining) -> float:
@@ -69,17 +69,3 @@ def test_triplet_loss_falls_along_its_gradient() -> None:
     (gradient,) = torch.autograd.grad(loss, points)
     assert triplet_loss(points - 0.01 * gradient, labels, 1.0) < loss
     assert torch.autograd.gradcheck(lambda x: triplet_loss(x, labels, 1.0, "all"), (points,))
-
-
-def test_centre_loss_is_half_the_squared_distance_and_moves_embedding_and_centre_together() -> None:
-    loss = CentreLoss(2, 2)
-    with torch.no_grad():
-        loss.centres.copy_(torch.tensor([[1.0, 1.0], [0.0, -1.0]]))
-    points = torch.tensor([[4.0, 5.0], [0.0, 1.0]], requires_grad=True)
-    value = loss(points, torch.tensor([0, 1]))
-    value.backward()
-    assert value.item() == pytest.approx((0.5 * 25 + 0.5 * 4) / 2)
-    assert points.grad is not None
-    assert loss.centres.grad is not None
-    assert points.grad.tolist() == [[1.5, 2.0], [0.0, 1.0]]
-    assert torch.equal(loss.centres.grad, -points.grad)
