@@ -13,7 +13,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
@@ -28,6 +28,8 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,253}$")]
 Address = Annotated[str, Field(max_length=43)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
+Language = Literal["en", "de", "fr", "es", "zh", "ja"]
+"""zh: Chinese in simplified letters."""
 
 
 class Listen(Section):
@@ -81,6 +83,8 @@ class BoardSettings(Section):
 
     title: Annotated[str, Field(min_length=1, max_length=40)] = "Ward"
     """Stands at the top of the screen."""
+    language: Language | None = None
+    """Of the pages; None: for each browser the first of its own that the board speaks."""
     sites: tuple[Id, ...] = ()
     """Sites whose beds are shown; none: all that the broker lets this user read."""
     mqtt: Mqtt = Mqtt()

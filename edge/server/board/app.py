@@ -55,10 +55,11 @@ from edge.server.board.bed_api import BedApi, Kept
 from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
+from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
 from edge.server.board.service import Watch
 from edge.server.board.shift import MAX_HOURS, Shift, heard_of, shifts_of, to_csv
 from edge.server.board.users import LOOK_S, UsersFile
-from edge.settings.board import BoardSettings
+from edge.settings.board import BoardSettings, Language
 
 FOLDER = Path(__file__).parent / "static"
 PARTS = FOLDER / "parts"
@@ -71,15 +72,28 @@ TYPES = {
     ".webmanifest": "application/manifest+json",
     ".js": "text/javascript; charset=utf-8",
 }
+SPOKEN = (".html", ".webmanifest")  # their texts are in every language
 
 
-def page_routes() -> list[Route]:
-    """A route for each file; `/` is the ward."""
+def page_routes(language: Language | None = None) -> list[Route]:
+    """A route for each file; `/` is the ward.
+
+    Args:
+        language: of the pages; None: for each reader the first of the browser's that the board speaks.
+    """
     files = {path.name: _read(path) for path in sorted(FOLDER.iterdir()) if path.suffix in TYPES}
+    spoken = {each: catalogue_of(each) for each in LANGUAGES}
+    texts = {each: found.shown() for each, found in spoken.items()}
     pages = {f"/{name.removesuffix('.html')}": name for name in files if name.endswith(".html")}
     pages |= {"/": "index.html", "/worker.js": "worker.js"}  # a worker is for what is below its own path
     paths = {**pages, **{f"/static/{name}": name for name in files}}
-    return [_route(path, files[name], TYPES[Path(name).suffix]) for path, name in paths.items()]
+    forms: dict[str, bytes | dict[Language, bytes]] = {**files}
+    for name in files:
+        if Path(name).suffix in SPOKEN:
+            forms[name] = {each: page_in(files[name].decode(), each, texts[each]).encode() for each in LANGUAGES}
+    routes = [_route(path, forms[name], TYPES[Path(name).suffix], language) for path, name in paths.items()]
+    scripts = {each: script_of(found).encode() for each, found in spoken.items()}
+    return [*routes, _route("/static/texts.js", scripts, TYPES[".js"], language)]
 
 
 def _read(path: Path) -> bytes:
@@ -88,9 +102,14 @@ def _read(path: Path) -> bytes:
     return PART.sub(lambda found: (PARTS / f"{found[1].decode()}.html").read_bytes(), content)
 
 
-def _route(path: str, content: bytes, media_type: str) -> Route:
-    async def answer(_request: Request) -> Response:
-        return Response(content, media_type=media_type, headers={"cache-control": "no-cache"})
+def _route(path: str, content: bytes | dict[Language, bytes], media_type: str, language: Language | None) -> Route:
+    headers = {"cache-control": "no-cache", **({"vary": "accept-language"} if isinstance(content, dict) else {})}
+
+    async def answer(request: Request) -> Response:
+        body = content
+        if isinstance(body, dict):
+            body = body[language or language_of(request.headers.get("accept-language", ""))]
+        return Response(body, media_type=media_type, headers=headers)
 
     return Route(path, answer)
 
@@ -280,7 +299,7 @@ def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> 
                 await task
 
     guard = Middleware(Guard, names=settings.listen.allowed_names, is_encrypted=settings.listen.is_encrypted)
-    routes = [*page_routes(), *Api(watch, users, gate, audit).routes(), *bed_api.routes()]
+    routes = [*page_routes(settings.language), *Api(watch, users, gate, audit).routes(), *bed_api.routes()]
     app = Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
     app.state.watch = watch
     return app

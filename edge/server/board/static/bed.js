@@ -7,6 +7,7 @@ import { dayWords, drawDay } from "./day.js";
 import { $, setHidden, setText } from "./dom.js";
 import { EventDialog } from "./event_dialog.js";
 import { EventList } from "./event_list.js";
+import { said, t, timeOf } from "./language.js";
 import { Picture } from "./picture.js";
 import { enter, signOut } from "./session.js";
 import { shape } from "./shapes.js";
@@ -45,7 +46,7 @@ function onSounds(sounds) {
 }
 
 function draw() {
-  setText($("#clock"), new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
+  setText($("#clock"), timeOf(Date.now()));
   const lostS = told?.bed.lost_s ?? null;
   drawBanner(stream.isSilent ? [lostBoard(stream.heardS, stream.nowS)] : lostS !== null ? [lostBroker(lostS, stream.nowS)] : []);
   const tile = told?.bed.tile ?? null;
@@ -61,7 +62,7 @@ async function answer() {
   const { tile } = told.bed;
   if (!who()) return location.assign(`/#bed=${encodeURIComponent(tile.key)}`);
   const outcome = await acknowledge(tile);
-  setText($("#told"), outcome.ok ? `${tile.name} acknowledged.` : `Not done: ${outcome.reason}`);
+  setText($("#told"), outcome.ok ? t("{name} acknowledged.", { name: tile.name }) : t("Not done: {reason}", { reason: said(outcome.reason) }));
   setHidden($("#told"), false);
   setTimeout(() => setHidden($("#told"), true), TOLD_MS);
 }
@@ -70,8 +71,8 @@ function drawState(tile) {
   const level = stream.isSilent || !tile ? "unknown" : tile.level;
   const state = $("#state");
   const seconds = tile?.since_s ? stream.nowS - tile.since_s : 0;
-  const words = !told ? "" : level === "unknown" && tile?.level !== "unknown" ? "Unknown" : tile.words;
-  const parts = [words, tile?.is_test ? "TEST" : "", tile?.since_s && level !== "quiet" ? `for ${ago(seconds)}` : "", tile && level === "seen" ? seenWords(tile, stream.nowS) : "", tile?.also ? `also: ${tile.also}` : "", tile?.detail ?? ""];
+  const words = !told ? "" : level === "unknown" && tile?.level !== "unknown" ? t("Unknown") : said(tile.words);
+  const parts = [words, tile?.is_test ? t("TEST") : "", tile?.since_s && level !== "quiet" ? t("for {time}", { time: ago(seconds) }) : "", tile && level === "seen" ? seenWords(tile, stream.nowS) : "", tile?.also ? t("also: {words}", { words: said(tile.also) }) : "", said(tile?.detail ?? "")];
   const look = `now-state level-${level} ${tile?.kind ? `kind-${tile.kind} priority-${tile.priority}` : ""}`;
   if (state.className !== look || !state.firstChild) {
     state.className = look;
@@ -82,19 +83,19 @@ function drawState(tile) {
 
 // The respiratory rate, or why it is not known.
 function drawBreath(breath) {
-  const parts = breath ? [`${breathWords(breath)} breaths/min`, breath.why || { rising: "faster than before", falling: "slower than before", steady: "as before" }[breath.change]] : ["-- breaths/min"];
+  const parts = breath ? [t("{rate} breaths/min", { rate: breathWords(breath) }), said(breath.why) || { rising: t("faster than before"), falling: t("slower than before"), steady: t("as before") }[breath.change]] : [t("{rate} breaths/min", { rate: "--" })];
   setText($("#breath"), parts.filter(Boolean).join(" · "));
 }
 
 function drawLook() {
-  const { look, words } = stream.isSilent || !told ? { look: "nothing", words: told ? "this screen has lost the board" : "waiting for the board" } : told.bed;
+  const { look, words } = stream.isSilent || !told ? { look: "nothing", words: told ? t("this screen has lost the board") : t("waiting for the board") } : told.bed;
   const isLive = look === "showing";
-  const text = isLive ? (picture.isHeld ? "held; sound goes on" : "now") : look === "waiting" ? `Waiting: ${words}` : `No live picture: ${words}`;
+  const text = isLive ? (picture.isHeld ? t("held; sound goes on") : t("now")) : look === "waiting" ? t("Waiting: {reason}", { reason: said(words) }) : t("No live picture: {reason}", { reason: said(words) });
   setText($("#look"), text);
   $("#look").className = `look is-${isLive ? "live" : look}`;
   setText($("#nothing"), isLive ? "" : text);
   $("#picture").classList.toggle("is-old", !isLive);
-  setText($("#lost"), told?.lost ? `${told.lost} pieces were lost on the way to slow screens` : "");
+  setText($("#lost"), told?.lost ? t("{count} pieces were lost on the way to slow screens", { count: told.lost }) : "");
 }
 
 async function showDay() {
@@ -104,9 +105,9 @@ async function showDay() {
     day = await answer.json();
     drawDay($("#day"), day);
     setText($("#day-words"), dayWords(day));
-    $("#day").setAttribute("aria-label", `Burden and coverage of the last 24 hours: ${dayWords(day)}`);
+    $("#day").setAttribute("aria-label", t("Burden and coverage of the last 24 hours: {words}", { words: dayWords(day) }));
   } catch {
-    setText($("#day-words"), "not known to the board");
+    setText($("#day-words"), t("not known to the board"));
   }
 }
 
@@ -148,12 +149,12 @@ async function start() {
   showEvents();
 }
 
-setText($("#title"), bed.stream || "No bed");
-document.title = bed.stream ? `${bed.stream}: sound` : "Bed";
+setText($("#title"), bed.stream || t("No bed"));
+document.title = bed.stream ? t("{name}: sound", { name: bed.stream }) : t("Bed");
 $("#hold").addEventListener("click", () => {
   picture.isHeld = !picture.isHeld;
   $("#hold").setAttribute("aria-pressed", String(picture.isHeld));
-  setText($("#hold"), picture.isHeld ? "Go on" : "Hold picture");
+  setText($("#hold"), picture.isHeld ? t("Go on") : t("Hold picture"));
   if (!picture.isHeld) picture.draw();
   draw();
 });

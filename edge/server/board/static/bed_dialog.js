@@ -2,6 +2,7 @@
 
 import { acknowledge, mayAcknowledge } from "./answering.js";
 import { $, make, setHidden, setText } from "./dom.js";
+import { said, t } from "./language.js";
 import { order, role, signedInAs } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
@@ -49,7 +50,7 @@ export class BedDialog {
     setText($("#bed-title"), tile.name);
     setHidden($("#bed-page"), !tile.stream);
     if (tile.stream) $("#bed-page").href = pageOf(tile);
-    setText($("#bed-state"), [tile.words, tile.also, tile.detail, `box ${tile.node}`, `site ${tile.site}`].filter(Boolean).join(" · "));
+    setText($("#bed-state"), [said(tile.words), said(tile.also), said(tile.detail), t("box {name}", { name: tile.node }), t("site {name}", { name: tile.site })].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal} priority-${line.priority}`, shape(LEVELS[line.signal], line.kind, line.priority), make("span", "", alarmText(line, now)))));
     $("#do-acknowledge").disabled = !answerable(tile).length || !mayAcknowledge();
   }
@@ -61,8 +62,8 @@ export class BedDialog {
 
   #choices() {
     const { alarms } = this.#stream.tiles.get(shown);
-    const choice = (line) => Object.assign(make("option", "", line.words), { value: line.condition });
-    $("#off-which").replaceChildren(Object.assign(make("option", "", "all alarms"), { value: "" }), ...alarms.map(choice));
+    const choice = (line) => Object.assign(make("option", "", said(line.words)), { value: line.condition });
+    $("#off-which").replaceChildren(Object.assign(make("option", "", t("all alarms")), { value: "" }), ...alarms.map(choice));
     $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy" && !OF_BREATH.includes(line.condition)).map(choice));
   }
 
@@ -73,7 +74,7 @@ export class BedDialog {
 
   #limit(value) {
     if (Number.isNaN(value)) {
-      setText($("#answer"), "Give the seconds in a minute, 0.1 to 60.");
+      setText($("#answer"), t("Give the seconds in a minute, 0.1 to 60."));
       $("#limit-value").focus();
       return;
     }
@@ -85,24 +86,24 @@ export class BedDialog {
   async #do(action, why = null) {
     const name = $("#who").value.trim();
     if (!name || (why && why.value.trim().length < 3)) {
-      setText($("#answer"), name ? "Say why, in at least three letters." : "Say who you are.");
+      setText($("#answer"), name ? t("Say why, in at least three letters.") : t("Say who you are."));
       (name ? why : $("#who")).focus();
       return;
     }
     remember(name);
-    setText($("#answer"), "Sent …");
+    setText($("#answer"), t("Sent …"));
     const answer = await action(this.#stream.tiles.get(shown));
-    setText($("#answer"), answer.ok ? "Done." : `Not done: ${answer.reason}`);
+    setText($("#answer"), answer.ok ? t("Done.") : t("Not done: {reason}", { reason: said(answer.reason) }));
   }
 }
 
 function alarmText(line, now) {
-  const seen = line.seen_by ? acknowledgedWords(line.seen_by, now) : "acknowledged";
-  const parts = [line.words, { On: "signalled", Latch: "over, nobody has seen it", Ack: seen, Off: "not signalled" }[line.signal]];
-  if (line.signal !== "Off" && line.since_s !== null) parts.push(`for ${ago(now - line.since_s)}`);
-  if (line.kind === "Phy" && !OF_BREATH.includes(line.condition)) parts.push(line.limit === null ? "no limit" : `limit ${burden(line.limit)} s/min`);
-  if (line.limit_by) parts.push(`set by ${line.limit_by.by}: ${line.limit_by.why}`);
-  if (line.off_by) parts.push(`off until ${timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now))} by ${line.off_by.by}: ${line.off_by.why}`);
-  if (!line.is_known) parts.push("not measured now");
+  const seen = line.seen_by ? acknowledgedWords(line.seen_by, now) : t("acknowledged");
+  const parts = [said(line.words), { On: t("signalled"), Latch: t("over, nobody has seen it"), Ack: seen, Off: t("not signalled") }[line.signal]];
+  if (line.signal !== "Off" && line.since_s !== null) parts.push(t("for {time}", { time: ago(now - line.since_s) }));
+  if (line.kind === "Phy" && !OF_BREATH.includes(line.condition)) parts.push(line.limit === null ? t("no limit") : t("limit {value} s/min", { value: burden(line.limit) }));
+  if (line.limit_by) parts.push(t("set by {by}: {why}", line.limit_by));
+  if (line.off_by) parts.push(t("off until {time} by {by}: {why}", { ...line.off_by, time: timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now)) }));
+  if (!line.is_known) parts.push(t("not measured now"));
   return parts.join(" · ");
 }

@@ -4,6 +4,7 @@ import { acknowledge } from "./answering.js";
 import { drawBanner, lostBoard, lostBroker } from "./banner.js";
 import { BedDialog } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
+import { said, t, timeOf } from "./language.js";
 import { layout, WIDEST } from "./layout.js";
 import { enter, role, signOut } from "./session.js";
 import { shape } from "./shapes.js";
@@ -15,8 +16,8 @@ import { ago, pageOf } from "./words.js";
 
 const SILENCE_MS = 120_000; // of this screen; longer is a command to the bed, with who and why
 const SUMMARY = [ // what is counted, in which shape, of alarms that of the highest priority among them, and words
-  ["patient", ["alarm", "Phy"], "patient"], ["unknown", ["unknown"], "unknown"], ["technical", ["alarm", "Tec"], "equipment"],
-  ["waiting", ["waiting"], "not measured yet"], ["seen", ["seen"], "seen"], ["inactive", ["inactive"], "off"], ["quiet", ["quiet"], "quiet"],
+  ["patient", ["alarm", "Phy"], t("patient")], ["unknown", ["unknown"], t("unknown")], ["technical", ["alarm", "Tec"], t("equipment")],
+  ["waiting", ["waiting"], t("not measured yet")], ["seen", ["seen"], t("seen")], ["inactive", ["inactive"], t("off")], ["quiet", ["quiet"], t("quiet")],
 ];
 
 const views = new Map();
@@ -32,8 +33,8 @@ function seen(tile) {
   if (!stream.isSilent) return tile;
   const words = needsAttention(tile) ? tile.words : tile.level === "seen" ? `${tile.words} seen` : "";
   const before = tile.level === "unknown" ? tile.before : [words, tile.also].filter(Boolean).join(" · ");
-  return { ...tile, level: "unknown", kind: null, priority: null, words: "Unknown", before, also: "", sound: tile.is_test ? null : "Me",
-           detail: "this screen has lost the board", since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
+  return { ...tile, level: "unknown", kind: null, priority: null, words: t("Unknown"), before, also: "", sound: tile.is_test ? null : "Me",
+           detail: t("this screen has lost the board"), since_s: stream.heardS, coverage: null, fault: "", missing: "", contact: "", battery_percent: null,
            breath: null, burdens: tile.burdens.map((line) => ({ ...line, minutes_5: null, hour: null })) };
 }
 
@@ -61,7 +62,7 @@ function openAsked() {
   const key = new URLSearchParams(location.hash.slice(1)).get("bed");
   if (!key || !stream.tiles.has(key)) return;
   history.replaceState(null, "", location.pathname);
-  dialog.open(key, "Say who you are, then acknowledge.");
+  dialog.open(key, t("Say who you are, then acknowledge."));
 }
 
 // Every tile in its part and order; what has the focus keeps it.
@@ -109,8 +110,8 @@ function tick() {
     place(true);
   }
   for (const view of views.values()) view.tick(stream.nowS);
-  setText($("#title"), stream.head.title);
-  setText($("#clock"), new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", hour12: false }));
+  setText($("#title"), said(stream.head.title));
+  setText($("#clock"), timeOf(Date.now()));
   setHidden($("#empty"), views.size > 0);
   banner();
   summary();
@@ -121,7 +122,7 @@ function banner() {
   const lines = [];
   if (stream.isSilent) lines.push(lostBoard(stream.heardS, stream.nowS));
   else if (stream.head.lost_s !== null) lines.push(lostBroker(stream.head.lost_s, stream.nowS));
-  for (const refused of stream.head.refused ?? []) lines.push([`Not shown: ${refused}.`]);
+  for (const refused of stream.head.refused ?? []) lines.push([t("Not shown: {what}.", { what: refused })]);
   drawBanner(lines);
 }
 
@@ -148,23 +149,23 @@ function sound() {
   const heard = mostUrgent([...views.values()].map((view) => view.tile.sound).filter(Boolean));
   const leftMs = SILENCE_MS - (performance.now() - silencedMs);
   sounder.keep(leftMs > 0 ? null : heard);
-  const state = !sounder.isOn ? "Sound is off" : sounder.isBroken ? "Sound does not work" : leftMs > 0 ? `Silent for ${ago(leftMs / 1000)}` : "Sound is on";
+  const state = !sounder.isOn ? t("Sound is off") : sounder.isBroken ? t("Sound does not work") : leftMs > 0 ? t("Silent for {time}", { time: ago(leftMs / 1000) }) : t("Sound is on");
   setText($("#sound"), state);
   $("#sound").setAttribute("aria-pressed", String(sounder.isOn));
   setHidden($("#pause"), !sounder.isOn || leftMs > 0 || !heard);
 }
 
 function onMoved() {
-  tell("This bed has just moved: press again.");
+  tell(t("This bed has just moved: press again."));
 }
 
 async function answer(key) {
   const tile = stream.tiles.get(key);
-  if (role() === "view") return tell("You may look, and not acknowledge.");
-  if (!tile || !answerable(tile).length) return tell("There is nothing to acknowledge on this bed.");
-  if (!who()) return dialog.open(key, "Say who you are, then acknowledge.");
+  if (role() === "view") return tell(t("You may look, and not acknowledge."));
+  if (!tile || !answerable(tile).length) return tell(t("There is nothing to acknowledge on this bed."));
+  if (!who()) return dialog.open(key, t("Say who you are, then acknowledge."));
   const outcome = await acknowledge(tile);
-  tell(outcome.ok ? `${tile.name} acknowledged.` : `Not done: ${outcome.reason}`);
+  tell(outcome.ok ? t("{name} acknowledged.", { name: tile.name }) : t("Not done: {reason}", { reason: said(outcome.reason) }));
 }
 
 let toldTimer = 0;
@@ -217,7 +218,7 @@ for (const above of [".bar", "#banner"]) resized.observe($(above));
 window.addEventListener("resize", fit);
 $("#sound").addEventListener("click", async () => {
   if (sounder.isOn) sounder.forbid();
-  else if (!(await sounder.allow())) tell("This browser lets nothing be heard.");
+  else if (!(await sounder.allow())) tell(t("This browser lets nothing be heard."));
   tick();
 });
 $("#pause").addEventListener("click", () => { silencedMs = performance.now(); tick(); });

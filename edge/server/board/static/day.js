@@ -1,6 +1,7 @@
 // The last 24 hours of a bed: burden of each group over how much was measured. What is unknown is hatched, never empty.
 
 import { besides, colour, fillColumn, hatching, line, named, prepared } from "./plot.js";
+import { brief, said, t } from "./language.js";
 import { burden, percent, timeOfDay } from "./words.js";
 
 const AXIS = 24;
@@ -29,10 +30,10 @@ export function drawDay(canvas, day) {
 // What the day comes to, in words; for who does not see the strip, too.
 export function dayWords(day) {
   const mean = (values) => values.reduce((sum, each) => sum + each, 0) / Math.max(1, values.length);
-  const parts = [`measured ${percent(mean(day.slots.map((slot) => slot.coverage)))} of it`];
+  const parts = [t("measured {percent} of it", { percent: percent(mean(day.slots.map((slot) => slot.coverage))) })];
   for (const { name, words } of day.groups) {
     const known = day.slots.map((slot) => slot.s_per_min[name] ?? null).filter((value) => value !== null);
-    parts.push(known.length ? `${words} up to ${burden(Math.max(...known))} s/min` : `${words} unknown`);
+    parts.push(known.length ? t("{words} up to {value} s/min", { words: said(words), value: burden(Math.max(...known)) }) : t("{words} unknown", { words: said(words) }));
   }
   return parts.join(" · ");
 }
@@ -56,7 +57,7 @@ function bars(context, box, day, { name, words, limit }) {
     line(context, box.x, y, box.x + box.width, y);
     context.setLineDash([]);
   }
-  label(context, box, words, `${burden(top)}`, "s/min");
+  label(context, box, brief(words), `${burden(top)}`, t("s/min"));
 }
 
 function coverage(context, box, day) {
@@ -67,7 +68,7 @@ function coverage(context, box, day) {
   });
   context.strokeStyle = colour("line");
   line(context, box.x, box.y + box.height, box.x + box.width, box.y + box.height);
-  label(context, box, "Measured", "100 %", "");
+  label(context, box, t("Measured"), "100 %", "");
 }
 
 // Hatches what is not known.

@@ -2,11 +2,12 @@
 
 import { $, setHidden, setText } from "./dom.js";
 import { factsOf, saidWords } from "./event_list.js";
+import { dateTimeOf, number, said, t } from "./language.js";
 import { Picture } from "./picture.js";
 import { clockOf } from "./plot.js";
 import { ask, post, role, signedInAs } from "./session.js";
 import { remember, who } from "./who.js";
-import { dateAndTime, soundWords } from "./words.js";
+import { soundWords } from "./words.js";
 
 const MAY_HEAR = ["acknowledge", "configure"];
 
@@ -51,28 +52,28 @@ export class EventDialog {
     this.#row = row;
     const { event } = row;
     setText($("#sound-title"), `${soundWords(event.label)}, ${clockOf(event.time)}`);
-    setText($("#sound-facts"), [dateAndTime(1000 * event.time), ...factsOf(row)].join(" · "));
-    setText($("#said"), row.said ? saidWords(row.said) : "Nobody has said yet.");
-    setText($("#say-true"), `True: ${soundWords(event.label)}`);
+    setText($("#sound-facts"), [dateTimeOf(1000 * event.time), ...factsOf(row)].join(" · "));
+    setText($("#said"), row.said ? saidWords(row.said) : t("Nobody has said yet."));
+    setText($("#say-true"), t("True: {sound}", { sound: soundWords(event.label) }));
     setHidden($("#listen"), !row.has_clip || !MAY_HEAR.includes(role()) || Boolean(this.#url));
-    if (!row.has_clip) setText($("#clip-words"), `No clip: ${row.clip_words}.`);
+    if (!row.has_clip) setText($("#clip-words"), t("No clip: {reason}.", { reason: said(row.clip_words) }));
   }
 
   async #showClip() {
     const { event, has_clip: hasClip } = this.#row;
     setHidden($("#clip-stage"), !hasClip);
     if (!hasClip) return;
-    setText($("#clip-words"), "The picture of the clip is made …");
+    setText($("#clip-words"), t("The picture of the clip is made …"));
     const answer = await told(ask(`/api/clip?${new URLSearchParams({ id: event.clip })}`), "json");
     if (this.shown !== event.id) return; // another one was opened meanwhile
-    if (!answer.ok) return setText($("#clip-words"), `No picture: ${answer.reason}.`);
+    if (!answer.ok) return setText($("#clip-words"), t("No picture: {reason}.", { reason: said(answer.reason) }));
     const { events, ...tile } = answer.content;
     this.#clip = tile;
     this.#picture.clear();
     this.#picture.chosen = event.id;
     this.#picture.take(tile);
     this.#picture.mark(events.map((each) => ({ ...each, boot_id: tile.boot_id })));
-    setText($("#clip-words"), `${(tile.end_s - tile.begin_s).toFixed(0)} s, times of the box${tile.speech ? " · speech may be in it" : ""}`);
+    setText($("#clip-words"), [t("{seconds} s, times of the box", { seconds: number(tile.end_s - tile.begin_s) }), tile.speech ? t("speech may be in it") : ""].filter(Boolean).join(" · "));
   }
 
   // Sound leaves the board only here; the board's audit log says so.
@@ -80,13 +81,13 @@ export class EventDialog {
     const { event } = this.#row;
     const answer = await told(ask(`/api/clip/sound?${new URLSearchParams({ id: event.clip, by: $("#who").value.trim() })}`), "blob");
     if (this.shown !== event.id) return; // nobody shall label an event by the sound of another
-    if (!answer.ok) return setText($("#answer"), `Not heard: ${answer.reason}.`);
+    if (!answer.ok) return setText($("#answer"), t("Not heard: {reason}.", { reason: said(answer.reason) }));
     this.#url = URL.createObjectURL(answer.content);
     $("#audio").src = this.#url;
     setHidden($("#audio"), false);
     setHidden($("#listen"), true);
     $("#audio").focus();
-    $("#audio").play().catch(() => setText($("#answer"), "This browser does not play it."));
+    $("#audio").play().catch(() => setText($("#answer"), t("This browser does not play it.")));
   }
 
   #moveHead() {
@@ -98,16 +99,16 @@ export class EventDialog {
   async #say(verdict, sound = "") {
     const by = $("#who").value.trim();
     if (!by) {
-      setText($("#answer"), "Say who you are.");
+      setText($("#answer"), t("Say who you are."));
       return $("#who").focus();
     }
     remember(by);
-    setText($("#answer"), "Sent …");
+    setText($("#answer"), t("Sent …"));
     const { event } = this.#row;
     const answer = await post("/api/labels", { ...this.#bed, event: event.id, verdict, sound, by });
     if (answer.ok) await this.onSaid();
     if (this.shown !== event.id) return;
-    setText($("#answer"), answer.ok ? "Kept." : `Not kept: ${answer.reason}`);
+    setText($("#answer"), answer.ok ? t("Kept.") : t("Not kept: {reason}", { reason: said(answer.reason) }));
   }
 
   #forget() {
@@ -126,6 +127,6 @@ async function told(asked, form) {
     const answer = await asked;
     return answer.ok ? { ok: true, content: await answer[form]() } : { ok: false, reason: (await answer.json()).reason };
   } catch {
-    return { ok: false, reason: "this screen does not reach the board" };
+    return { ok: false, reason: t("this screen does not reach the board") };
   }
 }

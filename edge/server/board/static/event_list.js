@@ -2,8 +2,9 @@
 // one that has the focus keeps it.
 
 import { $, make, setText } from "./dom.js";
+import { dateTimeOf, number, said, t } from "./language.js";
 import { clockOf } from "./plot.js";
-import { dateAndTime, soundWords } from "./words.js";
+import { soundWords } from "./words.js";
 
 export class EventList {
   #rows = new Map();
@@ -23,7 +24,7 @@ export class EventList {
     }
     const ids = new Set(rows.map((row) => row.event.id));
     for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id);
-    setText($("#events-words"), [rows.length ? `${rows.length}, the latest first` : "none heard of yet", clips].filter(Boolean).join(" · "));
+    setText($("#events-words"), [rows.length ? t("{count}, the latest first", { count: rows.length }) : t("none heard of yet"), said(clips)].filter(Boolean).join(" · "));
   }
 
   #row(row) {
@@ -40,7 +41,7 @@ export class EventList {
     parts.button.className = `event ${row.is_open ? "is-open" : ""} ${row.said ? `said-${row.said.verdict}` : ""}`;
     setText(parts.when, clockOf(event.time));
     setText(parts.what, soundWords(event.label));
-    setText(parts.badge, row.has_clip ? "clip" : "");
+    setText(parts.badge, row.has_clip ? t("clip") : "");
     setText(parts.more, factsOf(row).join(" · "));
     setText(parts.verdict, row.said ? saidWords(row.said) : "");
     return parts.item;
@@ -48,11 +49,11 @@ export class EventList {
 }
 
 export function factsOf({ event, is_open: isOpen, is_test: isTest }) {
-  const length = event.length_s === null ? (isOpen ? "begun, no end yet" : "length not known") : `${event.length_s.toFixed(1)} s`;
-  return [length, `score ${event.peak.toFixed(2)}, threshold ${event.threshold.toFixed(2)}`, isTest ? "TEST" : ""].filter(Boolean);
+  const length = event.length_s === null ? (isOpen ? t("begun, no end yet") : t("length not known")) : `${number(event.length_s, 1)} s`;
+  return [length, t("score {peak}, threshold {threshold}", { peak: number(event.peak, 2), threshold: number(event.threshold, 2) }), isTest ? t("TEST") : ""].filter(Boolean);
 }
 
 export function saidWords({ verdict, sound, by, at }) {
-  const what = { true: "True", false: "False: no such sound", other: `It is: ${soundWords(sound)}` }[verdict];
-  return `${what}, says ${by}, ${dateAndTime(1000 * at)}`;
+  const what = { true: t("True"), false: t("False: no such sound"), other: t("It is: {sound}", { sound: soundWords(sound) }) }[verdict];
+  return t("{what}, says {by}, {time}", { what, by, time: dateTimeOf(1000 * at) });
 }

@@ -1,6 +1,7 @@
 // The boxes behind the beds: what each runs, how it is, and its links.
 
 import { $, make, setText } from "./dom.js";
+import { number, said, t } from "./language.js";
 import { ask, enter } from "./session.js";
 import { ago } from "./words.js";
 
@@ -19,22 +20,22 @@ function usual(boxes, key) {
 }
 
 function facts(box, boxes, now) {
-  const differs = (key) => (box[key] !== usual(boxes, key) ? " (differs)" : "");
+  const differs = (key) => (box[key] !== usual(boxes, key) ? ` (${t("differs")})` : "");
   return [
-    ["Software", some(box.software, (text) => text + differs("software"))],
-    ["Release", some(box.release, (text) => text + differs("release"))],
-    ["Model", some(box.model, (text) => `${text} ${short(box.model_sha256)}${differs("model_sha256")}, ${box.runtime}`)],
-    ["Settings", some(box.config, (text) => short(text))],
-    ["Mode", some(box.mode, String)],
-    ["Runs for", some(box.uptime_s, (seconds) => ago(seconds + now - box.heard_s))],
-    ["Health told", some(box.heard_s, (at) => `${ago(now - at)} ago`)],
-    ["Checks", box.uptime_s === null ? "–" : box.checks.map(([name, verdict]) => `${name}: ${verdict}`).join(", ") || "all ok"],
-    ["Alarms", box.alarms.join(", ") || "none"],
-    ["Behind by", some(box.lag_s, (seconds) => `${seconds.toFixed(1)} s`)],
-    ["Left out", some(box.left_out_s, (seconds) => `${seconds.toFixed(0)} s`)],
-    ["Outbox", some(box.waiting, (count) => `${count} waiting${count ? `, oldest ${ago(box.oldest_s)}` : ""}`)],
-    ["Messages dropped", some(box.dropped, String)],
-    ["Clock", some(box.clock_off_s, (off) => (Math.abs(off) < CLOCK_OFF_S ? "agrees with the board" : `${off.toFixed(0)} s off the board's`))],
+    [t("Software"), some(box.software, (text) => text + differs("software"))],
+    [t("Release"), some(box.release, (text) => text + differs("release"))],
+    [t("Model"), some(box.model, (text) => `${text} ${short(box.model_sha256)}${differs("model_sha256")}, ${box.runtime}`)],
+    [t("Settings"), some(box.config, (text) => short(text))],
+    [t("Mode"), some(box.mode, String)],
+    [t("Runs for"), some(box.uptime_s, (seconds) => ago(seconds + now - box.heard_s))],
+    [t("Health told"), some(box.heard_s, (at) => t("{time} ago", { time: ago(now - at) }))],
+    [t("Checks"), box.uptime_s === null ? "–" : box.checks.map(([name, verdict]) => `${name}: ${verdict}`).join(", ") || t("all ok")],
+    [t("Alarms"), box.alarms.map(said).join(", ") || t("none")],
+    [t("Behind by"), some(box.lag_s, (seconds) => `${number(seconds, 1)} s`)],
+    [t("Left out"), some(box.left_out_s, (seconds) => `${number(seconds)} s`)],
+    [t("Outbox"), some(box.waiting, (count) => count ? t("{count} waiting, oldest {time}", { count, time: ago(box.oldest_s) }) : t("none waiting"))],
+    [t("Messages dropped"), some(box.dropped, String)],
+    [t("Clock"), some(box.clock_off_s, (off) => (Math.abs(off) < CLOCK_OFF_S ? t("agrees with the board") : t("{seconds} s off the board's", { seconds: number(off) })))],
   ];
 }
 
@@ -47,19 +48,19 @@ function cellOf(head, text) {
 }
 
 function links(box) {
-  const heads = ["Bed", "State", "Why", "Behind by", "Gaps", "Lost now", "Clock", "Signal", "Battery", "Firmware"];
+  const heads = [t("Bed"), t("State"), t("Why"), t("Behind by"), t("Gaps"), t("Lost now"), t("Clock"), t("Signal"), t("Battery"), t("Firmware")];
   const rows = box.links.map((link) => [
-    link.stream, link.state, link.reason, some(link.lag_s, (s) => `${s.toFixed(1)} s`), some(link.gaps, String),
-    some(link.lost_share, (share) => `${(100 * share).toFixed(1)} %`), some(link.ppm, (ppm) => `${ppm.toFixed(0)} ppm`),
+    link.stream, said(link.state), said(link.reason), some(link.lag_s, (s) => `${number(s, 1)} s`), some(link.gaps, String),
+    some(link.lost_share, (share) => `${number(100 * share, 1)} %`), some(link.ppm, (ppm) => `${number(ppm)} ppm`),
     some(link.rssi_dbm, (dbm) => `${dbm} dBm`), some(link.battery_percent, (p) => `${Math.round(p)} %`), some(link.firmware, String),
   ]);
   const head = make("tr", "", ...heads.map((text) => Object.assign(make("th", "", text), { scope: "col" })));
   const body = rows.map((cells) => make("tr", "", ...cells.map((text, place) => cellOf(heads[place], text))));
-  const table = make("table", "", make("caption", "visually-hidden", `Beds of ${box.node}`), make("thead", "", head), make("tbody", "", ...body));
+  const table = make("table", "", make("caption", "visually-hidden", t("Beds of {name}", { name: box.node })), make("thead", "", head), make("tbody", "", ...body));
   const wide = make("div", "wide", table);
   wide.tabIndex = 0; // it scrolls by keyboard, too
   wide.setAttribute("role", "region");
-  wide.setAttribute("aria-label", `Beds of ${box.node}`);
+  wide.setAttribute("aria-label", t("Beds of {name}", { name: box.node }));
   return wide;
 }
 
@@ -67,7 +68,7 @@ function card(box, boxes, now) {
   const list = make("dl", "facts");
   for (const [name, text] of facts(box, boxes, now)) list.append(make("div", "", make("dt", "", name), make("dd", "", text)));
   const name = make("h2", "", `${box.node} `, make("small", "", box.site));
-  const state = make("p", box.trouble ? "trouble" : "fine", box.trouble ? `Unknown: ${box.trouble}` : "There");
+  const state = make("p", box.trouble ? "trouble" : "fine", box.trouble ? t("Unknown: {reason}", { reason: said(box.trouble) }) : t("There"));
   return make("section", "box", name, state, list, links(box));
 }
 
@@ -77,9 +78,9 @@ async function show() {
     if (!answer.ok) throw new Error(answer.statusText);
     const { now_s: now, boxes } = await answer.json();
     $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)));
-    setText($("#state"), boxes.length ? `${boxes.length} told of, ${boxes.filter((box) => box.trouble).length} unknown` : "No box has been heard of yet.");
+    setText($("#state"), boxes.length ? t("{count} told of, {unknown} unknown", { count: boxes.length, unknown: boxes.filter((box) => box.trouble).length }) : t("No box has been heard of yet."));
   } catch {
-    setText($("#state"), "This screen has lost the board; what it shows is old.");
+    setText($("#state"), t("This screen has lost the board; what it shows is old."));
   }
   setTimeout(show, EVERY_MS);
 }

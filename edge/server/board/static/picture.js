@@ -5,8 +5,9 @@
 
 import { COLOURS, cssColour } from "./colours.js";
 import { Columns } from "./columns.js";
+import { number } from "./language.js";
 import { besides, colour, fillColumn, hatching, hertzAxis, line, named, prepared, timeAxis } from "./plot.js";
-import { soundWords } from "./words.js";
+import { soundBrief } from "./words.js";
 
 const AXIS = 26; // under the plot, pixels
 const ROW = 20, ROWS = 3; // of events
@@ -141,13 +142,13 @@ export class Picture {
       line(context, box.x, y(threshold), box.x + box.width, y(threshold));
       context.setLineDash([]);
     }
-    const words = soundWords(name);
+    const words = soundBrief(name);
     if (box.isNarrow) named(context, words, box.x + 2, box.y + box.height / 2);
     context.fillStyle = colour("text");
     context.textAlign = "right";
     if (!box.isNarrow) context.fillText(fitted(context, words, box.x - 12), box.x - 8, box.y + box.height / 2);
     context.textAlign = "left";
-    context.fillText(now === null ? "–" : now.toFixed(2), box.x + box.width + 8, box.y + box.height / 2);
+    context.fillText(now === null ? "–" : number(now, 2), box.x + box.width + 8, box.y + box.height / 2);
   }
 
   // A bar for each event, from onset to end, in the first row that has room for it and its name, and lines through the
@@ -166,7 +167,7 @@ export class Picture {
       const isOver = !lasts(event);
       const x0 = Math.max(plot.x, this.xOf(event.begin_s));
       const x1 = Math.max(x0 + 4, Math.min(plot.x + plot.width, isOver ? this.xOf(heardS(event)) : plot.x + plot.width));
-      const words = fitted(context, soundWords(event.label), 200);
+      const words = fitted(context, soundBrief(event.label), 200);
       const inside = x1 - x0 > context.measureText(words).width + 12;
       const text = inside ? words : fitted(context, words, Math.max(0, this.canvas.clientWidth - x1 - 5));
       const { width } = context.measureText(text);
@@ -185,8 +186,8 @@ export class Picture {
       }
       context.setLineDash([]);
     }
-    bars.forEach(({ row, text, inside, at, to }, number) => {
-      const next = bars.slice(number + 1).find((each) => each.row === row);
+    bars.forEach(({ row, text, inside, at, to }, index) => {
+      const next = bars.slice(index + 1).find((each) => each.row === row);
       if (next && next.x0 < to) return;
       context.fillStyle = colour(inside ? "card" : "text");
       context.fillText(text, at, row * ROW + ROW / 2 + 1);

@@ -1,5 +1,7 @@
 // What canvases of the bed's page share: their size in the screen's own pixels, the theme's colours, hatching, axes.
 
+import { timeOf } from "./language.js";
+
 const HATCH_PX = 8;
 const TICKS_HZ = [100, 200, 300, 500, 700, 1000, 1500, 2000, 3000, 4000, 6000, 8000];
 const LEAST_GAP_PX = 20; // between two labels of an axis
@@ -87,7 +89,7 @@ export function timeAxis(context, box, fromS, toS, wallOf, steps = [1, 2, 5, 10,
 }
 
 export function clockOf(wallS) {
-  return new Date(1000 * wallS).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+  return timeOf(1000 * wallS, true);
 }
 
 // A name in a plot, on a ground of its own.

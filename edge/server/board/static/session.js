@@ -2,6 +2,7 @@
 
 import { $ } from "./dom.js";
 
+import { said, t } from "./language.js";
 import { keepOffline } from "./reached.js";
 
 let session = null;
@@ -33,7 +34,7 @@ async function send(path, body) {
     const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
     return { status: answer.status, ...(await answer.json()) };
   } catch {
-    return { ok: false, reason: "this screen does not reach the board" };
+    return { ok: false, reason: t("this screen does not reach the board") };
   }
 }
 
@@ -84,7 +85,7 @@ function signIn() {
       event.preventDefault();
       const answer = await send("/api/login", { name: $("#login-name").value, password: $("#login-password").value });
       $("#login-password").value = "";
-      $("#login-answer").textContent = answer.reason ?? "";
+      $("#login-answer").textContent = said(answer.reason ?? "");
       if (!answer.csrf) return;
       document.body.classList.remove("is-signing-in");
       dialog.onclose = null;

@@ -2,13 +2,14 @@
 // hours, as a table that fits a sheet of paper.
 
 import { $, make, setText, svg } from "./dom.js";
+import { dateTimeOf, said, t } from "./language.js";
 import { ask, enter } from "./session.js";
-import { ago, burden, dateAndTime, percent, timeOfDay } from "./words.js";
+import { ago, burden, percent, timeOfDay } from "./words.js";
 
 const FULL_SCALE = 12; // s/min at the top of a strip, unless a bed had more
 const LETTERS = 55; // in a line of the alarms on paper
 const FIGURES = [2, 3, 4]; // of the cells: on one line each
-const HEADS = ["Bed", "Now", "Alarms", "Breaths/min", "Burden, s/min", "Measured", "Quarters of an hour"];
+const HEADS = [t("Bed"), t("Now"), t("Alarms"), t("Breaths/min"), t("Burden, s/min"), t("Measured"), t("Quarters of an hour")];
 
 // A bar for each quarter of an hour: how much was measured behind, the highest burden of any group before it.
 function strip(bed) {
@@ -24,14 +25,14 @@ function strip(bed) {
   return root;
 }
 
-const lines = (texts) => (texts.length ? make("ul", "", ...texts.map((text) => make("li", "", text))) : "none");
+const lines = (texts) => (texts.length ? make("ul", "", ...texts.map((text) => make("li", "", text))) : t("none"));
 
 // The burden of each group: its mean over what was measured, and its highest minute.
-const burdens = (bed) => Object.entries(bed.burden).map(([name, value]) => `${name} ${burden(value)}, up to ${burden(bed.highest[name])}`);
+const burdens = (bed) => Object.entries(bed.burden).map(([name, value]) => t("{words} {value}, up to {highest}", { words: said(name), value: burden(value), highest: burden(bed.highest[name]) }));
 
 function rate(found) {
   if (!found) return "?";
-  return `${Math.round(found.median)} (${Math.round(found.lowest)} to ${Math.round(found.highest)}), known ${percent(found.known)}`;
+  return t("{rate} ({lowest} to {highest}), known {percent}", { rate: Math.round(found.median), lowest: Math.round(found.lowest), highest: Math.round(found.highest), percent: percent(found.known) });
 }
 
 // Each condition in a line: how often, when last and how long, and who acknowledged how many.
@@ -39,10 +40,10 @@ function alarms(bed, nowS) {
   return grouped(bed.alarms).map(([words, all]) => {
     const last = all[0];
     const began = timeOfDay(Date.now() - 1000 * (nowS - last.began_s));
-    const lasted = last.over_s === null ? `since ${began}` : `last at ${began} for ${ago(last.over_s - last.began_s)}`;
+    const lasted = last.over_s === null ? t("since {time}", { time: began }) : t("last at {time} for {length}", { time: began, length: ago(last.over_s - last.began_s) });
     const seen = all.filter((alarm) => alarm.by);
     const by = [...new Set(seen.map((alarm) => alarm.by))].join(", ");
-    return `${words}: ${all.length}, ${lasted}; ${seen.length ? `acknowledged ${seen.length}, by ${by}` : "nobody acknowledged"}`;
+    return `${said(words)}: ${all.length}, ${lasted}; ${seen.length ? t("acknowledged {number}, by {by}", { number: seen.length, by }) : t("nobody acknowledged")}`;
   });
 }
 
@@ -54,7 +55,7 @@ function grouped(all) {
 
 function row(bed, nowS) {
   const name = Object.assign(make("th", "", bed.name), { scope: "row" });
-  const cells = [bed.now, lines(alarms(bed, nowS)), rate(bed.rate), lines(burdens(bed)), percent(bed.coverage), strip(bed)].map((content, index) => {
+  const cells = [said(bed.now), lines(alarms(bed, nowS)), rate(bed.rate), lines(burdens(bed)), percent(bed.coverage), strip(bed)].map((content, index) => {
     const cell = make("td", "", content);
     cell.dataset.head = HEADS[index + 1];
     return cell;
@@ -75,9 +76,9 @@ async function show() {
     const high = (bed) => Math.max(1, burdens(bed).length, alarms(bed, nowS).reduce((sum, text) => sum + Math.ceil(text.length / LETTERS), 0));
     $("#beds").style.setProperty("--lines", String(beds.reduce((sum, bed) => sum + high(bed), 2)));
     $("#beds").replaceChildren(make("table", "shift", make("thead", "", head), make("tbody", "", ...beds.map((bed) => row(bed, nowS)))));
-    setText($("#state"), `${title} · ${dateAndTime(Date.now() - 3600_000 * hours)} to ${dateAndTime(Date.now())}`);
+    setText($("#state"), `${said(title)} · ${t("{from} to {to}", { from: dateTimeOf(Date.now() - 3600_000 * hours), to: dateTimeOf(Date.now()) })}`);
   } catch {
-    setText($("#state"), "This screen does not reach the board.");
+    setText($("#state"), t("This screen does not reach the board."));
   }
 }
 

@@ -1,5 +1,6 @@
 // What the board tells of the ward, as it is now. Where it says nothing for some seconds, nothing that it said counts.
 
+import { t } from "./language.js";
 import { note } from "./reached.js";
 
 const SILENT_MS = 6000; // three beats of the server (edge/server/board/feed.py)
@@ -8,7 +9,7 @@ const RETRY_MS = 2000;
 export class WardStream {
   tiles = new Map();
   order = [];
-  head = { title: "Ward", lost_s: null, refused: [], summary: {} };
+  head = { title: t("Ward"), lost_s: null, refused: [], summary: {} };
   #offsetS = 0;
   #heardMs = performance.now();
   #source = null;

@@ -1,5 +1,7 @@
 // Dark or light: as the system has it, until somebody chooses; the choice stays in this browser.
 
+import { t } from "./language.js";
+
 const KEY = "laennec-theme";
 
 function current() {
@@ -7,7 +9,7 @@ function current() {
 }
 
 function show() {
-  document.querySelector("#theme").textContent = current() === "light" ? "Dark" : "Light";
+  document.querySelector("#theme").textContent = current() === "light" ? t("Dark") : t("Light");
 }
 
 const kept = localStorage.getItem(KEY);

@@ -1,12 +1,13 @@
 // One bed on the screen: an element that is made once and then only changed where something changed.
 
 import { make, setHidden, setText, svg, widthOf } from "./dom.js";
+import { brief, said, t } from "./language.js";
 import { shape } from "./shapes.js";
 import { Steady } from "./steady.js";
 import { ago, breathWords, burden, pageOf, percent, seenWords, timeOfDay } from "./words.js";
 
-const PRIORITY = { Hi: "high", Me: "medium", Lo: "low" };
-const KIND = { Phy: "Patient", Tec: "Equipment" };
+const PRIORITY = { Hi: t("high priority"), Me: t("medium priority"), Lo: t("low priority") };
+const KIND = { Phy: t("Patient"), Tec: t("Equipment") };
 const HOUR_MIN = 60;
 const CURVE_S = 60; // after so long a curve is drawn anew: it ends now
 const LONG_EM = 13; // of words that have two lines
@@ -22,7 +23,7 @@ export class TileView {
     this.key = key;
     this.open = make("button", "open");
     this.open.type = "button";
-    this.acknowledge = make("button", "acknowledge", "Acknowledge");
+    this.acknowledge = make("button", "acknowledge", t("Acknowledge"));
     this.acknowledge.type = "button";
     this.shape = make("span", "shape-box");
     this.rank = make("span", "rank");
@@ -37,9 +38,9 @@ export class TileView {
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
     const head = make("div", "head", this.shape, make("h3", "name", this.open), this.rank);
-    const said = make("div", "said", this.words, this.since, this.also, this.detail);
+    const saying = make("div", "said", this.words, this.since, this.also, this.detail);
     this.page = make("a", "to-page", waves());
-    this.face = make("div", "face", head, said, this.burdens, this.facts, this.acknowledge, this.page);
+    this.face = make("div", "face", head, saying, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
     this.places = [this.element, this.acknowledge].map((element) => new Steady(element)); // the whole tile opens the bed
     const [whole, button] = this.places;
@@ -63,21 +64,21 @@ export class TileView {
     }
     const { name } = tile;
     fit(this.open, name);
-    setText(this.rank, tile.is_test ? "TEST" : "");
-    fit(this.words, tile.words);
+    setText(this.rank, tile.is_test ? t("TEST") : "");
+    fit(this.words, said(tile.words));
     this.#drawAlso(tile);
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
-    this.acknowledge.setAttribute("aria-label", `Acknowledge ${name}: ${tile.words}`);
+    this.acknowledge.setAttribute("aria-label", t("Acknowledge {name}: {words}", { name, words: said(tile.words) }));
     setHidden(this.page, !tile.stream);
     if (tile.stream) this.page.href = pageOf(tile);
-    this.page.setAttribute("aria-label", `Sound of ${name}`);
+    this.page.setAttribute("aria-label", t("Sound of {name}", { name }));
     this.#drawFacts(tile);
     this.#drawBurdens();
   }
 
   // What there is beside that which the tile says first; what is of a patient stays in sight on the smallest tile.
   #drawAlso(tile) {
-    const text = tile.before ? `before: ${tile.before}` : tile.also ? `+ ${tile.also}` : "";
+    const text = tile.before ? t("before: {words}", { words: tile.before.split(", ").map(said).join(", ") }) : tile.also ? `+ ${said(tile.also)}` : "";
     fit(this.also, text);
     setHidden(this.also, !text);
     this.also.classList.toggle("of-patient", Boolean(tile.before) || tile.is_also_of_patient);
@@ -102,17 +103,17 @@ export class TileView {
     setHidden(this.since, !isTold);
     setText(this.ago, isTold ? ago(seconds) : "");
     const paused = Math.max(0, ...this.tile.alarms.map((line) => (line.paused_until_s ?? 0) - nowS));
-    setText(this.from, !isTold ? "" : paused > 0 ? `silent for ${ago(paused)}` : `since ${timeOfDay(Date.now() - 1000 * seconds)}`);
+    setText(this.from, !isTold ? "" : paused > 0 ? t("silent for {time}", { time: ago(paused) }) : t("since {time}", { time: timeOfDay(Date.now() - 1000 * seconds) }));
     this.#drawDetail(nowS);
-    const label = [this.open.textContent, this.tile.words, this.ago.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
+    const label = [this.open.textContent, this.words.textContent, this.ago.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
     if (this.open.getAttribute("aria-label") !== label) this.open.setAttribute("aria-label", label);
   }
 
   // Why it is so, or who has seen it and when, and how urgent it is.
   #drawDetail(nowS) {
     const { tile } = this;
-    const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]} priority` : "";
-    setText(this.why, seenWords(tile, nowS) || tile.detail);
+    const rank = tile.kind ? `${KIND[tile.kind]}, ${PRIORITY[tile.priority]}` : "";
+    setText(this.why, seenWords(tile, nowS) || said(tile.detail));
     setText(this.urgency, this.why.textContent && rank ? ` · ${rank}` : rank);
     room(this.detail, this.detail.textContent, 400);
     this.detail.style.setProperty("--why-w", String(widthOf(this.why.textContent, 400)));
@@ -120,11 +121,11 @@ export class TileView {
   }
 
   #drawFacts(tile) {
-    const facts = [`measured ${percent(tile.coverage)}`];
-    if (tile.contact) facts.push(tile.contact === "yes" ? "on skin" : "off skin");
-    if (tile.battery_percent !== null) facts.push(`battery ${Math.round(tile.battery_percent)} %`);
-    if (tile.missing) facts.push(tile.missing);
-    if (tile.fault && tile.fault !== tile.missing) facts.push(tile.fault);
+    const facts = [t("measured {percent}", { percent: percent(tile.coverage) })];
+    if (tile.contact) facts.push(tile.contact === "yes" ? t("on skin") : t("off skin"));
+    if (tile.battery_percent !== null) facts.push(t("battery {percent} %", { percent: Math.round(tile.battery_percent) }));
+    if (tile.missing) facts.push(said(tile.missing));
+    if (tile.fault && tile.fault !== tile.missing) facts.push(said(tile.fault));
     fit(this.facts, tile.stream && tile.level !== "unknown" ? facts.join(" · ") : "", 400);
   }
 }
@@ -156,9 +157,9 @@ function headOf(text) {
 
 function burdenRows(tile, nowS) {
   if (!tile.burdens.length && !tile.breath) return [];
-  const head = make("tr", "", ...["s/min", "5 min", "1 h", "last hour"].map((text) => headOf(text)));
+  const head = make("tr", "", ...[t("s/min"), "5 min", "1 h", t("last hour")].map((text) => headOf(text)));
   const rows = tile.burdens.map((line) => {
-    const name = headOf(line.words);
+    const name = headOf(brief(line.words));
     name.scope = "row";
     const isOver = line.limit !== null && line.minutes_5 !== null && line.minutes_5 >= line.limit;
     const now = make("td", isOver ? "figure over" : "figure", burden(line.minutes_5));
@@ -172,7 +173,7 @@ function burdenRows(tile, nowS) {
 
 // The respiratory rate now, and its last hour; what is unknown is no number.
 function breathRow(breath, nowS) {
-  const name = headOf("Breaths/min");
+  const name = headOf(t("Breaths/min"));
   name.scope = "row";
   const cells = [make("td", "figure", breathWords(breath)), make("td", "figure hour")];
   return make("tr", "breath", name, ...cells, make("td", "spark-cell", sparkline({ ...breath, limit: null }, nowS / 60)));

@@ -1,4 +1,6 @@
-// Numbers and times as people read them. Pure.
+// Numbers and times as people read them.
+
+import { brief, number, said, t, timeOf } from "./language.js";
 
 export function ago(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
@@ -7,17 +9,11 @@ export function ago(seconds) {
   if (minutes < 60) return `${minutes} min`;
   const hours = Math.floor(minutes / 60);
   if (hours < 48) return `${hours} h ${String(minutes % 60).padStart(2, "0")}`;
-  return `${Math.floor(hours / 24)} days`;
+  return t("{count} days", { count: Math.floor(hours / 24) });
 }
 
 export function timeOfDay(milliseconds) {
-  const date = new Date(milliseconds);
-  return `${String(date.getHours()).padStart(2, "0")}:${String(date.getMinutes()).padStart(2, "0")}`;
-}
-
-// A day as people here write it, in words where the order of its numbers could be mistaken, and the time of day.
-export function dateAndTime(milliseconds) {
-  return `${new Date(milliseconds).toLocaleDateString([], { dateStyle: "medium" })}, ${timeOfDay(milliseconds)}`;
+  return timeOf(milliseconds);
 }
 
 // The page of one bed.
@@ -28,7 +24,7 @@ export function pageOf({ site, node, stream }) {
 // Seconds of sound in a minute; what is unknown is a question mark, never a zero.
 export function burden(value) {
   if (value === null) return "?";
-  return value < 9.95 ? value.toFixed(1) : value.toFixed(0);
+  return number(value, value < 9.95 ? 1 : 0);
 }
 
 // Breaths per minute with where they go; what is unknown is two dashes, never an old number.
@@ -37,7 +33,12 @@ export function breathWords({ per_min: perMin, change }) {
 }
 
 // A class of the model, as it is named on the wire, for a person.
-export function soundWords(name) {
+export const soundWords = (name) => said(spelled(name));
+
+// The same where there is little room.
+export const soundBrief = (name) => brief(spelled(name));
+
+function spelled(name) {
   const words = name.replaceAll("_", " ");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
@@ -48,7 +49,7 @@ export function percent(share) {
 
 // Who has acknowledged an alarm, and how long ago. `nowS` is the board's clock.
 export function acknowledgedWords({ by, at_s: atS }, nowS) {
-  return nowS - atS < 60 ? `acknowledged just now by ${by}` : `acknowledged ${ago(nowS - atS)} ago by ${by}`;
+  return nowS - atS < 60 ? t("acknowledged just now by {by}", { by }) : t("acknowledged {time} ago by {by}", { time: ago(nowS - atS), by });
 }
 
 // The same of what a tile shows first; empty where nobody has.
