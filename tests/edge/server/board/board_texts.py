@@ -6,7 +6,6 @@ import ast
 import html
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import get_args
 
 from edge.contract.stream_status import StreamState
@@ -40,7 +39,8 @@ CALLED = re.compile(r'\b(?:t|said)\(\s*"((?:[^"\\]|\\.)*)"')
 QUOTED = re.compile(r'"((?:[^"\\\n]|\\.)*)"|`((?:[^`\\]|\\.)*)`')
 SENTENCE = re.compile(r"^[A-Z][a-z]+[ .,:]|[a-z]{2,} [a-z]{2,}|^[A-Z][a-z]{3,}$")
 NO_TEXT = re.compile(  # of a script: classes, selectors, paths, keys, and what a canvas or an event calls its own
-    r"^[#./]|^<|^M\d|^(use|card|row|tile|now-state|event|look|figure|count|signal-|shape|level-|edge|kind-)\b|[#.]\w+-?\w*[ ,:]|^\$?\{"
+    r"^[#./]|^<|^M\d|^(use|card|row|tile|now-state|event|look|figure|count|signal-|shape|level-|edge|kind-)\b"
+    r"|[#.]\w+-?\w*[ ,:]|^\$?\{"
     r"|^Arrow|^Latch$|px |\d+px|system-ui"
 )
 
