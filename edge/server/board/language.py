@@ -1,8 +1,8 @@
 """The languages of the board: which one a reader gets, and its pages in it.
 
 One file a language in `texts/` holds every text of the pages, by the English one. A word of alarms that no native
-reader has marked `reviewed: true` there is shown with the English one beside it: nobody shall have to trust a translation. A
-text that is missing is shown in English. Not for the command line or the log, which are English.
+reader has marked `reviewed: true` there is shown with the English one beside it: nobody shall have to trust a
+translation. A text that is missing is shown in English. Not for the command line or the log, which are English.
 
     words:      of alarms and their answers    Wheezing: {text: Giemen, reviewed: false}
     texts:      of the pages                   Sign in: Anmelden
