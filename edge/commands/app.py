@@ -31,7 +31,7 @@ from edge.commands.optimize import optimize, tune
 from edge.commands.replay import replay
 from edge.commands.run import run
 from edge.commands.score import score
-from edge.commands.ward import alarms, budget, resend
+from edge.commands.ward import alarms, budget, limits, resend
 from edge.errors import LaennecError, not_installed
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ app.command(short_help="Play a synthetic recording, show its events.")(demo)
 app.command(short_help="Check everything that a node needs.")(doctor)
 app.command(short_help="Publish again events that a broker lost.")(resend)
 app.command(short_help="Choose limits for a budget of alarms.")(budget)
+app.command(short_help="Propose limits of the respiratory rate for an age.")(limits)
 app.command(short_help="List what the alarms did, and who answered.")(alarms)
 app.add_typer(board_app, name="board", short_help="Show the ward in a browser; answer alarms.")
 app.command(short_help="Hear the clip of an event again.")(replay)

@@ -1,6 +1,8 @@
-"""Commands for a ward: `laennec alarms`, `laennec budget`, `laennec resend`.
+"""Commands for a ward: `laennec alarms`, `laennec limits`, `laennec budget`, `laennec resend`.
 
 `laennec alarms`: what the log of alarms says, for a person.
+
+`laennec limits`: which limits of the respiratory rate may be proposed for an age, and by whom.
 
 `laennec budget`: which limits of the burden keep a budget of alarms per bed and day, and what they find.
 
@@ -272,3 +274,25 @@ def _settings(path: Path | None, node: str | None, host: str | None, port: int |
         tree = {**tree, **({"mqtt": {**mqtt, **given}} if given and isinstance(mqtt, dict) else {})}
         tree |= {"node": node} if node is not None else {}
     return parse_config(tree, str(path or "command line"), path and path.parent)
+
+
+def limits(
+    ages: Annotated[
+        list[str], typer.Argument(metavar="AGE...", help="Such as '10 days', '8 months', '4 years', adult.")
+    ],
+) -> None:
+    """Print limits of the respiratory rate that may be proposed for these ages, with their source.
+
+    None is in force before somebody sets it: `alarms.breath` in the settings of the node. They are no advice for a
+    patient.
+    """
+    from edge.settings.sections import years_of
+    from edge.ward.proposed_limits import proposed_limits
+
+    for age in ages:
+        try:
+            found = proposed_limits(years_of(age))
+        except ValueError as error:
+            raise ConfigError(f"AGE: {age!r} {error}") from None
+        print(f"{age}: at {found.low} and below, at {found.high} and above, breaths/min ({found.source})")
+    print("set in ward.yaml:  alarms: {breath: {rate_low: {limit_per_min: ...}, rate_high: {limit_per_min: ...}}}")

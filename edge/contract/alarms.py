@@ -111,7 +111,7 @@ class AlarmMessage(Message):
     cause: Text = Field(
         description="Of the last transition: known, unknown, present, cleared, raised, returned (soon, and "
         "acknowledged), escalated, acknowledged, audio paused, audio resumed, inactivated, reactivated, limit set, "
-        "limit unset, no limit; empty before the first.",
+        "limit unset, no limit, new patient (all begins anew); empty before the first.",
     )
     activation: Literal["On", "Psd", "Off"] = Field(
         description="On; Psd: a person has inactivated it for a while; Off: it has no limit and is not watched."

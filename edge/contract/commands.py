@@ -15,11 +15,12 @@ MAX_COMMAND_BYTES = 2048
 MAX_PAUSE_S = 120.0  # of the audible signal; a longer silence is an inactivation, with a reason
 MAX_INACTIVE_S = 8 * 3600.0  # a shift
 MAX_LIMIT = 60.0  # s/min: sound all the time
+AGE = r"^(adult|[0-9]{1,3} (day|week|month|year)s?)$"
 MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 MOST_LOOK_S = 30.0  # at once; a viewer that is gone costs no more
 LOOK = "look"  # verb of what changes nothing, is in no log, and comes again every some seconds while somebody looks
 
-Verb = Literal["acknowledge", "pause", "inactivate", "limit", "clip"]
+Verb = Literal["acknowledge", "pause", "inactivate", "limit", "patient", "clip"]
 Text = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Reason = Annotated[str, Field(min_length=3, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Ident = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
@@ -78,6 +79,20 @@ class Limit(AlarmOrder):
     why: Reason
 
 
+class NewPatient(Order):
+    """Another patient lies in this bed: nothing that was measured, set or signalled of the one before is kept.
+
+    Respiratory rate, pauses, burden, level, alarms of the patient with their limits and inactivations, and sound that
+    was remembered for clips begin anew; an alarm that lasts is raised when it is measured of the new one. Nobody's name
+    belongs in it: `by` may be a role.
+    """
+
+    verb = "patient"
+    age: Annotated[str, Field(pattern=AGE)] | None = Field(
+        None, description="Of the new one: `8 months`, `4 years`, `adult`; null: not known. It holds over restarts."
+    )
+
+
 class ClipOrder(Order):
     """Keep the last seconds of this bed's sound, as far as they are remembered; refused where no sound is kept.
 
@@ -99,16 +114,18 @@ class LookOrder(Order):
 
 
 AlarmCommand = Acknowledge | Pause | Inactivate | Limit
-Command = AlarmCommand | ClipOrder
+Command = AlarmCommand | NewPatient | ClipOrder
 ORDERS = (
     "What a person orders of the alarms, a clip of what was heard, or a look at a bed. QoS 1, not retained, on "
-    "<prefix>/<site>/<node>/s/<stream>/cmd/<verb>/<user> for a bed and on <prefix>/<site>/<node>/cmd/<verb>/<user> for "
-    "the node's own alarms; <verb> is acknowledge, pause, inactivate, limit or (of a bed alone) clip or look (each has "
-    "its form in $defs), <user> the sender's name at the broker, which the access list of deploy/mosquitto/setup holds "
-    f"to. At most {MAX_COMMAND_BYTES} bytes. Send it with a message expiry of 10 s (MQTT 5), so that none comes late. "
-    "The answer (laennec.result/1) comes on <prefix>/<site>/<node>/s/<stream>/result/<verb>/<user>, or below it where "
-    "the response topic (MQTT 5) says so, with the correlation data. No answer within some seconds: send it again with "
-    "the same id, which is carried out once. Unlike in other messages a field that is not known is refused."
+    "<prefix>/<site>/<node>/s/<stream>/cmd/<verb>/<user> for a bed and on "
+    "<prefix>/<site>/<node>/cmd/<verb>/<user> for the node's own alarms; <verb> is acknowledge, pause, "
+    "inactivate, limit or (of a bed alone) patient, clip or look (each has its form in $defs), <user> the "
+    f"sender's name at the broker, which the access list of deploy/mosquitto/setup holds to. At most "
+    f"{MAX_COMMAND_BYTES} bytes. "
+    "Send it with a message expiry of 10 s (MQTT 5), so that none comes late. The answer (laennec.result/1) comes "
+    "on <prefix>/<site>/<node>/s/<stream>/result/<verb>/<user>, or below it where the response topic (MQTT 5) "
+    "says so, with the correlation data. No answer within some seconds: send it again with the same id, which is "
+    "carried out once. Unlike in other messages a field that is not known is refused."
 )
 
 OrderType = TypeVar("OrderType", bound=Order)
@@ -118,6 +135,7 @@ COMMANDS: dict[str, type[Command]] = {
     Pause.verb: Pause,
     Inactivate.verb: Inactivate,
     Limit.verb: Limit,
+    NewPatient.verb: NewPatient,
     ClipOrder.verb: ClipOrder,
 }
 FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LookOrder}

@@ -100,6 +100,10 @@ class StreamInfo(Message):
         None, description="While a sound lasts, it is told of again after so many seconds of it."
     )
     adaptation: Adapted | None = None
+    age: Text | Absent = Field(
+        None,
+        description="Of the patient, as the settings or a command `patient` have it: `8 months`, `4 years`, `adult`.",
+    )
 
 
 class Coverage(Part):

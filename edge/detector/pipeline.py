@@ -71,15 +71,8 @@ class Pipeline:
         self._features = FrontEnd(self._chunks.spec)
         calibration = adaptation.calibration if adaptation is not None else {}
         self._recalibration = Recalibration(model.groups, model.classes, calibration)
-        thresholds = options.thresholds_in_force(model, adaptation)
-        self._tracker = Tracker(
-            model.groups,
-            model.classes,
-            thresholds,
-            model.score_hop_samples,
-            options.rules(model),
-            options.update_frames(model),
-        )
+        self._adaptation = adaptation
+        self.track_by(options)
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
         self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
@@ -251,6 +244,17 @@ class Pipeline:
             self._quality.reset()
         self._finding = Finding()
         self._forget()
+
+    def track_by(self, options: EventOptions) -> None:
+        """Make events by these from here on; before any sound, or right after `reset`: an open one would be cut."""
+        self._tracker = Tracker(
+            self._model.groups,
+            self._model.classes,
+            options.thresholds_in_force(self._model, self._adaptation),
+            self._model.score_hop_samples,
+            options.rules(self._model),
+            options.update_frames(self._model),
+        )
 
     def _forget(self) -> None:
         """Nothing was heard and nothing was lost."""

@@ -145,6 +145,8 @@ class BedReading:
     """Of its sound."""
     breath: Mapping[str, bool | None] = field(default_factory=dict)
     """By condition of its breath that is watched: whether it is present; None: not known."""
+    patients: int = 0
+    """As in the status of its stream."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ def bed_reading(stream: StreamView, now_s: float, breath: BreathAlarms | None = 
     watched = breath_values(status, breath or BreathAlarms())
     if state not in ("ok", "degraded"):
         watched = dict[str, bool | None].fromkeys(watched)
-    return BedReading(state, status.vitals, by_group, status.is_broken, status.verdict, watched)
+    return BedReading(state, status.vitals, by_group, status.is_broken, status.verdict, watched, status.patients)
 
 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:
@@ -217,8 +219,7 @@ def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, bool 
     """By condition: what there is of the watched alarms of a bed's breath; no breath is one of both of a pause."""
     values: dict[str, bool | None] = {}
     if breath.pause is not None:
-        told = status.vitals is not None and "no contact" not in status.vitals.conditions  # the device's own word
-        still, touches = status.is_without_breath, status.verdict.touches or told
+        still, touches = status.is_without_breath, status.verdict.touches or status.tells_contact
         values |= {PAUSE: None if still is None else still and touches}
         values |= {NO_BREATH: None if still is None else still and not touches}
     rate = None if status.breath is None else status.breath.breaths_per_min

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from heapq import nsmallest
 
 from edge.contract.alarms import ALARM_EXPIRY_S, ANSWER_EXPIRY_S, REFRESH_S
-from edge.contract.commands import ClipOrder, Command, parse_command
+from edge.contract.commands import ClipOrder, Command, NewPatient, parse_command
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
     Address,
@@ -38,6 +38,8 @@ from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, Order, OrderQueue, bed_values, node_values, refuse
 from edge.node.clips import NodeClips
+from edge.node.patients import Patients
+from edge.settings.sections import years_of
 from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
@@ -83,7 +85,13 @@ class AlarmService:
     """The alarms of one node; `start` and `stop` once each."""
 
     def __init__(
-        self, rules: Mapping[Key, Rule], log: AlarmLog, node: Node, dispatch: Dispatch, clips: NodeClips | None = None
+        self,
+        rules: Mapping[Key, Rule],
+        log: AlarmLog,
+        node: Node,
+        dispatch: Dispatch,
+        clips: NodeClips | None = None,
+        patients: Patients | None = None,
     ) -> None:
         """Read the log and go on from there; nothing is published before `start`.
 
@@ -93,6 +101,7 @@ class AlarmService:
             node: who publishes.
             dispatch: the way to the broker; not started yet.
             clips: what keeps sound; None: nothing does.
+            patients: where new ones are admitted; None: nowhere.
         """
         records = log.read()
         self._logged = [each for each in records if isinstance(each, Transition)]  # until what was told is known
@@ -101,6 +110,7 @@ class AlarmService:
         rev_floor = max(log.rev_floor, _told_beyond(self._logged, dispatch.told or {}))
         self._alarms = Alarms(rules, records, rev_floor, self._clock.wall_s)
         self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
+        self._patients = patients
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
         of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not rule.is_told]
         self._groups = tuple({key.condition: None for key in of_burden})
@@ -177,11 +187,18 @@ class AlarmService:
     def _values_of(self, reading: WardReading) -> dict[Key, Value]:
         values: dict[Key, Value] = {}
         for stream, bed in reading.beds.items():
-            values |= bed_values(stream, bed, self._groups)
+            of_bed = bed_values(stream, bed, self._groups)
+            is_before = self._patients is not None and not self._patients.is_known(stream, bed.patients)
+            values |= self._without_patient(stream, of_bed) if is_before else of_bed
         is_broken = any(bed.is_broken for bed in reading.beds.values())
         values |= node_values(self._before, reading.node, is_broken, self._log.is_behind)
         self._before = reading.node
         return values
+
+    def _without_patient(self, stream: str, values: Mapping[Key, Value]) -> dict[Key, Value]:
+        """Measurements, as long as those of this bed are of the patient before."""
+        rules = self._alarms.rules
+        return {k: v for k, v in values.items() if k.stream != stream or k not in rules or rules[k].kind != "Phy"}
 
     def _carry_out(self, order: Order) -> None:
         address, request = order.address, order.request
@@ -202,6 +219,8 @@ class AlarmService:
         self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
     def _ordered(self, now_s: float, address: Address, command: Command) -> tuple[Answer, list[Record]]:
+        if isinstance(command, NewPatient):
+            return self._admitted(now_s, address, command)
         if not isinstance(command, ClipOrder):
             return self._alarms.command(now_s, address.user, address.stream, command)
         clips, user = self._clips, address.user
@@ -212,6 +231,23 @@ class AlarmService:
         answer, records = self._alarms.command(now_s, user, address.stream, command, clips.new_id())
         if records:
             clips.keep_last(address.stream, command.seconds, answer.clip, f"{command.by} ({user})")
+        return answer, records
+
+    def _admitted(self, now_s: float, address: Address, command: NewPatient) -> tuple[Answer, list[Record]]:
+        user, bed, patients = address.user, address.stream, self._patients
+        if patients is None:
+            raise ValueError("no patients are admitted here")
+        if command.age is not None:
+            try:
+                years_of(command.age)
+            except ValueError as error:
+                raise ValueError(f"age: {command.age} {error}") from None
+        if not self._alarms.has_ordered(user, command.id) and bed and (why := patients.mistake(bed)):
+            raise ValueError(why)
+        answer, records = self._alarms.command(now_s, user, bed, command)
+        if records:
+            patients.admit(bed, command.age)
+            self._values = self._without_patient(bed, self._values)
         return answer, records
 
     def _record(self, records: list[Record] | list[Transition]) -> None:

@@ -51,6 +51,7 @@ class BedBreath(StreamObserver):
         self._frame_s, self._decided = frame_s, 0
         self._shares: WheezeRate | None = None
         self._trend: BreathTrend | None = None
+        self._rate: RespiratoryRate | None = None
         if BREATH in model.classes and frame_s >= FINEST_S:
             self._sounds = BreathSounds(model)
             self._rate = RespiratoryRate(frame_s)
@@ -89,6 +90,15 @@ class BedBreath(StreamObserver):
         if self._pauses is not None and self._pauses.open and self._is_old(self._decided, silent_s, offered):
             self.end(LOST)
 
+    def on_new_patient(self) -> None:
+        """Forget what was measured."""
+        if self._pauses is not None:
+            self._pauses.reset()
+        if self._rate is not None and self._shares is not None:
+            self._rate.reset()
+            self._shares.reset()
+        self._last = self._trend = None
+
     def is_without(self, silent_s: float, offered: int | None) -> bool | None:
         """Whether a pause of breath lasts now; None: not known. Arguments as of `shown`."""
         if self._pauses is None or not self._pauses.is_known or self._is_old(self._decided, silent_s, offered):
@@ -109,6 +119,7 @@ class BedBreath(StreamObserver):
         return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
 
     def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+        assert self._rate is not None
         assert self._shares is not None
         sound = self._sounds.push(chunk, scores, verdict.fault)
         readings = self._rate.push(sound)

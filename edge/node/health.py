@@ -134,6 +134,7 @@ def stream_info_body(node: Node, stream: Stream, model: Model, adaptation: Adapt
         tracking={name: stream_status.Tracking.model_construct(None, **rule) for name, rule in rules},
         update_s=stream.update_s,
         adaptation=None if adaptation is None else stream_status.Adapted.model_construct(**adaptation.body()),
+        age=stream.age,
     ).body()
 
 

@@ -31,7 +31,15 @@ class End:
     """Whether it was told to end."""
 
 
-Item = Block | Gap | End
+@dataclass(frozen=True)
+class NewPatient:
+    """What comes next is of another patient."""
+
+    age: str | None
+    """As in the settings; None: not known."""
+
+
+Item = Block | Gap | NewPatient | End
 
 
 @dataclass(frozen=True)
@@ -81,7 +89,7 @@ class Inbox:
             elif isinstance(item, Gap):
                 self._append(item)
             else:
-                self.is_over = True
+                self.is_over = self.is_over or isinstance(item, End)
                 self._items.append(item)
 
     def rest(self, rest_s: float) -> None:
@@ -89,7 +97,7 @@ class Inbox:
         with self._mutex:
             items, self._items, self.waiting = self._items, deque(), 0
             for item in items:
-                if isinstance(item, End):
+                if isinstance(item, End | NewPatient):
                     self._items.append(item)
                 else:
                     self._append(_left_out(item) if isinstance(item, Block) else item)

@@ -40,3 +40,7 @@ class StreamObserver(Protocol):
     def on_end(self) -> None:
         """No sound follows that could be joined to what was."""
         return
+
+    def on_new_patient(self) -> None:
+        """After such an end: what follows is of another patient."""
+        return

@@ -44,13 +44,14 @@ from edge.node.health import (
 from edge.node.home_assistant import announcements, beds_of
 from edge.node.live_view import NodeLooks
 from edge.node.model_comparison import make_shadow
+from edge.node.patients import Patients
 from edge.node.readers import Readers, Reading
 from edge.node.self_test import Watch
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamTotals, StreamView
 from edge.node.systemd import Notifier, StreamHealth, Supervision
 from edge.node.trends import Trends
-from edge.settings.node import Config, config_hash
+from edge.settings.node import Config, Stream, config_hash
 from edge.settings.sections import check_groups
 from edge.sources.source import Source
 
@@ -109,10 +110,15 @@ class Service:
         names = (config.mqtt.prefix, config.site, config.node, config.mode)
         self._node = Node(*names, new_boot_id(), box_fingerprint(), config_hash(config))
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
+        self._patients = Patients(outbox.path.with_name(f"patients-{config.node}.json"), config.streams)
+        self._config = config = config.model_copy(
+            update={"streams": tuple(self._patients.settings(each.id) for each in config.streams)}
+        )
         self._streams = [
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
         ]
+        self._patients.join(self._streams)
         self._views: Sequence[StreamView] = self._streams  # all that other threads may know of them
         self._looks = NodeLooks(config.look, model, self._node, self._dispatch)  # first: it takes one command of all
         self._looks.join(config.streams, self._streams)
@@ -121,7 +127,7 @@ class Service:
         log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
         self._clips = self._clips_of(config)
         rules, self._breath_alarms = rules_of(config, groups), config.alarms.breath
-        self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips)
+        self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips, self._patients)
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._heard = [*self._streams, *(test.stream for test in tests)]
@@ -189,6 +195,9 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.relieve()
             self._publish_stream_states()
+            self._patients.tell(
+                self._node, lambda topic: self._dispatch.set_state(topic, None), self._publish_stream_info
+            )
             self._trends.tick()
             self._breath_rates.tick()
             self._watch.tick()
@@ -310,10 +319,13 @@ class Service:
         """What the node and its streams are."""
         self._dispatch.set_state(self._node.topic("info"), info_body(self._node, self._config, self._model))
         for settings, stream in zip(self._config.streams, self._streams, strict=True):
-            body = stream_info_body(self._node, settings, self._model, stream.adaptation)
-            self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
+            self._publish_stream_info(settings, stream)
         for topic, body in self._announced.items():
             self._dispatch.set_state(topic, body)
+
+    def _publish_stream_info(self, settings: Stream, stream: NodeStream) -> None:
+        body = stream_info_body(self._node, settings, self._model, stream.adaptation)
+        self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
 
 
 def _history_of(config: Config) -> HistoryBound:

@@ -28,7 +28,7 @@ from edge.model.adaptation import load_adaptation
 from edge.model.model import Model
 from edge.node.breath import BedBreath
 from edge.node.clock import Timeline
-from edge.node.inbox import OVERLOAD, End, Flush, Inbox, Item, ends_sound
+from edge.node.inbox import OVERLOAD, End, Flush, Inbox, Item, NewPatient, ends_sound
 from edge.node.observer import StreamObserver
 from edge.node.stream_clips import StreamClips
 from edge.node.stream_events import MessageSink, StreamLatency, StreamMessages
@@ -75,7 +75,7 @@ class NodeStream:
             ConfigError: a threshold or class is not one of the model's.
             ModelError: the adaptation of its device is damaged, or of another model.
         """
-        self.id = settings.id
+        self.id, self._settings, self._patients = settings.id, settings, 0
         self.failure = ""
         """Why the stream ended, if not by the end of its source."""
         self.is_broken = False
@@ -87,7 +87,6 @@ class NodeStream:
         self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         """Whether its sound comes in real time, whoever is ready for it."""
         self.inbox = Inbox(model.rate_hz)
-        self._outside = settings.outside
         self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
         self._counts, self._idle_frames = StreamCounts(model), IdleFrames(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
@@ -116,7 +115,7 @@ class NodeStream:
         self._offered: int | None = None  # absolute index one past the last sample that the pipeline has
         self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
-        self._faults = SoundFaults(self._outside)
+        self._faults = SoundFaults(self._settings.outside)
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
@@ -130,7 +129,7 @@ class NodeStream:
 
     def watch_pauses(self, limit_s: float) -> None:
         """Let a pause of breath begin after so many seconds, before anything is heard."""
-        self._breath.watch_pauses(limit_s, self._messages.on_pause, self._tells_contact)
+        self._breath.watch_pauses(limit_s, self._messages.on_pause, lambda: self.status.tells_contact)
 
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
@@ -232,6 +231,7 @@ class NodeStream:
             self._breath.shown(self._silent_s(), self._offered),
             self._breath.is_without(self._silent_s(), self._offered),
             self._breath.trend(self._silent_s()),
+            self._patients,
         )
         return self.status
 
@@ -262,11 +262,6 @@ class NodeStream:
         """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
 
-    def _tells_contact(self) -> bool:
-        """Whether its device itself says that it touches somebody."""
-        vitals = self.status.vitals
-        return vitals is not None and "no contact" not in vitals.conditions
-
     def _end_s(self, chunk: Chunk) -> float:
         """Second of the stream at which the last frame of a chunk begins, and so about its end."""
         return (chunk.start + self._chunk.chunk_frames) * self._hop_s
@@ -296,6 +291,11 @@ class NodeStream:
             self._reset()
             if isinstance(item, Gap):
                 self.latency.arrivals.begin_anew()
+            elif isinstance(item, NewPatient):
+                self._pipeline.track_by(EventOptions.of(self._settings.model_copy(update={"age": item.age})))
+                self._patients += 1
+                for observer in self.observers:
+                    observer.on_new_patient()
 
     def _offer(self, block: Block) -> None:
         """Give a block to the detector; before it, what no model scored because nothing of it was valid."""

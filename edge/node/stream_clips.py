@@ -53,16 +53,17 @@ class StreamClips(StreamObserver):
     """
 
     def __init__(self, settings: ClipSettings, place: Place) -> None:
-        rate_hz = place.hearing.rate_hz
-        seconds = (settings.pre_s, settings.post_s, settings.longest_s, settings.memory_s, STATE_S)
-        lengths = Lengths(*(round(each_s * rate_hz) for each_s in seconds))
-        self._place, self._of = place, settings.of
+        self._place, self._settings, self._of = place, settings, settings.of
         self._drops_speech = settings.speech == "drop"
         self._mutex = threading.Lock()
-        self._recorder = Recorder(
-            lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)), place.history_samples
-        )
+        self._recorder = self._new_recorder()
         self._spoken: set[str] = set()  # open clips in which speech was found
+
+    def _new_recorder(self) -> Recorder:
+        place, settings, rate_hz = self._place, self._settings, self._place.hearing.rate_hz
+        seconds = (settings.pre_s, settings.post_s, settings.longest_s, settings.memory_s, STATE_S)
+        lengths = Lengths(*(round(each_s * rate_hz) for each_s in seconds))
+        return Recorder(lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)), place.history_samples)
 
     @property
     def is_empty(self) -> bool:
@@ -127,6 +128,11 @@ class StreamClips(StreamObserver):
         with self._mutex:
             clips = self._recorder.finish()
         self._hand_over(clips)
+
+    def on_new_patient(self) -> None:
+        """Forget the sound of the one before."""
+        with self._mutex:
+            self._recorder = self._new_recorder()
 
     def _hand_over(self, clips: Sequence[Clip]) -> None:
         place = self._place

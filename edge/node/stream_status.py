@@ -242,6 +242,13 @@ class StreamStatus:
     """Whether no breath was heard for the limit of a pause, or longer; None: not known."""
     breathing: BreathTrend | None = None
     """Its breathing over a minute to a night; None: not heard yet, or not to be heard by this model."""
+    patients: int = 0
+    """Patients that were admitted to the bed since the start; what is known is of the last."""
+
+    @property
+    def tells_contact(self) -> bool:
+        """Whether its device itself says that it touches somebody."""
+        return self.vitals is not None and "no contact" not in self.vitals.conditions
 
     def is_old(self, now_s: float) -> bool:
         """Whether no thread makes it any more, though the stream is open."""

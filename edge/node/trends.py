@@ -70,6 +70,12 @@ class BedBurden(StreamObserver):
         if isinstance(item, Gap) and item.stop > item.start:
             self._coverage.lose(item.start, item.stop, "overload" if item.cause == OVERLOAD else "gap")
 
+    def on_new_patient(self) -> None:
+        """Forget what was measured."""
+        self._burden.reset()
+        self._coverage.reset()
+        self._last, self._shown = None, (None, ())
+
     def reading(self, silent_s: float) -> Reading | None:
         """The burden now; None before the first scores.
 

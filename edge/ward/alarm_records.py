@@ -35,6 +35,7 @@ Cause = Literal[
     "limit set",
     "limit unset",
     "no limit",
+    "new patient",
     "not configured",
 ]
 

@@ -133,6 +133,19 @@ def set_limit(state: AlarmState, s_per_min: float | None, person: Person) -> lis
     return [Change("limit set", _changed(state, limit=BedLimit(s_per_min, person)), person)]
 
 
+def new_patient(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
+    """Another patient: what was signalled or set of the one before is gone; what lasts is found anew.
+
+    Of the monitoring only what was latched or inactivated ends: a sensor that is loose stays so.
+    """
+    if rule.kind == "Phy":
+        return [Change("new patient", AlarmState(rev=state.rev + 1, episode=state.episode, since_s=now_s))]
+    if state.signal != "Latch" and state.inactive_until_s is None:
+        return []
+    ended = {"inactive_until_s": None, "inactivated": None, "unanswered_since_s": None, "escalated": False}
+    return [Change("new patient", _signalled(state, "Off", now_s, **ended))]
+
+
 def _observe(rule: Rule, state: AlarmState, now_s: float, value: Value) -> list[Change]:
     if not is_watched(rule, state):
         if state.signal == "Off" and not state.presence and not state.known:

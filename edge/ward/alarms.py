@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from edge.contract.commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, Pause
+from edge.contract.commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, NewPatient, Pause
 from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
-from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, pause, priority_of, set_limit
+from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, new_patient, pause, priority_of, set_limit
 from edge.ward.quotas import Quotas
 
 REMEMBERED = 64  # commands of one user whose ids are known; a sender repeats within seconds
@@ -110,7 +110,7 @@ class Alarms:
             return before.answer if before.digest == digest else replace(answer, reason=reason), []
         if reason := self._mistake(stream, command):
             return replace(answer, reason=reason), []
-        transitions = [] if isinstance(command, ClipOrder) else self._change(now_s, user, stream, command)
+        transitions = self._transitions(now_s, user, stream, command)
         changed = tuple(sorted({each.key.condition for each in transitions}))
         answer = replace(answer, ok=True, conditions=changed, clip=clip)
         unchanged = self._unchanged.pop(user, 0)
@@ -121,6 +121,17 @@ class Alarms:
             return answer, [*transitions, ordered]
         self._unchanged = {user: unchanged + 1, **dict(list(self._unchanged.items())[: MOST_USERS - 1])}
         return answer, []
+
+    def _transitions(self, now_s: float, user: str, stream: str, command: Command) -> list[Transition]:
+        if isinstance(command, ClipOrder):
+            return []
+        if not isinstance(command, NewPatient):
+            return self._change(now_s, user, stream, command)
+        found = []
+        for key, rule in self._rules.items():
+            if key.stream == stream:
+                found += self._note(now_s, key, new_patient(rule, self.state(key), now_s))
+        return found
 
     def _change(self, now_s: float, user: str, stream: str, command: AlarmCommand) -> list[Transition]:
         keys = [key for key in self._rules if key.stream == stream and command.condition in (None, key.condition)]
@@ -133,8 +144,8 @@ class Alarms:
         if not names:
             beds = sorted({key.stream for key in self._rules if key.stream})
             return f"no bed {stream!r} here; there are {', '.join(beds)}"
-        if isinstance(command, ClipOrder):
-            return "" if stream else "a clip is of a bed, not of the node"
+        if isinstance(command, ClipOrder | NewPatient):
+            return "" if stream else f"a {command.verb} is of a bed, not of the node"
         if command.condition is None:
             needs_one = isinstance(command, Acknowledge) and command.episode is not None
             return "an episode needs its condition" if needs_one else ""

@@ -49,6 +49,8 @@ class Watcher:
     def __init__(self, port: int, v5: bool = True) -> None:
         self.port = port
         self.messages: list[tuple[str, bool, dict[str, Any]]] = []
+        self.cleared: list[str] = []
+        """Topics of which nothing is retained any more."""
         self._ready = threading.Event()
         protocol = paho.MQTTv5 if v5 else paho.MQTTv311
         self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=protocol)
@@ -66,6 +68,8 @@ class Watcher:
     def _keep(self, message: paho.MQTTMessage) -> None:
         if message.payload:  # an empty one clears what was retained
             self.messages.append((message.topic, message.retain, json.loads(message.payload)))
+        else:
+            self.cleared.append(message.topic)
 
     def bodies(self, ending: str) -> list[dict[str, Any]]:
         """Bodies of the messages whose topic ends so, in order of arrival."""

@@ -91,6 +91,7 @@ ROLE_OF_VERB: dict[str, Role] = {
     "pause": "acknowledge",
     "inactivate": "configure",
     "limit": "configure",
+    "patient": "configure",
 }
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 

@@ -41,6 +41,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from edge.contract.commands import NewPatient
 from edge.server.board.access import (
     ROLE_OF_VERB,
     Access,
@@ -257,10 +258,13 @@ class Api:
         fields = given.get("fields")
         fields = {**(fields if isinstance(fields, dict) else {})}
         fields["by"] = session.name or str(fields.get("by", ""))[:MAX_BY]
+        if verb == NewPatient.verb:  # of who lies in which bed nobody's name is kept
+            fields["by"] = session.role
         try:
             outcome = await self._watch.orders.give(place, verb, fields)
         except ValueError as error:
             return refused(400, str(error))
+        fields.pop("age", None)
         self._audit.write("order", address=address, bed=bed, verb=verb, ok=outcome.ok, reason=outcome.reason, **fields)
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
 

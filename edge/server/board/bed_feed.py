@@ -30,6 +30,7 @@ from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer
 from edge.server.board.latest import Sound
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.tiles import Tile
+from edge.ward.proposed_limits import ProposedLimits
 
 AGAIN_S = 15.0
 SOON_S = 5.0  # until it asks again where tiles do not come: another board may have ended them
@@ -117,6 +118,10 @@ class BedState:
     """Why there is none, for a person."""
     lost_s: float | None = None
     """Since when the board has lost the broker, on its clock; None while it is there."""
+    age: str = ""
+    """Of the patient; empty: not known."""
+    proposed: ProposedLimits | None = None
+    """Limits of the respiratory rate for that age; nothing follows from them."""
 
 
 _STATES: TypeAdapter[BedState] = TypeAdapter(BedState)

@@ -130,6 +130,10 @@ class BedState:
     """When it was last known to be measured."""
     lost_s: float | None = None
     """Since when its status has been `lost`; None if it is not."""
+    age: str = ""
+    """Of its patient, as its node says; empty: not known."""
+    patient_s: float | None = None
+    """When a new one came, as far as this board has heard."""
     is_listed: bool = False
     """Whether its node has said that its settings have it."""
     told_s: float | None = None

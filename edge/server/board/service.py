@@ -28,6 +28,8 @@ from edge.server.board.validity import node_trouble
 from edge.server.board.ward import MAX_BEDS, Ward
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
+from edge.settings.sections import years_of
+from edge.ward.proposed_limits import ProposedLimits, proposed_limits
 
 LOOK_S = 0.1
 IDLE_S = 1.0
@@ -129,7 +131,17 @@ class Watch:
         for place in places:
             look, words = ("nothing", troubles[place]) if troubles[place] else self.looking.state(place, now_s)
             tile = tiles.get(f"{place.site}/{place.node}/{place.stream}")
-            self.beds.show(place, BedState(self.title, tile, look, words, self.reader.lost_s), now_s)
+            self.beds.show(
+                place, BedState(self.title, tile, look, words, self.reader.lost_s, *self._age_of(place)), now_s
+            )
+
+    def _age_of(self, place: Place) -> tuple[str, ProposedLimits | None]:
+        """The age of a bed's patient, and which limits of the respiratory rate may be proposed for it."""
+        node = self.ward.nodes.get((place.site, place.node))
+        age = node.beds[place.stream].age if node is not None and place.stream in node.beds else ""
+        with suppress(ValueError):
+            return age, proposed_limits(years_of(age))
+        return "", None
 
     def _trouble(self, place: Place, now_s: float) -> str:
         """Why nobody can be asked for the picture of a bed; empty if its box can."""

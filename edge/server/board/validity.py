@@ -126,6 +126,8 @@ def unmeasured(node: NodeState, bed: BedState, now_s: float) -> tuple[str, bool]
     window, trend = window_of(bed.trend, boot, WINDOW_S, now_s), bed.trend
     if window is not None and window.known:
         return "", False
+    if bed.patient_s is not None and now_s - bed.patient_s < SETTLE_S:
+        return "measuring has begun with a new patient", True
     health = node.health
     uptime_s = health.body.uptime_s + now_s - health.made_s if health is not None else SETTLE_S
     if uptime_s < SETTLE_S:

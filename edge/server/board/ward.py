@@ -116,7 +116,7 @@ class Ward:
             node.info = body
         elif isinstance(body, StreamInfo):
             if (bed := self._bed(place, arrival.at_s)) is not None:
-                bed.is_listed = True
+                bed.is_listed, bed.age = True, body.age or ""
         elif isinstance(body, Dated):
             kept: Kept[Dated] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
@@ -198,12 +198,16 @@ class Ward:
         return node.beds.setdefault(place.stream, BedState())
 
     def _clear(self, heard: Received, arrival: Arrival) -> None:
-        """A cleared status takes its bed or node away; of all else but alarms the last word goes by its age."""
+        """A cleared status takes its bed or node away, a cleared burden what was measured of the patient before."""
         place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
         if node is None:
             return
         if heard.kind is AlarmMessage:
             self._clear_alarm(node, heard, arrival)
+        elif heard.kind is TrendMessage and (bed := node.beds.get(place.stream)) is not None:
+            bed.trend, bed.breath, bed.patient_s = None, None, arrival.at_s
+            bed.minutes.clear()
+            bed.rates.clear()
         elif heard.kind is StreamStatus:
             self._beds -= node.beds.pop(place.stream, None) is not None
         elif heard.kind is NodeStatus:

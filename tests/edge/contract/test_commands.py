@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from edge.contract.commands import Acknowledge, ClipOrder, Inactivate, Limit, Pause, parse_command
+from edge.contract.commands import Acknowledge, ClipOrder, Inactivate, Limit, NewPatient, Pause, parse_command
 from tests.edge.conftest import SCHEMAS
 
 ID, WHO = {"id": "a-1"}, {"by": "nurse K"}
@@ -23,6 +23,10 @@ GOOD = [
     ("inactivate", {"duration_s": 28800, "why": "physiotherapy"}),
     ("limit", {"condition": "continuous", "limit_s_per_min": 12.5, "why": "known asthma"}),
     ("limit", {"condition": "continuous", "limit_s_per_min": None, "why": "as before"}),
+    ("patient", {}),
+    ("patient", {"age": None}),
+    ("patient", {"age": "8 months"}),
+    ("patient", {"age": "adult"}),
     ("clip", {}),
     ("clip", {"seconds": 900}),
 ]
@@ -48,6 +52,9 @@ BAD = [
     ("limit", {"condition": "continuous", "why": "none"}, "limit_s_per_min: "),
     ("limit", {"limit_s_per_min": 5, "why": "all of them"}, "condition: "),
     ("limit", {"condition": "continuous", "limit_s_per_min": 5}, "why: "),
+    ("patient", {"age": "8"}, "age: "),
+    ("patient", {"name": "K"}, "name: Extra"),
+    ("patient", {"condition": "continuous"}, "condition: Extra"),
     ("clip", {"seconds": 901}, "seconds: "),
     ("clip", {"seconds": 0}, "seconds: "),
     ("clip", {"condition": "continuous"}, "condition: Extra"),
@@ -83,7 +90,7 @@ def test_a_mistake_is_one_line_and_no_command_by_the_schema_either(
 
 def test_a_verb_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(
-        ValueError, match="not available: 'threshold'; there are acknowledge, pause, inactivate, limit, clip"
+        ValueError, match="not available: 'threshold'; there are acknowledge, pause, inactivate, limit, patient, clip"
     ):
         parse_command("threshold", b"{}")
 
@@ -104,11 +111,13 @@ def test_no_number_is_infinite(number: str) -> None:
         parse_command("pause", text.encode())
 
 
-@given(st.sampled_from(["acknowledge", "pause", "inactivate", "limit", "clip", "x"]), st.binary(max_size=3000))
+@given(
+    st.sampled_from(["acknowledge", "pause", "inactivate", "limit", "patient", "clip", "x"]), st.binary(max_size=3000)
+)
 def test_any_bytes_are_a_command_or_a_line(verb: str, payload: bytes) -> None:
     try:
         command = parse_command(verb, payload)
     except ValueError as error:
         assert str(error)  # noqa: PT017 - both outcomes are right
     else:
-        assert isinstance(command, Acknowledge | Pause | Inactivate | Limit | ClipOrder)
+        assert isinstance(command, Acknowledge | Pause | Inactivate | Limit | NewPatient | ClipOrder)

@@ -239,7 +239,7 @@ def test_where_the_settings_do_not_allow_it_the_answer_says_so_and_no_stream_is_
     some = Looking(is_on=False)
     answer = some.order()
     assert (answer["ok"], "look: true" in answer["reason"]) == (False, True)
-    assert len(some.streams[0].observers) == 3
+    assert len(some.streams[0].observers) == 4
     some.hear(sound(3.0))
     assert not some.desk.sent
 

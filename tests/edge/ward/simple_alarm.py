@@ -98,3 +98,12 @@ class SimpleAlarm:
             self._silence()
             self.over_at, self.was_seen, self.ignored = None, False, False
         self.is_off, self.off_until = duration > 0, now + duration
+
+    def new_patient(self, now: int, is_of_patient: bool) -> None:
+        if is_of_patient:
+            self._silence()
+            self.there = self.over = self.ignored = self.was_seen = self.is_off = False
+            self.over_at, self.own_limit = None, None
+        elif self.over or self.is_off:
+            self._silence()
+            self.ignored = self.is_off = False

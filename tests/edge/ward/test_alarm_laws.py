@@ -6,14 +6,15 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, Pause
+from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, NewPatient, Pause
 from edge.ward.alarm_records import Key, Record, Rule, Transition, from_line, to_line
 from edge.ward.alarm_rules import is_audible, priority_of
 from edge.ward.alarms import Alarms
 from tests.edge.ward.simple_alarm import URGENCY, SimpleAlarm
 
 BED, OTHER = Key("bed1", "continuous"), Key("bed1", "signal-lost")
-MAY_END_ON = {"acknowledged", "cleared", "inactivated", "no limit"}
+OF_ITSELF = {"no limit", "new patient"}
+MAY_END_ON = {"acknowledged", "cleared", "inactivated", *OF_ITSELF}
 BY_A_PERSON = {"acknowledged", "inactivated"}
 burdens = st.one_of(st.none(), st.sampled_from([0.0, 3.4, 3.5, 4.9, 5.0, 7.0, 10.0]), st.floats(0, 60))
 names = st.sampled_from([None, "continuous", "signal-lost"])
@@ -57,7 +58,7 @@ class Ward(RuleBasedStateMachine):
                 assert record.cause in MAY_END_ON
                 assert record.state.signal in ("Ack", "Latch", "Off")
                 is_high = record.priority == "Hi"
-                assert not is_high or record.state.signal == "Latch" or record.by or record.cause == "no limit"
+                assert not is_high or record.state.signal == "Latch" or record.by or record.cause in OF_ITSELF
             assert record.by is not None or record.cause not in BY_A_PERSON
             before[record.key] = record.state.signal, record.state.rev
 
@@ -121,6 +122,14 @@ class Ward(RuleBasedStateMachine):
     def limit(self, limit: float | None) -> None:
         self.order(Limit(id=self.ident(), by="nurse", condition="continuous", limit_s_per_min=limit, why="asthma"))
         self.simple[BED].own_limit = limit  # type: ignore[assignment]
+        self.look()
+
+    @rule()
+    def another_patient(self) -> None:
+        self.order(NewPatient(id=self.ident(), by="configure", age="4 years"))
+        for key, simple in self.simple.items():
+            simple.new_patient(self.now, key == BED)
+        self.values[BED] = None
         self.look()
 
     @precondition(lambda self: self.sent)

@@ -13,6 +13,7 @@ from edge.ward.alarm_rules import (
     advance,
     inactivate,
     is_audible,
+    new_patient,
     pause,
     priority_of,
     set_limit,
@@ -249,3 +250,22 @@ def test_what_ends_by_a_person_or_without_a_limit_begins_another_episode() -> No
     assert after(RULE, (13, 12.0), state=off).episode == 2
     unwatched = after(replace(RULE, limit=None), (3, 0.0), state=over)
     assert after(RULE, (4, 12.0), state=unwatched).episode == 2
+
+
+def test_of_the_patient_before_no_signal_limit_or_inactivation_is_left_and_nobody_is_named() -> None:
+    on = after(RULE, (1, 12.0))
+    limited = set_limit(on, 20.0, nurse(2))[0].state
+    for state in (on, acknowledge(on, nurse(2))[0].state, inactivate(limited, 600, nurse(3))[0].state):
+        (change,) = new_patient(RULE, state, 9.0)
+        assert change == Change("new patient", AlarmState(rev=state.rev + 1, episode=1, since_s=9.0))
+    assert after(RULE, (10, 12.0), state=change.state).episode == 2
+
+
+def test_what_is_wrong_with_the_monitoring_stays_for_the_next_patient() -> None:
+    latching = replace(TECHNICAL, latching=True)
+    loose = after(latching, (0, True), (30, True))
+    assert new_patient(latching, loose, 31.0) == []
+    (over,) = new_patient(latching, after(latching, (31, False), state=loose), 32.0)
+    (on,) = new_patient(latching, inactivate(loose, 600, nurse(31))[0].state, 32.0)
+    assert [(each.state.signal, each.state.inactivated) for each in (over, on)] == [("Off", None)] * 2
+    assert after(latching, (33, True), state=on.state).signal == "On", "what lasts is signalled again"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, Pause
+from edge.contract.commands import Acknowledge, Command, Inactivate, Limit, NewPatient, Pause
 from edge.ward import alarms as module
 from edge.ward.alarm_records import Key, Ordered, Rule, Transition, Value
 from edge.ward.alarms import Alarms
@@ -158,3 +158,14 @@ def test_what_changes_is_noted_with_the_wall_clock_as_it_is_set_then() -> None:
     assert ({each.wall_s for each in first}, {each.wall_s for each in ordered}) == ({110.0}, {5011.0})
     ended = Alarms(kept, alarms.snapshot(), wall=lambda at_s: at_s + 1.0).advance(20.0, SOUND)
     assert [(each.cause, each.wall_s) for each in ended] == [("not configured", 21.0)]
+
+
+def test_a_new_patient_is_of_one_bed_is_written_once_and_names_nobody(ringing: Alarms) -> None:
+    order = NewPatient(id="n", by="configure")
+    answer, records = ringing.command(11.0, "board", "bed1", order)
+    assert (answer.ok, answer.conditions) == (True, ("continuous",))
+    assert [each.by for each in records if isinstance(each, Transition)] == [None]
+    assert [ringing.state(key).signal for key in (BURDEN, Key("bed2", "continuous"), LOST)] == ["Off", "On", "On"]
+    assert ringing.command(12.0, "board", "bed1", order) == (answer, [])
+    refusal, _ = ringing.command(13.0, "board", "", NewPatient(id="o", by="configure"))
+    assert refusal.reason == "a patient is of a bed, not of the node"

@@ -45,6 +45,7 @@ def main(port: str, outbox: str, seconds: str, pace: str) -> None:
     take_time_to_end()
     warm_up()  # as `laennec run`: else the sound of the first seconds is decided at once
     dispatch.STATUS_EXPIRY_S = int(os.environ.get("STATUS_EXPIRY_S", dispatch.STATUS_EXPIRY_S))
+    trends.TREND_S = float(os.environ.get("TREND_S", trends.TREND_S))
     mqtt = {"port": int(port), "reconnect_min_s": 0.1, "reconnect_max_s": 0.5, "will_delay_s": 0}
     bed = {"id": "bed1", "source": "bursts", "pace": pace == "pace", "update_s": 1}
     tree = {"node": "node", "streams": [bed], "mqtt": mqtt}

@@ -1,5 +1,6 @@
 // The page of one bed: its sound as it comes, its last day, its events.
 
+import { Admission } from "./admission.js";
 import { acknowledge, mayAcknowledge } from "./answering.js";
 import { drawBanner, lostBoard, lostBroker } from "./banner.js";
 import { BedStream } from "./bed_stream.js";
@@ -27,6 +28,7 @@ const query = new URLSearchParams(bed);
 const picture = new Picture($("#picture"), SHOWN_S);
 const list = new EventList((id) => openEvent(id));
 const dialog = new EventDialog(bed, () => showEvents());
+const admission = new Admission(bed);
 const stream = new BedStream(`/api/bed?${query}`, { onBed, onSounds, onMel: (tile) => picture.take(tile), onRefused: start });
 
 let told = null; // the last word of the bed
@@ -53,6 +55,8 @@ function draw() {
   if (tile) setText($("#title"), tile.name);
   drawState(tile);
   drawBreath(stream.isSilent ? null : tile?.breath);
+  drawProposed(stream.isSilent ? null : told?.bed, tile);
+  admission.offer(!stream.isSilent && Boolean(tile));
   drawLook();
   setHidden($("#acknowledge"), stream.isSilent || !tile || tile.level === "unknown" || !mayAcknowledge() || !answerable(tile).length);
 }
@@ -85,6 +89,13 @@ function drawState(tile) {
 function drawBreath(breath) {
   const parts = breath ? [t("{rate} breaths/min", { rate: breathWords(breath) }), said(breath.why) || { rising: t("faster than before"), falling: t("slower than before"), steady: t("as before") }[breath.change]] : [t("{rate} breaths/min", { rate: "--" })];
   setText($("#breath"), parts.filter(Boolean).join(" · "));
+}
+
+// What may be proposed for the age; nothing follows from it.
+function drawProposed(bed, tile) {
+  const { age, proposed } = bed ?? {};
+  const isSet = tile?.alarms.some((line) => line.condition.startsWith("rate-"));
+  setText($("#proposed"), proposed ? `${age}: ${proposed.low} and below, ${proposed.high} and above may be proposed as limits; ${isSet ? "see those of the box" : "none is set"} (${proposed.source})` : "");
 }
 
 function drawLook() {

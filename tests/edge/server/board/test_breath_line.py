@@ -61,3 +61,22 @@ def test_a_rate_is_compared_with_those_of_the_minutes_before(per_min: float, cha
     assert breath is not None
     assert (breath.per_min, breath.change) == (round(per_min), change)
     assert [value for _, value in breath.points] == [None] + 6 * [24.0]
+
+
+def test_of_the_patient_before_nothing_is_shown_and_the_bed_waits_to_be_measured() -> None:
+    ward = ward_of({"breath": made.breath()})
+    for levels in ("s/bed/trend", "s/bed/breath"):
+        say(ward, levels, None, 1.0)
+    (tile,) = tiles_of(ward, NOW_S + 2)
+    assert (tile.level, tile.words, tile.detail) == (
+        "waiting",
+        "Not measured yet",
+        "measuring has begun with a new patient",
+    )
+    assert (tile.breath, tile.burdens) == (BreathLine(None, "the box tells none", "", ()), ())
+    assert tile.sound is None
+    say(ward, "s/bed/trend", made.trend(WALL_S + 3), 3.0)
+    say(ward, "s/bed/breath", made.breath(WALL_S + 3, per_min=18.0), 3.0)
+    (tile,) = tiles_of(ward, NOW_S + 4)
+    assert tile.level == "quiet"
+    assert tile.breath == BreathLine(18, "", "", ((round((NOW_S + 3) / 60, 2), None),))

@@ -1,0 +1,113 @@
+"""Who lies in which bed, as far as a node may know: another than before, and perhaps how old. Nobody's name.
+
+A new patient at a bed is ordered by command (`edge.node.alarms`). The thread that scores then forgets what it measured
+(`edge.node.stream`), and counts; until its status has the new count, whatever is known of the bed is of the patient
+before. The age that came with the command holds over restarts, until another comes or the settings have another one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from edge.delivery.messages import Node
+from edge.files import written_whole
+from edge.node.inbox import NewPatient
+from edge.node.stream import NodeStream
+from edge.settings.node import Stream
+from edge.settings.sections import Age
+
+MAX_BYTES = 1_000_000
+
+logger = logging.getLogger(__name__)
+
+
+class _Admitted(BaseModel):
+    """The age of the patient of one bed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    age: Age | None
+    """As it was ordered."""
+    settings: Age | None
+    """As the settings had it then."""
+
+
+_Ages = TypeAdapter(dict[str, _Admitted])
+
+
+class Patients:
+    """The patients of one node."""
+
+    def __init__(self, path: Path, settings: Sequence[Stream]) -> None:
+        """Read the ages that were ordered; a file that cannot be read is as none, and the log says so.
+
+        Args:
+            path: one small JSON file beside the outbox, whose lock keeps a second node away from both.
+            settings: of the streams.
+        """
+        self._path, self._settings = path, {each.id: each for each in settings}
+        self._ages = {name: each for name, each in self._read().items() if self._holds(name, each)}
+        self._streams: Mapping[str, NodeStream] = {}
+        self._expected: dict[str, int] = {}  # by bed: patients that were admitted since the start
+        self._told: dict[str, int] = {}  # of those, what the broker knows
+
+    def settings(self, bed: str) -> Stream:
+        """The settings of a stream, with the age of the patient that it has now."""
+        own, found = self._settings[bed], self._ages.get(bed)
+        return own if found is None else own.model_copy(update={"age": found.age})
+
+    def join(self, streams: Sequence[NodeStream]) -> None:
+        """Let patients be admitted to these."""
+        self._streams = {stream.id: stream for stream in streams}
+
+    def mistake(self, bed: str) -> str:
+        """Why nobody can be admitted to a bed; empty if somebody can."""
+        is_over = bed in self._streams and self._streams[bed].is_closed
+        return "" if not is_over else "nobody listens at this bed any more; it begins anew when the node starts"
+
+    def admit(self, bed: str, age: str | None) -> None:
+        """Forget the patient before; the age is on the disk when this returns, or the log says why it is not."""
+        self._expected[bed] = self._expected.get(bed, 0) + 1
+        self._ages[bed] = _Admitted(age=age, settings=self._settings[bed].age)
+        self._streams[bed].inbox.put(NewPatient(age))
+        try:
+            with written_whole(self._path) as file:
+                file.write(_Ages.dump_json(self._ages))
+        except OSError as error:
+            logger.warning('patients=%s cannot be written reason="%s"; ages end with this run', self._path, error)
+
+    def is_known(self, bed: str, patients: int) -> bool:
+        """Whether a status that counts so many patients is of the one who lies there now."""
+        return patients >= self._expected.get(bed, 0)
+
+    def tell(self, node: Node, clear: Callable[[str], None], inform: Callable[[Stream, NodeStream], None]) -> None:
+        """Take what was measured of the patient before from the broker; from the loop that publishes such.
+
+        Args:
+            node: this one.
+            clear: empties a retained topic.
+            inform: publishes what a bed is.
+        """
+        for bed, stream in self._streams.items():
+            if (count := stream.status.patients) > self._told.get(bed, 0):
+                self._told[bed] = count
+                for kind in ("trend", "breath"):
+                    clear(node.topic("s", bed, kind))
+                inform(self.settings(bed), stream)
+
+    def _holds(self, bed: str, admitted: _Admitted) -> bool:
+        return bed in self._settings and self._settings[bed].age == admitted.settings
+
+    def _read(self) -> dict[str, _Admitted]:
+        try:
+            with self._path.open("rb") as file:
+                return _Ages.validate_json(file.read(MAX_BYTES))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            logger.warning('patients=%s cannot be read reason="%s"; ages are those of the settings', self._path, reason)
+            return {}
