@@ -239,7 +239,7 @@ def _check(broker: Mqtt) -> None:
     """Print a line for each ingester that the broker knows of."""
     from edge.delivery.mqtt_client import ClientFactory
     from edge.delivery.one_off_session import OneOffSession
-    from edge.server.history.service import judge, topic_of
+    from edge.server.history.presence import judge, topic_of
 
     where = f"broker {broker.host}:{broker.tcp_port}"
     try:

@@ -98,7 +98,10 @@ class MqttSession:
             ConfigError: the password or a certificate cannot be read.
         """
         self._settings, self._client_id, self._will, self._on_signal = settings, client_id, will, on_signal
-        self._clients, self._meanwhile = ClientFactory(settings, client_id), "; events are kept" if will else ""
+        self._clients, self._meanwhile = (
+            ClientFactory(settings, client_id),
+            "; events are kept, and it is tried again" if will else "",
+        )
         self.listening: Listening | None = None  # what to subscribe to; to be set before `start`
         self._limited_log = RateLimitedLog(logger)
         self._stop = threading.Event()

@@ -43,7 +43,7 @@ from edge.node.health import health_body, info_body, stream_health_body, stream_
 from edge.node.model_comparison import ShadowBed
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamStatus, StreamTotals
-from edge.server.history.service import Presence
+from edge.server.history.presence import Presence
 from edge.settings.node import Stream, parse_config
 from edge.sources.source import Vitals
 from edge.types import Event, Gap

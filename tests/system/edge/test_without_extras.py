@@ -26,7 +26,9 @@ DATABASE = "'psycopg[binary]'"
 
 def laennec(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", WITHOUT, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=HANGS_S, check=False, stdin=subprocess.DEVNULL
+    )
 
 
 @pytest.mark.parametrize(
@@ -39,6 +41,7 @@ def laennec(*arguments: object) -> subprocess.CompletedProcess[str]:
         (("export", "convert", "--out", ".", "--as", "parquet"), "-m pip install pyarrow"),
         (("score", DEMO_AUDIO, "--out", "scored"), "-m pip install pyarrow"),
         (("board", "--listen", "0"), "argon2-cffi"),
+        (("board", "users", "add", "kim", "--role", "view", "--config", "board.yaml"), "argon2-cffi"),
         (("spectrogram", DEMO_AUDIO, "-o", "a.png"), "-m pip install matplotlib"),
     ],
     ids=lambda value: " ".join(map(str, value[:2])) if isinstance(value, tuple) else "",
@@ -47,6 +50,7 @@ def test_a_command_without_its_packages_says_in_one_line_what_to_install(
     arguments: Sequence[object], packages: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "board.yaml").write_text("users: users\n")
     result = laennec(*arguments)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()

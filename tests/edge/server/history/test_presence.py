@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from edge.server.history.service import SILENT_S, Presence, judge, topic_of
+from edge.server.history.presence import SILENT_S, Presence, judge, topic_of
 from tests.edge.conftest import SCHEMAS
 
 NOW_S = 1_800_000_000.0
