@@ -154,11 +154,9 @@ def _role(text: str) -> Role:
 
 def _new_password(name: str) -> str:
     """The hash of a password from the environment or the terminal."""
-    import argon2  # noqa: F401 - where it is missing, that is said before a password is asked for
-
     from edge.server.board.users import hash_password
 
-    return hash_password(os.environ.get(PASSWORD_VARIABLE) or getpass.getpass(f"Password of {name}: "))
+    return hash_password(lambda: os.environ.get(PASSWORD_VARIABLE) or getpass.getpass(f"Password of {name}: "))
 
 
 def _new_token() -> str:

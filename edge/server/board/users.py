@@ -159,8 +159,11 @@ def list_users(path: Path) -> tuple[User, ...]:
     return tuple(user for user in found if user is not None)
 
 
-def hash_password(password: str) -> str:
+def hash_password(given: str | Callable[[], str]) -> str:
     """An argon2id hash with its parameters.
+
+    Args:
+        given: the password, or what asks a person for it: only once argon2 is there.
 
     Raises:
         ImportError: argon2 is not installed.
@@ -168,6 +171,7 @@ def hash_password(password: str) -> str:
     """
     from argon2 import PasswordHasher
 
+    password = given if isinstance(given, str) else given()
     if not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
         raise ConfigError(f"a password has {MIN_PASSWORD} to {MAX_PASSWORD} characters, found {len(password)}")
     return PasswordHasher().hash(password)
