@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError
 from edge.contract.fields import ID_PATTERN
 from edge.errors import ConfigError
 from edge.settings.errors import closest, joined, mistakes_of, shortened
-from edge.settings.section import PathBeside, Section, read_yaml
+from edge.settings.section import PathBeside, Section
+from edge.settings.yaml_file import read_yaml
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9-]{0,62}$"
 KEY_PATTERN = r"^[a-z][a-z0-9_]{0,31}$"

@@ -24,7 +24,7 @@ from edge.errors import ConfigError
 from edge.model.adaptation import Adaptation, load_adaptation
 from edge.model.model import Model
 from edge.model.runtime import open_model
-from edge.settings.section import model_path
+from edge.settings.names import model_path
 from edge.settings.sections import years_of
 from edge.sources.file import HIGHEST_RATE_HZ, LOUDEST, LOWEST_RATE_HZ, check_rate
 from edge.sources.resample import RateAdapter

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from edge.settings.section import STANDARD_INPUT, model_path
+from edge.settings.names import STANDARD_INPUT, model_path
 
 EXIT_MISTAKE = 2
 EXIT_INTERRUPTED = 130

@@ -57,7 +57,7 @@ def board(
 def _settings(config: Path | None, host: str | None, port: int | None, listen: int | None) -> BoardSettings:
     """Settings of the file, overridden by those of the command line."""
     from edge.settings.board import parse_board
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     tree = {} if config is None else read_yaml(config)
     if isinstance(tree, dict):

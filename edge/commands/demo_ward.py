@@ -32,7 +32,7 @@ import yaml
 from numpy.typing import NDArray
 
 from edge.commands.demo_broker import Broker, choose, free_port
-from edge.commands.link import simulator
+from edge.commands.link_simulation import simulator
 from edge.errors import SourceError
 from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 

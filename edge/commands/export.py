@@ -31,7 +31,7 @@ def broker_of(path: Path | None) -> Mqtt:
         ConfigError: the file cannot be read, or holds a mistake.
     """
     from edge.settings.node import parse_config
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     tree = {} if path is None else read_yaml(path)
     no_beds = {"streams": [{"id": "none", "source": "none"}]}

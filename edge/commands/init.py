@@ -28,7 +28,7 @@ from edge.settings.first_ward import (
     ids_of,
     name_of,
 )
-from edge.settings.section import LIVE
+from edge.settings.names import LIVE
 
 if TYPE_CHECKING:
     from edge.sources.capture_pipe import Device
@@ -66,7 +66,7 @@ def init(  # noqa: PLR0913 - the options of the command
     fails.
     """
     from edge.settings.node import host_name, parse_config
-    from edge.settings.section import parse_yaml
+    from edge.settings.yaml_file import parse_yaml
 
     if output.exists() and not force:
         raise ConfigError(f"{output} is there already; give another file with -o, or --force to write over it")

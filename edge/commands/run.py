@@ -14,7 +14,7 @@ import typer
 
 from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
 from edge.errors import ConfigError, LaennecError
-from edge.settings.section import LIVE
+from edge.settings.names import LIVE
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def run(  # noqa: PLR0913 - the options of the command
         given["adaptation"] = _from_here(adaptation)
     from edge.log import setup
     from edge.settings import node as settings
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     setup()
     tree = read_yaml(config) if config is not None else {}

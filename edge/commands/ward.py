@@ -100,7 +100,7 @@ def _log_of(path: Path | None) -> Path:
     from edge.delivery.alarm_log import log_beside
     from edge.delivery.outbox_reading import outbox_of
     from edge.settings.node import parse_config
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
     settings = parse_config(tree, str(path or "command line"))
@@ -265,7 +265,7 @@ def resend(
 def _settings(path: Path | None, node: str | None, host: str | None, port: int | None) -> Config:
     """Settings of the file, overridden by those of the command line; no stream is opened."""
     from edge.settings.node import parse_config
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
     if isinstance(tree, dict):

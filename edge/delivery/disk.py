@@ -19,14 +19,15 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotBackError
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edge.delivery.database import LockFile, needs_exclusive_lock, open_or_replace, refuse_other_files
-from edge.delivery.store import Entry, Store
+from edge.delivery.entries import Entry
+from edge.delivery.store import Store
 from edge.errors import LaennecError
 from edge.log import RateLimitedLog
 
@@ -114,7 +115,8 @@ class Disk:
         """How often something could be read again, or for the first time, that could not be read before."""
         self._path = path
         self._store: Store | None = None
-        self._acknowledged: set[int] = set()  # the broker has them, but the disk refuses to delete them
+        self.acknowledged: set[int] = set()
+        """What the broker has and the disk not yet deleted; hidden here."""
         self._was_unreadable = self._is_noted = False
         self._limited_log = RateLimitedLog(logger)
 
@@ -194,10 +196,10 @@ class Disk:
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until; `limit`, or more, where there are so many."""
         found: list[Entry] = []
-        size = max(limit, PAGE) if self._acknowledged else limit
+        size = max(limit, PAGE) if self.acknowledged else limit
         while len(found) < limit and (page := self._page(after, until, size)):
             after = page[-1].seq
-            found += [entry for entry in page if entry.seq not in self._acknowledged]
+            found += [entry for entry in page if entry.seq not in self.acknowledged]
         return found
 
     def earlier(self, event: tuple[str, int]) -> list[Entry] | None:
@@ -205,27 +207,27 @@ class Disk:
         found: list[Entry] | None = self.read(lambda store: store.earlier(event), None)
         if found is None:
             return None if self.is_open else []
-        return [entry for entry in found if entry.seq not in self._acknowledged]
+        return [entry for entry in found if entry.seq not in self.acknowledged]
 
     def depth(self) -> int:
         """How many entries wait."""
-        return self.read(Store.depth, len(self._acknowledged)) - len(self._acknowledged)
+        return self.read(lambda store: store.depth(self.acknowledged), 0)
 
     def oldest_s(self) -> float | None:
         """How long Laennec had run when the oldest entry was written, seconds; None: there is none, or none is read."""
-        seqs = self.read(lambda store: store.oldest(len(self._acknowledged) + 1), list[int]())
-        oldest = next((seq for seq in seqs if seq not in self._acknowledged), None)
+        seqs = self.read(lambda store: store.oldest(len(self.acknowledged) + 1), list[int]())
+        oldest = next((seq for seq in seqs if seq not in self.acknowledged), None)
         return None if oldest is None else self.read(lambda store: store.operating_s(oldest), None)
 
-    def ack(self, seqs: list[int]) -> None:
-        """Delete messages that the broker has; what the disk refuses to delete is hidden until it does."""
-        if self.is_open and seqs and not self.do("delete", lambda store: store.delete(seqs)):
-            self._acknowledged.update(seqs)
+    def ack(self, seqs: Iterable[int]) -> None:
+        """Hide messages that the broker has, until they are deleted with the next write or by `delete_acknowledged`."""
+        if self.is_open:
+            self.acknowledged.update(seqs)
 
     def delete_acknowledged(self) -> None:
-        """Try again to delete what the broker has."""
-        if self._acknowledged and self.do("delete", lambda store: store.delete(self._acknowledged)):
-            self._acknowledged.clear()
+        """Delete what the broker has; a disk that refuses is asked again the next time."""
+        if self.acknowledged and self.do("delete", lambda store: store.delete(self.acknowledged)):
+            self.acknowledged.clear()
 
     def close(self) -> None:
         """Release the file and its lock."""

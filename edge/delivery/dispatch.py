@@ -9,6 +9,7 @@ but those of one event keep their order (`edge.delivery.sender`). Where they fal
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -24,6 +25,7 @@ from edge.delivery.message_inbox import GapLimit, MessageInbox
 from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
+from edge.delivery.retained import RetainedState
 from edge.delivery.sender import InFlight, Passing, Refusals, next_messages, next_states
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.log import RateLimitedLog
@@ -32,6 +34,8 @@ from edge.settings.broker import Mqtt
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
+COMMIT_S = 0.05  # at least, between two writes of messages
+ACKNOWLEDGED_S = 1.0  # after which what the broker has is deleted, though nothing is written
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
 Clock = Callable[[], float]  # gives seconds
@@ -57,14 +61,11 @@ class Dispatch:
         self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
         self._wake = threading.Event()  # there is something to do
         self._stopping, self._stood_by = threading.Event(), threading.Event()
-        self._mutex, self._dropped = threading.Lock(), 0
-        self._state: dict[str, tuple[Body | None, int | None]] = {}  # None: none is to be retained
-        self._unpublished: set[str] = set()  # topics of `_state` whose value the broker does not have
-        self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
-        self._stages = StageTimes()
+        self._mutex, self._dropped, self._state = threading.Lock(), 0, RetainedState()
+        self._limited_log, self._gap_limit, self._stages = RateLimitedLog(logger), GapLimit(), StageTimes()
         self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
         self._first, self._changes = list[int](), outbox.changes
-        self._tidied_s = self._status_s = monotonic()
+        self._tidied_s, self._status_s, self._written_s, self._pause_s = monotonic(), monotonic(), -math.inf, 0.0
         outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.passing = Passing(self._session)
@@ -93,9 +94,7 @@ class Dispatch:
 
     def set_state(self, topic: str, body: Body | None, expiry_s: int | None = None) -> None:
         """Publish a retained value (None: remove it): the last of a topic counts, and goes out in each connection."""
-        with self._mutex:
-            self._state[topic] = (body, expiry_s)
-            self._unpublished.add(topic)
+        self._state.set(topic, body, expiry_s)
         self._wake.set()
 
     def listen(self, listening: Listening) -> None:
@@ -170,7 +169,7 @@ class Dispatch:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(0.1 if self._in_flight.has_backlog else 1.0)
+            self._wake.wait(self._pause_s or (0.1 if self._in_flight.has_backlog else 1.0))
             self._wake.clear()
             self._stepping_s = self._monotonic()
             try:
@@ -196,9 +195,7 @@ class Dispatch:
                 self._limited_log.clear("stalled")
 
     def _publish_from_memory(self) -> None:
-        with self._mutex:
-            values = [(topic, *self._state[topic]) for topic in sorted(self._unpublished)]
-        for topic, body, expiry_s in values:
+        for topic, body, expiry_s in self._state.unpublished():
             if body is None or self._published.get(topic) is body:
                 continue
             if self._session.publish(topic, encode(body), True, expiry_s, qos=0) is None:
@@ -223,9 +220,16 @@ class Dispatch:
             self.tidied()
 
     def _persist(self) -> None:
-        """Inbox to disk, in one transaction; of gaps, no more than their limit."""
+        """Inbox to disk, one transaction in `COMMIT_S`, for memory cards wear; of gaps, no more than their limit."""
+        if (wait_s := self._written_s + COMMIT_S - self._monotonic()) > 0 and not self._stopping.is_set():
+            self._pause_s = wait_s
+            return
+        self._pause_s = 0.0
+        if not len(self._inbox) and self._monotonic() - self._written_s > ACKNOWLEDGED_S:
+            self._outbox.delete_acknowledged()
         if passed := self._gap_limit.push(self._inbox.take(), self._monotonic()):
             is_on_disk, now_s = self._outbox.put(passed), self._monotonic()
+            self._written_s = now_s
             for seq, each in enumerate(passed, self._outbox.last_seq - len(passed) + 1):
                 if each.event is not None and each.decided_s is not None:
                     self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
@@ -242,8 +246,7 @@ class Dispatch:
                 self._in_flight = InFlight(signal.session, signal.receive_maximum, backlog_end, now_s)
                 self._in_flight.make_due(self._first)
                 self.refusals.clear()
-                with self._mutex:
-                    self._unpublished = set(self._state)
+                self._state.forget_published()
                 self._publish_status("online")
             elif isinstance(signal, Disconnected):
                 self._in_flight = InFlight()
@@ -289,11 +292,8 @@ class Dispatch:
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""
         in_flight, now_s = self._in_flight, self._monotonic()
-        with self._mutex:
-            topics = next_states(self._unpublished, in_flight.send_quota, self.lag.status.lag_s > BEHIND_S)
-            values = [(topic, *self._state[topic]) for topic in topics]
-            self._unpublished.difference_update(topics)
-        for topic, body, expiry_s in values:
+        quota, is_behind = in_flight.send_quota, self.lag.status.lag_s > BEHIND_S
+        for topic, body, expiry_s in self._state.take(lambda topics: next_states(topics, quota, is_behind)):
             payload = b"" if body is None else encode(body)  # empty: the broker forgets what it retained
             in_flight.record(self._session.publish(topic, payload, True, expiry_s), None, now_s)
 

@@ -16,19 +16,19 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.contract.fields import Body
 from edge.delivery.database import open_store
 from edge.delivery.disk import Disk
+from edge.delivery.entries import Entry, LiveEntries, OutboxStatus, Stamp
 from edge.delivery.memory_copy import MemoryCopy
 from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.sequence import SequenceNumbers
-from edge.delivery.store import Entry, Stamp, Store
+from edge.delivery.store import Store
 from edge.log import RateLimitedLog
 
 COPIED_ROWS = 400  # more than fit into the copy of what memory holds
@@ -36,28 +36,6 @@ MEMORY_BYTES = 16e6  # bound of what is kept in memory while the disk refuses, a
 OPERATING_NOTE_S = 600.0  # how often a node that decides nothing notes its operating time
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class OutboxStatus:
-    """How the outbox was after its last work, in messages if not said otherwise; whoever reads it waits for no disk."""
-
-    waiting: int = 0
-    """On disk and in memory."""
-    oldest_since_s: float | None = None
-    """Since when the oldest message has waited, monotonic seconds, at most ten too early; None: none waits."""
-    in_memory: int = 0
-    """Messages that the disk refused; a power cut would lose them."""
-    on_disk: bool = True
-    """Whether the disk took the last write; until it takes one, messages are kept in memory."""
-    failed_writes: int = 0
-    """Transactions that the disk refused."""
-    evicted: Mapping[str, int] = field(default_factory=nothing_dropped)
-    """Messages that were dropped undelivered, by cause."""
-
-    def oldest_s(self, now_s: float) -> float:
-        """For how long the oldest message has waited, seconds of operating time."""
-        return 0.0 if self.oldest_since_s is None else round(now_s - self.oldest_since_s, 1)
 
 
 class Outbox:
@@ -88,14 +66,12 @@ class Outbox:
         """
         self._path, self._max_bytes, self._max_age_s, self._wall = path, max_mb * 1e6, max_age_h * 3600, wall
         self._monotonic, self._operating_zero_s = monotonic, monotonic()
-        self._mutex = threading.Lock()
-        self._limited_log = RateLimitedLog(logger)
-        self._evicted = nothing_dropped()
+        self._mutex, self._limited_log = threading.Lock(), RateLimitedLog(logger)
+        self._evicted, self._drops = nothing_dropped(), 0
         self.status = OutboxStatus()
         """To be read from any thread; each work here ends with a new one."""
-        self._memory = open_store(":memory:")
+        self._memory, self._live = open_store(":memory:"), LiveEntries()
         self._disk, self._copy, self._is_copy_old = Disk(path), MemoryCopy(path), False
-        self._drops = 0
         self.told: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
@@ -105,6 +81,7 @@ class Outbox:
             raise
         self._numbers = SequenceNumbers(self._disk.lock_file, stored)
         self.number_for("")
+        self._live.forget(self._numbers.last)
         self._take_copy()
         self._note_operating_time(0.0)  # finds a full disk now
         self._publish()
@@ -142,7 +119,7 @@ class Outbox:
                 self._numbers.before = None if before is None else max(before, self._memory.given().get(node, 0))
 
     def put(self, messages: Sequence[Message]) -> bool:
-        """Write messages in one transaction and give each its `seq`; when the disk refuses, keep them in memory.
+        """Write messages in one transaction, each with its `seq`; when the disk refuses, keep them in memory.
 
         Updates of a sound are not kept there: after a death nobody would know which revs a consumer has, and the end
         that the next process makes must have a later one.
@@ -151,15 +128,15 @@ class Outbox:
             Whether they are on disk.
         """
         with self._mutex:
-            if is_written := self._disk.write(lambda store: store.insert(self._stamp(), messages)):
+            if is_written := self._disk.write(lambda store: self._insert(store, messages)):
                 self._numbers.stored(len(messages))
-                self._disk.delete_acknowledged()
                 self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
                 self._numbers.reserve(len(messages))
                 self._memory.insert(self._stamp(), messages)
                 self._drop_updates(messages, self._numbers.last + 1)
                 self._numbers.last += len(messages)
+                self._live.forget(self._numbers.last)
                 self._count_dropped(self._memory.shrink(MEMORY_BYTES))
                 self._write_copy()
             self._publish()
@@ -168,6 +145,8 @@ class Outbox:
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
         with self._mutex:
+            if (live := self._live.waiting(after, until, limit)) is not None:
+                return live
             entries = self._disk.waiting(after, until, limit) + self._memory.waiting(after, until, limit)
         return sorted(entries, key=lambda entry: entry.seq)[:limit]
 
@@ -176,6 +155,8 @@ class Outbox:
         if (event := entry.event) is None or event[1] == 1:
             return []
         with self._mutex:
+            if (live := self._live.earlier(event)) is not None:
+                return list(live)
             on_disk = self._disk.earlier(event)
             if on_disk is None:
                 return None
@@ -214,9 +195,10 @@ class Outbox:
             return self._disk.read(Store.ended_by_restart, list[int]()) + self._memory.ended_by_restart()
 
     def ack(self, seqs: Iterable[int]) -> None:
-        """Delete messages that the broker has; if the disk refuses, they are sent once more after a restart."""
+        """The broker has these; they leave the disk with the next write. What a death comes before is sent again."""
         with self._mutex:
             seqs = list(seqs)
+            self._live.remove(seqs)
             on_disk = [seq for seq in seqs if not self._memory.delete([seq])]
             self._is_copy_old |= len(on_disk) < len(seqs)
             self._disk.ack(on_disk)
@@ -226,12 +208,18 @@ class Outbox:
         """Drop the update with this `seq`: the broker takes too little, and the end of its sound repeats it."""
         self.ack([update])
         with self._mutex:
-            self._count_dropped({CAUSES[MessagePriority.UPDATE]: 1})
+            self._count_dropped({CAUSES[MessagePriority.UPDATE]: 1}, is_known=True)
             self._publish()
+
+    def delete_acknowledged(self) -> None:
+        """Delete what the broker has, where no write did; to be called now and then."""
+        with self._mutex:
+            self._disk.delete_acknowledged()
 
     def tidy(self) -> None:
         """Drop what is too old, and move messages from memory to disk if it works again; to be called regularly."""
         with self._mutex:
+            self._disk.delete_acknowledged()
             self._disk.let_others_read()
             if not self._disk.is_open:
                 self._open_late()
@@ -242,8 +230,8 @@ class Outbox:
             if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
                 self._is_copy_old = True
+                self._live.forget(self._numbers.last)
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
-            self._disk.delete_acknowledged()
             self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
             self._copy.prepare()
             if self._is_copy_old:
@@ -308,6 +296,7 @@ class Outbox:
         before_s = self._operating_s()
         if self._disk.open_late():
             self._numbers.attach(self._disk.lock_file, self._read_counters() or 0)
+            self._live.forget(self._numbers.last)
             self._memory.add_operating_time(self._operating_s() - before_s)
 
     def _stamp(self) -> Stamp:
@@ -323,15 +312,24 @@ class Outbox:
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
             self._disk.write(lambda store: store.note_operating_time(seq, now_s))
 
+    def _insert(self, store: Store, messages: Sequence[Message]) -> None:
+        """Messages, and the end of what the broker has, in one transaction."""
+        delivered = list(self._disk.acknowledged)
+        entries = store.insert(self._stamp(), messages, delivered)
+        self._disk.acknowledged.difference_update(delivered)
+        self._live.add(entries, self._numbers.last + len(entries))
+
     def _drop_updates(self, messages: Sequence[Message], first_seq: int) -> None:
         """Of messages in memory; the others keep their numbers, for a write that failed may have reached the disk."""
         updates = [seq for seq, each in enumerate(messages, first_seq) if priority_of(each) is MessagePriority.UPDATE]
         self._memory.drop(updates)
         self._count_dropped({CAUSES[MessagePriority.UPDATE]: len(updates)})
 
-    def _count_dropped(self, rows: dict[str, int]) -> None:
+    def _count_dropped(self, rows: dict[str, int], is_known: bool = False) -> None:
         for cause, number in rows.items():
             if number and cause in self._evicted:  # `delivered`, the log of what the broker has, is no loss
                 self._evicted[cause] += number
                 self._drops += 1
+                if not is_known:
+                    self._live.forget(self._numbers.last)
                 self._limited_log.log(cause, f"outbox dropped={cause} total={self._evicted[cause]}", logging.ERROR)

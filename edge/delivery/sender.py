@@ -35,8 +35,9 @@ from typing import Protocol
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
+from edge.delivery.entries import Entry
 from edge.delivery.session import MqttSession
-from edge.delivery.store import MAX_SEQ, Entry
+from edge.delivery.store import MAX_SEQ
 
 MEASURED = ("/trend", "/breath", "/shadow")  # ends of the topics of values that are measured anew every few seconds
 BACKLOG_PER_S = 100.0  # an hour of 20 busy beds in a minute, without drowning a consumer

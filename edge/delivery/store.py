@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
+from edge.delivery.entries import Entry, Stamp
 from edge.delivery.message_inbox import CAUSES, EXPIRED, MessagePriority, priority_of
 from edge.delivery.messages import Message
 
@@ -47,6 +47,7 @@ RANK = f"""
 INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EVENT:d} ELSE {MessagePriority.GAP:d} END
     FROM outbox WHERE seq NOT IN (SELECT seq FROM priority)
 """
+DELETE = "DELETE FROM outbox WHERE seq = ?"
 ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
 WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
@@ -85,38 +86,6 @@ EXPIRIES = (
 )
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One message that waits."""
-
-    seq: int
-    """Order of decision; never used twice."""
-    topic: str
-    body: Body
-    expiry_s: int
-    """How long the broker may keep it, seconds."""
-    event: tuple[str, int] | None = None
-    """(id, rev) of an event, None for any other message."""
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """What is stored with messages beside their content."""
-
-    first_seq: int
-    """`seq` of the first of them."""
-    seq_start: int
-    """From which `seq` on there is no hole."""
-    written_s: float
-    """Wall time, seconds since 1970."""
-    operating_s: float
-    """How long Laennec had run on this box, seconds."""
-    seq_before: int | None = None
-    """Below `seq_start` the highest that a message of this node is known to have got; None: not known."""
-    node: str = ""
-    """Topic of the node whose messages they are."""
-
-
 class Store:
     """The tables of one database. Every method raises `sqlite3.Error` when the disk refuses."""
 
@@ -133,24 +102,35 @@ class Store:
             with self._db:
                 self._db.execute(RANK)
 
-    def insert(self, stamp: Stamp, messages: Iterable[Message]) -> None:
-        """Write messages with consecutive `seq`, all or none."""
+    def insert(self, stamp: Stamp, messages: Sequence[Message], delivered: Iterable[int] = ()) -> list[Entry]:
+        """Write messages with consecutive `seq`, and delete what was delivered: all or none.
+
+        Returns:
+            The messages as they wait.
+        """
+        entries, events, waiting, priorities = [], [], [], []
+        for seq, message in enumerate(messages, stamp.first_seq):
+            body = {**message.body, "seq": seq, "seq_start": stamp.seq_start, "seq_before": stamp.seq_before}
+            entries.append(Entry(seq, message.topic, body, message.expiry_s, message.event))
+            text: str | None = encode(body).decode()
+            if message.event is not None:
+                events.append((*message.event, seq, text, stamp.written_s))
+                text = None
+            waiting.append((seq, message.topic, text, message.expiry_s, stamp.written_s))
+            priorities.append((seq, priority_of(message)))
         with self._db:
             if stamp.operating_s - self.operating_s() >= NOTE_S:
                 self._note("operation", (stamp.first_seq - 1, stamp.operating_s))
-            for seq, message in enumerate(messages, stamp.first_seq):
-                numbers = {"seq": seq, "seq_start": stamp.seq_start, "seq_before": stamp.seq_before}
-                text: str | None = encode({**message.body, **numbers}).decode()
-                if message.event is not None:
-                    row = (*message.event, seq, text, stamp.written_s)
-                    self._db.execute("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", row)
-                    text = None
-                waiting = (seq, message.topic, text, message.expiry_s, stamp.written_s)
-                self._db.execute("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
-                self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority_of(message)))
+            self._db.executemany(DELETE, [(seq,) for seq in delivered])
+            self._db.executemany("INSERT OR REPLACE INTO event VALUES(?,?,?,?,?)", events)
+            self._db.executemany("INSERT INTO outbox VALUES(?,?,?,?,?)", waiting)
+            self._db.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", priorities)
+            for message in messages:
                 if message.transition is not None:
                     self._note("told", message.transition)
-                self._note("given", (stamp.node, seq))
+            if entries:
+                self._note("given", (stamp.node, entries[-1].seq))
+        return entries
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -188,11 +168,15 @@ class Store:
             How many there were.
         """
         with self._db:
-            return self._db.executemany("DELETE FROM outbox WHERE seq = ?", [(seq,) for seq in seqs]).rowcount
+            return self._db.executemany(DELETE, [(seq,) for seq in seqs]).rowcount
 
-    def depth(self) -> int:
-        """How many entries wait."""
-        return int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+    def depth(self, but: Collection[int] = ()) -> int:
+        """How many entries wait, `but` those not counted."""
+        count = int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
+        if not but:
+            return count
+        query = "SELECT count(*) FROM outbox WHERE seq IN (SELECT value FROM json_each(?))"
+        return count - int(self._db.execute(query, (json.dumps(list(but)),)).fetchone()[0])
 
     def oldest(self, limit: int) -> list[int]:
         """`seq` of the oldest entries."""

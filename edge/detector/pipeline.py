@@ -28,7 +28,7 @@ from edge.detector.tracker import Tracker
 from edge.features import FrontEnd
 from edge.model.adaptation import Adaptation
 from edge.model.model import Model
-from edge.settings.section import Outside
+from edge.settings.names import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
 

@@ -29,7 +29,7 @@ from edge.model.onnx_file import read_artefact
 from edge.model.specs import AgeThresholds, ChunkSpec, GroupSpec, Variant, as_text
 from edge.model.specs import from_json as ages_from_json
 from edge.model.training_domain import KnownSound
-from edge.settings.section import bundled
+from edge.settings.names import bundled
 from edge.types import Chunk, Scores
 
 SCHEMA = "laennec.model/2"

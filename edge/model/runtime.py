@@ -35,7 +35,7 @@ from edge.model.choice import MachineKey, Measurement, choose, cpu_name, read_me
 from edge.model.model import DEFAULT_PATH, Model, check_schema
 from edge.model.onnx_file import read_artefact, read_metadata
 from edge.model.specs import Variant
-from edge.settings.section import RuntimeName
+from edge.settings.names import RuntimeName
 
 VARIANT_KEY = "laennec.variant"
 

@@ -24,14 +24,14 @@ from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import Acknowledge, ident_of
 from edge.delivery.alarm_messages import Address, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Request
-from edge.delivery.outbox import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.node.stream_status import StreamStatus, StreamView
+from edge.settings.names import LINK
 from edge.settings.node import Config
-from edge.settings.section import LINK
 from edge.settings.sections import (
     AlarmSettings,
     BreathAlarms,

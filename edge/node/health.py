@@ -28,9 +28,9 @@ from edge.contract import MESSAGES, status, stream_status
 from edge.contract.commands import COMMAND
 from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S, LatencyCounts
 from edge.delivery.messages import Node, model_name
-from edge.delivery.outbox import OutboxStatus
 from edge.delivery.trends import DIGITS, missing_s
 from edge.detector.class_rules import EventOptions
 from edge.model.adaptation import Adaptation

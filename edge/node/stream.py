@@ -34,8 +34,8 @@ from edge.node.stream_clips import StreamClips
 from edge.node.stream_events import MessageSink, StreamLatency, StreamMessages
 from edge.node.stream_status import SoundFaults, State, StreamCounts, StreamStatus
 from edge.node.trends import BedBurden
+from edge.settings.names import LIVE
 from edge.settings.node import Stream
-from edge.settings.section import LIVE
 from edge.sources.source import MonitoredSource, Source, Trouble
 from edge.types import Block, Chunk, Event, Gap, Scores
 from edge.ward.pauses import LOST, STREAM_END

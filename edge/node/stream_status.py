@@ -34,7 +34,7 @@ from edge.detector.sound_check import Verdict
 from edge.model.model import Model
 from edge.node.inbox import OVERLOAD, Item
 from edge.node.observer import StreamObserver
-from edge.settings.section import Outside
+from edge.settings.names import Outside
 from edge.sources.source import Vitals
 from edge.types import Block, Event, Gap, Scores
 from edge.ward.burden import Reading

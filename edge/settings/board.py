@@ -21,7 +21,8 @@ from edge.contract.fields import ID_PATTERN
 from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN, Mqtt
 from edge.settings.errors import joined, mistakes_of, shortened
-from edge.settings.section import PathBeside, Section, read_yaml
+from edge.settings.section import PathBeside, Section
+from edge.settings.yaml_file import read_yaml
 
 MAX_PROXIES = 16
 LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")

@@ -14,7 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from edge.errors import ConfigError
-from edge.settings.section import LIVE, parse_yaml
+from edge.settings.names import LIVE
+from edge.settings.yaml_file import parse_yaml
 
 COMMENT_AT = 26  # column of the comments
 NO_AGE = "unknown"

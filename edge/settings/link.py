@@ -21,7 +21,8 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from edge.errors import ConfigError
-from edge.settings.section import LINK, PathBeside, Section
+from edge.settings.names import LINK
+from edge.settings.section import PathBeside, Section
 
 PREFIX = f"{LINK}:"  # of a source
 DEVICE_ID = re.compile(r"0[xX][0-9a-fA-F]{1,8}")

@@ -28,17 +28,8 @@ from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN, Mqtt
 from edge.settings.errors import closest, joined, mistakes_of, shortened
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
-from edge.settings.section import (
-    LIVE,
-    STANDARD_INPUT,
-    ModelPath,
-    Outside,
-    PathBeside,
-    RuntimeName,
-    Section,
-    beside_the_file,
-    read_yaml,
-)
+from edge.settings.names import LIVE, STANDARD_INPUT, Outside, RuntimeName
+from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file
 from edge.settings.sections import (
     Age,
     AlarmSettings,
@@ -48,6 +39,7 @@ from edge.settings.sections import (
     Metrics,
     SelfTestSettings,
 )
+from edge.settings.yaml_file import read_yaml
 
 SERVICE_STATE = Path("/var/lib/laennec")  # StateDirectory of the systemd unit
 ID_WORDS = "an id; use 1 to 32 of a-z, 0-9 and '-'"

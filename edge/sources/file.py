@@ -28,7 +28,7 @@ import numpy as np
 import soundfile
 
 from edge.errors import SourceError
-from edge.settings.section import STANDARD_INPUT
+from edge.settings.names import STANDARD_INPUT
 from edge.sources.quiet_mp3 import quiet_mp3
 from edge.sources.resample import RateAdapter
 from edge.sources.source import Wait, check_channel, one_for_all, unread_kind

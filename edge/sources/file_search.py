@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edge.errors import SourceError
-from edge.settings.section import STANDARD_INPUT
+from edge.settings.names import STANDARD_INPUT
 from edge.sources.source import UNREAD_ENDINGS
 
 READ = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64", ".rf64")

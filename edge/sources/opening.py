@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from edge.errors import ConfigError, SourceError
 from edge.log import RateLimitedLog
-from edge.settings.section import LINK, MICROPHONE
+from edge.settings.names import LINK, MICROPHONE
 from edge.sources.source import Source, Wait
 from edge.types import Block, Gap
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ def event(number: int, rev: int = 1, ident: int | None = None) -> Message:
 def step(dispatch: Dispatch, *messages: Message) -> None:
     for message in messages:
         dispatch.send(message)
+    dispatch._written_s = -math.inf  # as when the last write is longer ago than `COMMIT_S`
     dispatch._step()
 
 

@@ -14,7 +14,7 @@ import pytest
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model, load_model
 from edge.model.runtime import variant_paths
-from edge.settings.section import NAMES, bundled
+from edge.settings.names import NAMES, bundled
 from export.acceptance import BOUNDS
 from export.build import KINDS, make
 from export.check import conformance

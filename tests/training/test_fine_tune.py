@@ -10,7 +10,7 @@ import torch
 
 from edge.errors import ConfigError
 from edge.model.model import Model, load_model
-from edge.settings.section import bundled
+from edge.settings.names import bundled
 from export.checkpoint import Checkpoint
 from tests.edge.adapting import adaptation
 from tests.export.runs import make_run

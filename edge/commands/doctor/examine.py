@@ -92,7 +92,7 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
     from edge.commands.doctor import ok
     from edge.errors import ConfigError
     from edge.settings.node import parse_config
-    from edge.settings.section import read_yaml
+    from edge.settings.yaml_file import read_yaml
 
     if path is None:
         return None, []
@@ -132,7 +132,7 @@ def _settings_checks(config: Config, model: Model | None, listen: bool) -> Itera
 def _source_checks(config: Config, model: Model, is_running: bool, listen: bool) -> Iterator[Check]:
     """Checks of the sources of all streams, and of the adaptations of their devices."""
     from edge.commands.doctor import sources
-    from edge.settings.section import LINK
+    from edge.settings.names import LINK
 
     for stream in config.streams:
         if stream.adaptation is not None:

@@ -34,8 +34,8 @@ from edge.settings.sections import Metrics
 
 if TYPE_CHECKING:
     from edge.model.model import Model
+    from edge.settings.names import RuntimeName
     from edge.settings.node import Config
-    from edge.settings.section import RuntimeName
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 REPAIR = "copy or export it again, or name another model"

@@ -32,8 +32,8 @@ from edge.detector.sound_check import SoundCheck
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.model.adaptation import load_adaptation
 from edge.model.releases.signature import check_signed
+from edge.settings.names import MICROPHONE
 from edge.settings.node import Models
-from edge.settings.section import MICROPHONE
 from edge.sources.opening import open_source
 from edge.sources.source import read_source
 from edge.types import Block, Gap

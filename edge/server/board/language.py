@@ -21,7 +21,7 @@ from typing import get_args
 from pydantic import TypeAdapter
 
 from edge.settings.board import Language
-from edge.settings.section import read_yaml
+from edge.settings.yaml_file import read_yaml
 
 FOLDER = Path(__file__).parent / "texts"
 LANGUAGES: tuple[Language, ...] = get_args(Language)

@@ -9,7 +9,7 @@ import pytest
 from edge.commands.init import source_of
 from edge.settings.first_ward import FirstBroker, FirstStream, first_ward
 from edge.settings.node import parse_config
-from edge.settings.section import parse_yaml
+from edge.settings.yaml_file import parse_yaml
 from edge.sources.capture_pipe import Device, choose
 
 USB, TWIN, LINE = (

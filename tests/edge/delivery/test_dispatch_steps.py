@@ -8,9 +8,10 @@ import logging
 import pytest
 
 import edge.delivery.dispatch
-from edge.delivery.dispatch import Dispatch
+from edge.delivery.dispatch import ACKNOWLEDGED_S, COMMIT_S, Dispatch
 from edge.delivery.messages import Message
 from edge.delivery.session import Acknowledged, Disconnected
+from edge.delivery.store import Store
 from tests.edge.conftest import wait_for
 from tests.edge.dispatching import (
     NODE,
@@ -137,6 +138,29 @@ def test_what_is_in_the_inbox_is_written_in_one_transaction_of_at_most_1024(disp
     assert dispatch.dropped == 0
     step(dispatch)
     assert outbox.batches == (3, 1024)
+
+
+def test_what_comes_within_a_moment_of_a_write_goes_with_the_next_and_what_was_delivered_with_it(
+    dispatch: Dispatch, session: Session, clock: Time, outbox: Box
+) -> None:
+    session.up("first")
+    step(dispatch)
+    step(dispatch, event(1))
+    session.ack(2)
+    for number in (2, 3):
+        dispatch.send(event(number))
+        dispatch._step()
+    assert (outbox.batches, waiting(outbox), session.news()) == ((1,), [], ["status", 1])
+    clock.now_s += COMMIT_S
+    dispatch._step()
+    assert (outbox.batches, waiting(outbox), session.news()) == ((1, 2), [2, 3], [2, 3])
+    session.ack(3)
+    session.ack(4)
+    clock.now_s += ACKNOWLEDGED_S
+    for _ in range(2):  # the acknowledgements come, and nothing is written that takes them along
+        clock.now_s += COMMIT_S
+        dispatch._step()
+    assert outbox._disk.read(Store.depth, -1) == 0
 
 
 def test_a_full_inbox_is_told_with_the_number_that_was_dropped(

@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from edge.delivery.database import open_store
+from edge.delivery.entries import Stamp
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import JUMP, RESERVE, SequenceNumbers
-from edge.delivery.store import Stamp
 from edge.errors import ConfigError
 from tests.edge.full_disk import SmallDisk, small_disk
 

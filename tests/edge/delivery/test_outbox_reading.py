@@ -14,6 +14,7 @@ import pytest
 
 from edge.delivery import outbox_reading
 from edge.delivery.database import LockFile, open_store
+from edge.delivery.entries import Stamp
 from edge.delivery.outbox_reading import (
     DamagedError,
     ExclusiveLockError,
@@ -23,7 +24,7 @@ from edge.delivery.outbox_reading import (
     outbox_of,
     waiting,
 )
-from edge.delivery.store import SCHEMA, Stamp
+from edge.delivery.store import SCHEMA
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import event, gap
 from tests.edge.wards import settings

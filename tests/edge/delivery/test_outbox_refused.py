@@ -15,9 +15,10 @@ import edge.delivery.database
 import edge.delivery.disk
 import edge.delivery.outbox
 from edge.delivery.database import LockFile
+from edge.delivery.entries import OutboxStatus
 from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.messages import Message
-from edge.delivery.outbox import Outbox, OutboxStatus
+from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import JUMP, RESERVE
 from edge.errors import SourceError
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers, refusing

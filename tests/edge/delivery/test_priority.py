@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.delivery.database import open_store
+from edge.delivery.entries import Stamp
 from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
-from edge.delivery.store import MAX_SEQ, SCHEMA, Stamp, Store
+from edge.delivery.store import MAX_SEQ, SCHEMA, Store
 from tests.edge.outboxes import change, event, gap, numbers, refusing, update
 
 Maker = Callable[[int, int], Message]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.delivery.entries import Entry
 from edge.delivery.sender import InFlight, next_messages
-from edge.delivery.store import Entry
 
 
 @dataclass

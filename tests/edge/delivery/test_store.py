@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from edge.delivery.entries import Entry, Stamp
 from edge.delivery.messages import Message
-from edge.delivery.store import LATER_TABLES, MAX_SEQ, SCHEMA, Entry, Stamp, Store
+from edge.delivery.store import LATER_TABLES, MAX_SEQ, SCHEMA, Store
 from tests.edge.outboxes import event, gap, update
 
 

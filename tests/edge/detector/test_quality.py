@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.detector.pipeline import Pipeline
 from edge.detector.quality import LEAST, STRETCHES, TOO_SHORT, Finding, Quality, hears_chests
 from edge.model.model import load_model
-from edge.settings.section import Outside
+from edge.settings.names import Outside
 from edge.types import Block, Fault, Scores
 from tests.edge.chests import (
     RATE_HZ,

@@ -16,7 +16,7 @@ from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.statistics import SILENT
 from edge.features import FrontEnd
 from edge.model.training_domain import KnownSound
-from edge.settings.section import Outside
+from edge.settings.names import Outside
 from edge.types import Event
 from tests.edge.adapting import adaptation
 from tests.edge.fakes import LoudnessModel

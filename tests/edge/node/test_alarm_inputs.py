@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge.contract.commands import Limit
-from edge.delivery.outbox import OutboxStatus
+from edge.delivery.entries import OutboxStatus
 from edge.detector.sound_check import Verdict
 from edge.errors import ConfigError
 from edge.node.alarm_inputs import (

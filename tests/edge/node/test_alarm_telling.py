@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.entries import OutboxStatus
 from edge.delivery.messages import Message
 from edge.delivery.mqtt_client import Listening
-from edge.delivery.outbox import OutboxStatus
 from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
 from edge.node.alarms import AlarmClock, AlarmService, WardReading

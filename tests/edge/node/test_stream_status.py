@@ -13,7 +13,8 @@ import pytest
 
 import edge.node.stream_status
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.outbox import Outbox, OutboxStatus
+from edge.delivery.entries import OutboxStatus
+from edge.delivery.outbox import Outbox
 from edge.node.alarm_inputs import bed_reading, bed_values
 from edge.node.engine import Engine
 from edge.node.health import health_body, stream_health_body

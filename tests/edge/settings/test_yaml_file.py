@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.settings.node import load_config
-from edge.settings.section import MAX_DIGITS, read_yaml
+from edge.settings.yaml_file import MAX_DIGITS, read_yaml
 
 
 def refused(text: str, folder: Path) -> str:

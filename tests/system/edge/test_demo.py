@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from edge.commands.demo import HEAD, row
+from edge.commands.demo_play import HEAD, row
 from tests.conftest import HANGS_S
 
 

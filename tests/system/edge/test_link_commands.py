@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from edge.commands.link import recordings, simulator
+from edge.commands.link_simulation import recordings, simulator
 from edge.commands.link_watch import replay
 from edge.errors import ConfigError, SourceError
 from edge.sources.file_search import DEMO_AUDIO

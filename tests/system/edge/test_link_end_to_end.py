@@ -26,8 +26,8 @@ CRACKLE_S = 3.2
 DEVICE = "0x5e000001"
 LAENNEC = """
 import runpy
-from edge.node import inbox, shedding
-inbox.LIMIT_S = shedding.MOST_WORK_S = 60.0  # a busy machine is late, but leaves no sound out
+from edge.node import inbox, scheduling
+inbox.LIMIT_S = scheduling.MOST_WORK_S = 60.0  # a busy machine is late, but leaves no sound out
 runpy.run_module("edge", run_name="__main__")
 """
 PATIENT = ("--queue", 500)  # packets: all of it, for a busy machine may not read for longer than a device can wait

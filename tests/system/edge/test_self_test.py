@@ -101,7 +101,7 @@ def bundled() -> Model:
 def start(bundled: Model, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.setattr(self_test, "FIRST_S", 0.0)
     monkeypatch.setattr("edge.delivery.dispatch.STOPPED_S", PATIENCE_S)
-    for limit in ("inbox.LIMIT_S", "shedding.MOST_WORK_S"):  # a busy machine is late, and does not leave out the test
+    for limit in ("inbox.LIMIT_S", "scheduling.MOST_WORK_S"):  # a busy machine is late, and does not leave out the test
         monkeypatch.setattr(f"edge.node.{limit}", PATIENCE_S)
 
     @contextmanager

@@ -13,9 +13,9 @@ from tests.edge.conftest import Watcher, wait_for
 ALARM = "s/bed1/alarm/continuous"
 DYING = """
 import sys
-from edge.node import alarm_service
-alarm_service.ALARM_EXPIRY_S = 3  # of 120
-alarm_service.REFRESH_S = 1.0  # of 30
+from edge.node import alarms
+alarms.ALARM_EXPIRY_S = 3  # of 120
+alarms.REFRESH_S = 1.0  # of 30
 from tests.system.edge.alarms_under_test import main
 main(*sys.argv[1:])
 """
