@@ -1,9 +1,16 @@
 // Another patient at a bed: asked once more before anything is forgotten.
 
 import { $, setHidden, setText } from "./dom.js";
+import { said, t } from "./language.js";
 import { order, role } from "./session.js";
 
 const COUNTED = ["days", "weeks", "months", "years"];
+
+// An age of the wire, as "8 months", as this page says it.
+export function ageWords(age) {
+  const [count, unit] = age.split(" ");
+  return unit ? `${count} ${t(unit.endsWith("s") ? unit : `${unit}s`)}` : t(age);
+}
 
 export class Admission {
   // bed: site, node, stream.
@@ -36,15 +43,15 @@ export class Admission {
     const unit = $("#age-unit").value;
     const number = $("#age-number").valueAsNumber;
     if (COUNTED.includes(unit) && !(Number.isInteger(number) && number >= 0)) {
-      setText($("#admission-answer"), "Give the age as a whole number.");
+      setText($("#admission-answer"), t("Give the age as a whole number."));
       $("#age-number").focus();
       return;
     }
     $("#admit").disabled = true; // one press, one patient
-    setText($("#admission-answer"), "Sent …");
+    setText($("#admission-answer"), t("Sent …"));
     const age = COUNTED.includes(unit) ? `${number} ${unit}` : unit || null;
     const answer = await order(bed, "patient", { age });
     $("#admit").disabled = answer.ok;
-    setText($("#admission-answer"), answer.ok ? "Done: the bed begins anew." : `Not done: ${answer.reason}`);
+    setText($("#admission-answer"), answer.ok ? t("Done: the bed begins anew.") : t("Not done: {reason}", { reason: said(answer.reason) }));
   }
 }

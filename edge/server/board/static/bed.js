@@ -1,6 +1,6 @@
 // The page of one bed: its sound as it comes, its last day, its events.
 
-import { Admission } from "./admission.js";
+import { Admission, ageWords } from "./admission.js";
 import { acknowledge, mayAcknowledge } from "./answering.js";
 import { drawBanner, lostBoard, lostBroker } from "./banner.js";
 import { BedStream } from "./bed_stream.js";
@@ -95,7 +95,8 @@ function drawBreath(breath) {
 function drawProposed(bed, tile) {
   const { age, proposed } = bed ?? {};
   const isSet = tile?.alarms.some((line) => line.condition.startsWith("rate-"));
-  setText($("#proposed"), proposed ? `${age}: ${proposed.low} and below, ${proposed.high} and above may be proposed as limits; ${isSet ? "see those of the box" : "none is set"} (${proposed.source})` : "");
+  const set = isSet ? t("see those of the box") : t("none is set");
+  setText($("#proposed"), proposed ? t("{age}: {low} and below, {high} and above may be proposed as limits; {set} ({source})", { ...proposed, age: ageWords(age), set }) : "");
 }
 
 function drawLook() {
