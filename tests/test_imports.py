@@ -41,6 +41,7 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "psycopg": set(),  # SQLAlchemy loads it
     "alembic": {"edge/server/history/database.py", *STEPS},
     "sqlalchemy": {
+        "edge/server/history/breath_queries.py",
         *STEPS,
         *(f"edge/server/history/{name}.py" for name in ("database", "ingester", "queries")),
         *(f"edge/server/history/{name}.py" for name in ("service", "tables", "writer")),

@@ -41,7 +41,7 @@ def broker_of(path: Path | None) -> Mqtt:
 
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
-FORMATS = ("csv", "parquet", "fhir")
+FORMATS = ("csv", "parquet", "fhir", "fhir-breath")
 TOLD_S = 60.0  # between two lines of what was collected
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
@@ -76,7 +76,14 @@ def collect(
 @app.command()
 def convert(
     out: OutOption,
-    form: Annotated[list[str], typer.Option("--as", metavar="FORMAT", help="csv, parquet or fhir; several times.")],
+    form: Annotated[
+        list[str],
+        typer.Option(
+            "--as",
+            metavar="FORMAT",
+            help="csv, parquet, fhir or fhir-breath (respiratory and wheeze rate: no vital sign); several times.",
+        ),
+    ],
     system: Annotated[
         str | None, typer.Option(metavar="URI", help="FHIR: base of the URIs of local codes and identifiers.")
     ] = None,

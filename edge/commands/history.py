@@ -118,6 +118,22 @@ def alarms(
 
 
 @app.command()
+def breath(
+    database: DatabaseOption = None,
+    day: DayOption = None,
+    bed: BedOption = None,
+    site: SiteOption = None,
+    jsonl: JsonlOption = False,
+    csv: CsvOption = False,
+) -> None:
+    """List how each bed breathed, hour by hour: respiratory rate, and shares with sound (0 to 1); no vital sign."""
+    from edge.server.history.breath_queries import breath_by_hour as ask
+
+    asked = _asked(day, bed, site)
+    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+
+
+@app.command()
 def pauses(
     database: DatabaseOption = None,
     day: DayOption = None,
@@ -127,7 +143,7 @@ def pauses(
     csv: CsvOption = False,
 ) -> None:
     """List the pauses of breath that were told: no vital sign, and where a length is missing it is not known."""
-    from edge.server.history.queries import pauses as ask
+    from edge.server.history.breath_queries import pauses as ask
 
     asked = _asked(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)

@@ -35,6 +35,11 @@ BATTERY = "battery"  # only a device that tells its battery has this alarm
 OF_NODE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
 OF_STREAM = "{{ 'offline' if value_json.state == 'disabled' else 'online' }}"
 WINDOW = "(value_json.windows | selectattr('s', 'eq', %d) | first)"
+OF_BREATHING = (
+    "{%% set found = value_json.breath | default([]) | selectattr('s', 'eq', %d) | list %%}"
+    "{%% set share = found[0].sounds[%s].of_time.share if found else None %%}"
+    "{{ None if share is none else (share * 100) | round(1) }}"
+)
 STATE = "{{ value_json.state if value_json.state != 'unknown' else None }}"
 REASON = "{{ {'reason': value_json.reason, 'fault': value_json.fault, 'verified': value_json.verified} | tojson }}"
 # An alarm counts in mode Operational alone. One that is not watched, or cannot be measured, is not "no problem".
@@ -145,6 +150,15 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
         "breaths/min",
         suggested_display_precision=0,
     )
+    found |= {
+        f"breathing_{group}": _measurement(
+            f"Breathing with {group} sounds {COVERAGE_S // 60} min",
+            (trend, OF_BREATHING % (COVERAGE_S, json.dumps(group)), TREND_EXPIRY_S),
+            "%",
+            suggested_display_precision=0,
+        )
+        for group in bed.groups
+    }
     found["quality"] = {
         "platform": "sensor",
         "name": "Quality",

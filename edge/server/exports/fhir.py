@@ -3,6 +3,7 @@
 Codes and small parts of FHIR resources: the code of a sound, the unit of a number, the bed and the box.
 
 Where the codes come from:
+    rate           LOINC, IEEE 11073-10101
     sounds         SNOMED CT, as in the value set of lung findings of IHE Paramedicine (PCC.PCS); it has one code for
                    crackles, so fine and coarse are told apart by the text and the local code
     units          UCUM
@@ -23,7 +24,7 @@ from typing import Any
 
 from edge.contract.events import EventMessage
 from edge.contract.fields import rfc3339
-from edge.contract.trend import GroupBurden, TrendMessage, Window
+from edge.contract.trend import BreathShare, GroupBurden, TrendMessage, Window
 
 Json = dict[str, Any]
 
@@ -40,7 +41,12 @@ SOUNDS = {
     "fine_crackle": (SNOMED, "48409008", "Respiratory crackles"),
     "coarse_crackle": (SNOMED, "48409008", "Respiratory crackles"),
 }
-UNITS = {"s/min": "s/min", "%": "%", "1": "1"}
+RESPIRATORY_RATE = (  # the general code first, then the one that says how it was found
+    ("http://loinc.org", "9279-1", "Respiratory rate"),
+    ("http://loinc.org", "76170-0", "Respiratory rate by Acoustic measurement"),
+    ("urn:iso:std:iso:11073:10101", "151562", "MDC_RESP_RATE"),
+)
+UNITS = {"s/min": "s/min", "%": "%", "1": "1", "/min": "breaths/min"}
 """UCUM code -> what a person reads."""
 
 
@@ -138,6 +144,50 @@ def burden_observation(trend: TrendMessage, system: str = LOCAL) -> Json:
     }
 
 
+def breath_observation(trend: TrendMessage, system: str = LOCAL) -> Json | None:
+    """The respiratory rate of one bed in the last minute, and how much of its breathing has sounds.
+
+    No vital sign that anybody cleared: it is not in the category `vital-signs`, of which records compute scores.
+
+    Returns:
+        None of a model that does not hear breath.
+    """
+    window = min(trend.breath or (), key=lambda each: each.s, default=None)
+    if window is None:
+        return None
+    rate = window.breaths_per_min
+    answered = {
+        "code": _local(system, "rate-answered", "Share of the time in which the rate was known"),
+        "valueQuantity": quantity(round(100 * window.answered, 4), "%"),
+    }
+    parts = [
+        part
+        for group, sounds in window.sounds.items()
+        for of, share in (("time", sounds.of_time), ("breaths", sounds.of_breaths))
+        for part in _share(system, group, of, share)
+    ]
+    return {
+        **_observation(trend.site, trend.node, trend.stream, system),
+        **meta(trend.mode),
+        "identifier": [identifier(system, "breath", trend.key)],
+        "code": concept("Respiratory rate by sound", *RESPIRATORY_RATE),
+        "effectivePeriod": {"start": rfc3339(trend.ts - window.s), "end": rfc3339(trend.ts)},
+        **({"dataAbsentReason": _reason(window.why)} if rate is None else {"valueQuantity": quantity(rate, "/min")}),
+        "component": [answered, *parts],
+    }
+
+
+def _share(system: str, group: str, of: str, share: BreathShare) -> list[Json]:
+    """Percent of the breathing with sounds of a group, and the interval of 95 %."""
+    name = f"Share of {of if of == 'breaths' else 'breathing time'} with {group} sounds"
+    code = _local(system, f"{group}-of-{of}", name)
+    if share.share is None or share.low is None or share.high is None:
+        return [{"code": code, "dataAbsentReason": _reason(share.why)}]
+    percent, low, high = (quantity(round(100 * each, 4), "%") for each in (share.share, share.low, share.high))
+    ends = {"code": _local(system, f"{group}-of-{of}-interval", f"{name}, interval of 95 %")}
+    return [{"code": code, "valueQuantity": percent}, {**ends, "valueRange": {"low": low, "high": high}}]
+
+
 def _observation(site: str, node: str, stream: str, system: str) -> Json:
     category = concept("Exam", (f"{HL7}/observation-category", "exam", "Exam"))
     return {
@@ -164,8 +214,7 @@ def _absent(window: Window) -> Json:
     return {} if window.known else {"dataAbsentReason": _reason()}
 
 
-def _reason() -> Json:
-    name = "less than half of the time could be measured"
+def _reason(name: str = "less than half of the time could be measured") -> Json:
     return concept(name, (f"{HL7}/data-absent-reason", "unknown", "Unknown"))
 
 

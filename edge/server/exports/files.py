@@ -16,18 +16,24 @@ from edge.contract.tables import COLUMNS, in_file
 from edge.contract.trend import TrendMessage
 from edge.errors import SourceError
 from edge.files import written_whole
-from edge.server.exports.fhir import Json, burden_observation, sound_observation
+from edge.server.exports.fhir import Json, breath_observation, burden_observation, sound_observation
 from edge.server.exports.journal import Reading, read
 from edge.server.exports.tables import write_csv, write_parquet
 
-Format = Literal["csv", "parquet", "fhir"]
-ENDINGS = {"csv": ".csv", "parquet": ".parquet", "fhir": ".Observation.ndjson"}
-IN_FHIR = ("events", "trends")  # tables; of an alarm FHIR has no resource before R6, which is not final
+Format = Literal["csv", "parquet", "fhir", "fhir-breath"]
+ENDINGS = {
+    "csv": ".csv",
+    "parquet": ".parquet",
+    "fhir": ".Observation.ndjson",
+    "fhir-breath": ".breath.Observation.ndjson",
+}
+OF_TABLES = {"fhir": ("events", "trends"), "fhir-breath": ("trends",)}
+"""Of an alarm FHIR has no resource before R6, which is not final."""
 
 
 def forms_of(kind: str, wanted: Iterable[Format]) -> list[Format]:
     """Those of the formats that a table can be made into."""
-    return [form for form in wanted if form != "fhir" or kind in IN_FHIR]
+    return [form for form in wanted if kind in OF_TABLES.get(form, (kind,))]
 
 
 def made_of(journal: Path, form: Format) -> Path:
@@ -61,6 +67,10 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
     try:
         if form == "fhir":
             return _write_lines(path, _resources(journal, system, met))
+        if form == "fhir-breath":
+            trends = (each for each in read(journal, met) if isinstance(each, TrendMessage))
+            made = (breath_observation(each, system) for each in trends)
+            return _write_lines(path, (each for each in made if each is not None))
         rows = (in_file(kind, row) for record in read(journal, met) for row in record.rows())
         return (write_csv if form == "csv" else write_parquet)(path, COLUMNS[kind], rows)
     except OSError as error:

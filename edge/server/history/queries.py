@@ -26,7 +26,17 @@ from edge.contract.fields import rfc3339
 from edge.contract.tables import Columns
 from edge.server.exports.tables import cell_text
 from edge.server.history.sequences import Hole, Range, Start, holes
-from edge.server.history.tables import ALARMS, BEDS, EVENTS, GROUPS, HOUR_MS, HOURS, LOSSES, PAUSES, SEQUENCES, STARTS
+from edge.server.history.tables import (
+    ALARMS,
+    BEDS,
+    EVENTS,
+    GROUPS,
+    HOUR_MS,
+    HOURS,
+    LOSSES,
+    SEQUENCES,
+    STARTS,
+)
 
 JUDGED_MS = HOUR_MS // 2  # of an hour, at least, for a burden; as trends do it in a minute
 PLACE: Columns = {"site": "text", "node": "text", "stream": "text"}
@@ -81,10 +91,10 @@ def events(connection: Connection, asked: Asked, label: str | None = None) -> An
     same = and_(later.c.id == e.id, later.c.onset_ms == e.onset_ms, later.c.rev > e.rev)
     among = and_(later.c.onset_ms >= asked.begin_ms, later.c.onset_ms < asked.end_ms)
     if connection.dialect.name == "postgresql":  # which joins the two as wholes
-        among = and_(among, _of_beds(connection, later.c.bed_id, asked))
+        among = and_(among, of_beds(connection, later.c.bed_id, asked))
     wanted = select(
         e.onset_ms,
-        *_place(),
+        *place_columns(),
         e.label,
         (e.end_ms - e.onset_ms) / 1000.0,
         e.peak,
@@ -95,7 +105,7 @@ def events(connection: Connection, asked: Asked, label: str | None = None) -> An
         e.mode,
         e.id,
     )
-    of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(_of_beds(connection, e.bed_id, asked), when, *of_label)
+    of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(of_beds(connection, e.bed_id, asked), when, *of_label)
     query = of_day.where(~exists().where(same, among)).order_by(e.onset_ms, e.id)
     columns: Columns = {
         "onset": "time",
@@ -118,7 +128,7 @@ def burden_by_hour(connection: Connection, asked: Asked) -> Answer:
     h = HOURS.c
     sounds = (h[f"{name}_ms"] for name in GROUPS)
     query = _of_hours(connection, asked, h.bed_id, h.hour_ms, h.measured_ms, h.judged_ms, *sounds)
-    names = _names(connection, asked)
+    names = names_of(connection, asked)
     rows = [
         (hour_ms, *names[bed], measured_ms / HOUR_MS, *(_burden(sound_ms, judged_ms) for sound_ms in sounds))
         for bed, hour_ms, measured_ms, judged_ms, *sounds in connection.execute(query.order_by(h.bed_id, h.hour_ms))
@@ -133,7 +143,7 @@ def burden_by_bed(connection: Connection, asked: Asked) -> Answer:
     worst = [func.max(case((h.judged_ms >= JUDGED_MS, h[f"{name}_ms"] * 60.0 / h.judged_ms))) for name in GROUPS]
     sums = [func.sum(column) for column in (h.measured_ms, h.judged_ms, *(h[f"{name}_ms"] for name in GROUPS))]
     query = _of_hours(connection, asked, h.bed_id, *sums, *worst).group_by(h.bed_id).order_by(h.bed_id)
-    names, size = _names(connection, asked), len(GROUPS)
+    names, size = names_of(connection, asked), len(GROUPS)
     rows = []
     for bed, measured_ms, judged_ms, *numbers in connection.execute(query):
         means = [None if not judged_ms else float(sound_ms) * 60 / float(judged_ms) for sound_ms in numbers[:size]]
@@ -150,11 +160,11 @@ def coverage(connection: Connection, asked: Asked) -> Answer:
     sums = func.sum(h.measured_ms), func.sum(h.minutes)
     measured = connection.execute(_of_hours(connection, asked, h.bed_id, *sums).group_by(h.bed_id)).all()
     when = and_(loss.hour_ms >= asked.begin_ms, loss.hour_ms < asked.end_ms)
-    lost = select(loss.bed_id, loss.cause, func.sum(loss.lost_ms)).where(_of_beds(connection, loss.bed_id, asked), when)
+    lost = select(loss.bed_id, loss.cause, func.sum(loss.lost_ms)).where(of_beds(connection, loss.bed_id, asked), when)
     causes: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
     for bed, cause, lost_ms in connection.execute(lost.group_by(loss.bed_id, loss.cause)):
         causes[bed].append((float(lost_ms) / HOUR_MS, cause))
-    names, all_h = _names(connection, asked), (asked.end_ms - asked.begin_ms) / HOUR_MS
+    names, all_h = names_of(connection, asked), (asked.end_ms - asked.begin_ms) / HOUR_MS
     known = {bed: (float(measured_ms) / HOUR_MS, float(minutes) / 60) for bed, measured_ms, minutes in measured}
     rows = []
     for bed, place in names.items():
@@ -176,32 +186,10 @@ def alarms(connection: Connection, asked: Asked) -> Answer:
     """Each change of an alarm."""
     a = ALARMS.c
     when = and_(a.changed_ms >= asked.begin_ms, a.changed_ms < asked.end_ms)
-    wanted = select(a.changed_ms, *_place(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
+    wanted = select(a.changed_ms, *place_columns(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
     query = wanted.join(BEDS, BEDS.c.id == a.bed_id).where(when, *asked.places()).order_by(a.changed_ms)
     names = ("condition", "priority", "cause", "signal", "by", "why", "mode")
     return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(query).all())
-
-
-def pauses(connection: Connection, asked: Asked) -> Answer:
-    """Each pause of breath that began in the time, as it was said last."""
-    p, later = PAUSES.c, PAUSES.alias("later")
-    when = and_(p.onset_ms >= asked.begin_ms, p.onset_ms < asked.end_ms)
-    length_s = (p.end_ms - p.onset_ms) / 1000.0
-    wanted = select(p.onset_ms, *_place(), length_s, p.limit_s, p.contact, p.type, p.end_reason, p.mode, p.id)
-    of_day = wanted.join(BEDS, BEDS.c.id == p.bed_id).where(_of_beds(connection, p.bed_id, asked), when)
-    query = of_day.where(~exists().where(later.c.id == p.id, later.c.rev > p.rev)).order_by(p.onset_ms, p.id)
-    columns: Columns = {
-        "onset": "time",
-        **PLACE,
-        "length_s": "number",
-        "limit_s": "number",
-        "contact": "truth",
-        "said": "text",
-        "end_reason": "text",
-        "mode": "text",
-        "id": "text",
-    }
-    return Answer(columns, connection.execute(query).all())
 
 
 def holes_of(connection: Connection) -> Answer:
@@ -235,7 +223,7 @@ def _missing(node: tuple[str, str], hole: Hole) -> Missing:
     return Missing(*node, hole.first, hole.last, hole.count, hole.seen_ms)
 
 
-def _of_beds(connection: Connection, column: Any, asked: Asked) -> ColumnElement[bool]:
+def of_beds(connection: Connection, column: Any, asked: Asked) -> ColumnElement[bool]:
     """That a row is of the beds that are asked for, so that each database finds its index.
 
     SQLite steps from bed to bed, all of them included. PostgreSQL plans by how many beds are named.
@@ -248,20 +236,21 @@ def _of_beds(connection: Connection, column: Any, asked: Asked) -> ColumnElement
     return cast("ColumnElement[bool]", column.in_(list(connection.scalars(chosen))))
 
 
-def _place() -> tuple[Any, Any, Any]:
+def place_columns() -> tuple[Any, Any, Any]:
+    """Site, node and stream of what is joined with the beds."""
     return BEDS.c.site, BEDS.c.node, BEDS.c.stream
 
 
-def _names(connection: Connection, asked: Asked) -> dict[int, tuple[str, str, str]]:
+def names_of(connection: Connection, asked: Asked) -> dict[int, tuple[str, str, str]]:
     """Site, node and stream of each bed."""
-    query = select(BEDS.c.id, *_place()).where(*asked.places())
+    query = select(BEDS.c.id, *place_columns()).where(*asked.places())
     return {bed: (site, node, stream) for bed, site, node, stream in connection.execute(query)}
 
 
 def _of_hours(connection: Connection, asked: Asked, *wanted: Any) -> Select[Any]:
     """Of the hours of the beds in the time."""
     when = and_(HOURS.c.hour_ms >= asked.begin_ms, HOURS.c.hour_ms < asked.end_ms)
-    return select(*wanted).where(_of_beds(connection, HOURS.c.bed_id, asked), when)
+    return select(*wanted).where(of_beds(connection, HOURS.c.bed_id, asked), when)
 
 
 def _burden(sound_ms: int, judged_ms: int) -> float | None:

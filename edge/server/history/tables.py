@@ -42,7 +42,7 @@ from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage, GapMessage
 from edge.contract.fields import milliseconds_of
 from edge.contract.pauses import PauseMessage
-from edge.contract.trend import TrendMessage, Window
+from edge.contract.trend import Breath, TrendMessage, Window
 
 GROUPS = ("continuous", "discontinuous")
 """Groups of classes that a trend tells, a column `GROUP_ms` for each."""
@@ -155,6 +155,12 @@ MINUTES = Table(
     Column("stop", BigInteger, primary_key=True, doc="Sample at which it ends."),
     Column("measured_ms", Integer, nullable=False),
     *(Column(f"{group}_ms", Integer, doc="Expected sound; NULL: not known.") for group in GROUPS),
+    Column("rate_per_min", Float, doc="Respiratory rate; NULL: not known."),
+    Column("rate_why", Text, doc="Why it is not known, else empty; NULL: the node does not hear breath."),
+    Column("breathing_ms", Integer),
+    Column("breaths", Integer),
+    *(Column(f"{group}_breathing_ms", Integer, doc="Breathing with sound; NULL: not known.") for group in GROUPS),
+    *(Column(f"{group}_breaths", Float, doc="Expected breaths with sound; NULL: not known.") for group in GROUPS),
 )
 HOURS = Table(
     "hours",
@@ -266,8 +272,25 @@ def _minute(one: TrendMessage) -> Row:
         "stop": one.sample.stop,
         "measured_ms": _measured_ms(window),
         **_sound_ms(window),
+        **_breathing(next((each for each in one.breath or () if each.s == MINUTE_S), None)),
         "lost_ms": {cause: round(s * 1000) for cause, s in sorted(window.missing_s.items()) if s > 0},
     }
+
+
+def _breathing(breath: Breath | None) -> Row:
+    """How a bed breathed in a minute; None: not known."""
+    row: Row = {
+        "rate_per_min": None if breath is None else breath.breaths_per_min,
+        "rate_why": None if breath is None else breath.why,
+        "breathing_ms": None if breath is None else round(breath.breathing_s * 1000),
+        "breaths": None if breath is None else breath.breaths,
+    }
+    for group in GROUPS:
+        sounds = None if breath is None else breath.sounds.get(group)
+        time, breaths = (None, None) if sounds is None else (sounds.of_time.share, sounds.of_breaths.share)
+        row[f"{group}_breathing_ms"] = None if time is None else round(time * row["breathing_ms"])
+        row[f"{group}_breaths"] = None if breaths is None else breaths * row["breaths"]
+    return row
 
 
 def _measured_ms(window: Window) -> int:

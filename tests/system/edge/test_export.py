@@ -64,7 +64,7 @@ def test_what_the_nodes_say_is_collected_and_becomes_tables_and_resources(broker
     wait_for(lambda: len(found(out)) == 3, "three messages")
     nodes.close()
     said = ended(command)
-    line = "collected 1 events, 1 trends, 1 alarms; not kept: 1 of self-tests, 1 not as they should be"
+    line = "collected 1 events, 1 trends, 1 alarms, 0 pauses; not kept: 1 of self-tests, 1 not as they should be"
     assert said.splitlines()[-1] == line
     make = [sys.executable, "-m", "edge", "export", "convert", "--out", str(out), "--as", "csv", "--as", "fhir"]
     assert subprocess.run(make, capture_output=True, text=True, check=True, timeout=HANGS_S).stdout.count("\n") == 5
@@ -115,7 +115,7 @@ def test_a_broker_that_refuses_the_user_is_one_line_and_exit_code_2(tmp_path: Pa
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(("form", "said"), [("xml", "expected csv, parquet, fhir; found 'xml'")])
+@pytest.mark.parametrize(("form", "said"), [("xml", "expected csv, parquet, fhir, fhir-breath; found 'xml'")])
 def test_a_format_that_there_is_not_is_a_mistake(form: str, said: str, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "edge", "export", "convert", "--out", str(tmp_path), "--as", form]
     done = subprocess.run(line, capture_output=True, text=True, timeout=HANGS_S)

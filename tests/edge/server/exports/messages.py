@@ -89,6 +89,30 @@ def trend(known: bool = True, stop: int = 480_000) -> dict[str, Any]:
     return checked(encode(body))
 
 
+def breathing(known: bool = True, stop: int = 480_000) -> dict[str, Any]:
+    """A trend of a bed that breathes 24.5 times a minute; a quarter of its breathing and half of its breaths wheeze."""
+    why = "" if known else "too little measured"
+
+    def share(*numbers: float) -> dict[str, Any]:
+        return {**dict(zip(("share", "low", "high"), numbers if known else (None,) * 3, strict=True)), "why": why}
+
+    wheezes = {"of_time": share(0.25, 0.2, 0.3), "of_breaths": share(0.5, 0.4, 0.6)}
+    crackles = {"of_time": share(0.0, 0.0, 0.0), "of_breaths": share(0.0, 0.0, 0.0)}
+    minute = {
+        "s": 60,
+        "measured_s": 60.0 if known else 15.0,
+        "breathing_s": 30.0 if known else 7.5,
+        "breaths": 24 if known else 0,
+        "breaths_per_min": 24.5 if known else None,
+        "answered": 0.9 if known else 0.25,
+        "why": why,
+        "sounds": {"continuous": wheezes, "discontinuous": crackles},
+    }
+    lengths = (60, 300, 3600, 28_800)
+    body = {**trend(known, stop), "breath": [{**minute, "s": seconds} for seconds in lengths]}
+    return checked(encode(body))
+
+
 RULE = Rule("Phy", "Me", latching=True, limit=6.0)
 
 

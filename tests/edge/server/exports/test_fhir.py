@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from edge.contract import read_record
 from edge.contract.events import EventMessage
 from edge.contract.trend import TrendMessage
-from edge.server.exports.fhir import LOCAL, SNOMED, SOUNDS, burden_observation, sound_observation
-from tests.edge.server.exports.messages import GOLDEN, LIVE, event, trend
+from edge.server.exports.fhir import LOCAL, SNOMED, SOUNDS, breath_observation, burden_observation, sound_observation
+from tests.edge.server.exports.messages import GOLDEN, LIVE, breathing, event, trend
 
 WHERE = {"site": "ward-b", "node": "edge-7"}
 
@@ -32,7 +32,17 @@ def of_trend(body: dict[str, Any]) -> dict[str, Any]:
     return burden_observation(record)
 
 
+def of_breath(body: dict[str, Any]) -> dict[str, Any]:
+    record = read_record({**WHERE, **body})
+    assert isinstance(record, TrendMessage)
+    made = breath_observation(record)
+    assert made is not None
+    return made
+
+
 OBSERVATIONS = {
+    "observation-breath": of_breath(breathing()),
+    "observation-breath-unknown": of_breath(breathing(known=False)),
     "observation-sound": of_event(event("end", 2, 1.5)),
     "observation-burden": of_trend(trend()),
     "observation-not-measured": of_trend(trend(known=False)),
@@ -50,6 +60,29 @@ def test_a_resource_is_as_on_the_first_day(name: str) -> None:
 def test_an_observation_is_valid_in_r4_and_r5(name: str, release: Any) -> None:
     taken = release.model_validate_json(json.dumps(OBSERVATIONS[name]))
     assert json.loads(taken.model_dump_json(exclude_none=True))["code"] == OBSERVATIONS[name]["code"]
+
+
+def test_a_rate_is_no_vital_sign_and_no_number_where_it_is_not_known() -> None:
+    known, unknown = OBSERVATIONS["observation-breath"], OBSERVATIONS["observation-breath-unknown"]
+    assert known["valueQuantity"] == {
+        "value": 24.5,
+        "unit": "breaths/min",
+        "system": "http://unitsofmeasure.org",
+        "code": "/min",
+    }
+    assert [(each["system"], each["code"]) for each in known["code"]["coding"]] == [
+        ("http://loinc.org", "9279-1"),
+        ("http://loinc.org", "76170-0"),
+        ("urn:iso:std:iso:11073:10101", "151562"),
+    ]
+    assert (known["status"], [each["coding"][0]["code"] for each in known["category"]]) == ("preliminary", ["exam"])
+    assert "valueQuantity" not in unknown
+    assert unknown["dataAbsentReason"]["text"] == "too little measured"
+    parts = [each for each in unknown["component"] if "answered" not in each["code"]["coding"][0]["code"]]
+    assert all("dataAbsentReason" in each and "valueQuantity" not in each for each in parts)
+    record = read_record({**WHERE, **trend()})
+    assert isinstance(record, TrendMessage)
+    assert breath_observation(record) is None, "a model that does not hear breath"
 
 
 def test_the_validator_refuses_an_observation_without_a_code() -> None:

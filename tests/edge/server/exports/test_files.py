@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from edge.contract import Record, parse_record
+from edge.contract.tables import COLUMNS
 from edge.errors import SourceError
 from edge.server.exports.fhir import LOCAL
 from edge.server.exports.files import Format, forms_of, is_current, made_of, make
 from edge.server.exports.journal import Journal, Reading, journals, line_of, read
-from tests.edge.server.exports.messages import BED, event, transition, trend
+from tests.edge.server.exports.messages import BED, breathing, event, pause, transition
 
 
 def message(topic: str, body: dict[str, Any]) -> tuple[Record, bytes]:
@@ -26,7 +27,8 @@ def message(topic: str, body: dict[str, Any]) -> tuple[Record, bytes]:
 
 ONSET = message(f"{BED}/event", event("onset", 1, None))
 END = message(f"{BED}/event", event("end", 2, 1.5))
-TREND = message(f"{BED}/trend", trend())
+TREND = message(f"{BED}/trend", breathing())
+PAUSE = message(f"{BED}/pause", pause("onset"))
 RAISED = message(f"{BED}/alarm/continuous/transition", transition("On", "raised", 1))
 
 
@@ -48,7 +50,7 @@ def test_each_table_has_a_file_for_the_day_on_which_it_happened(tmp_path: Path) 
 def test_a_line_is_the_message_as_it_was_with_site_and_node(tmp_path: Path) -> None:
     Journal(tmp_path).append([TREND])
     line = json.loads(path_of(tmp_path, "trends").read_text())
-    assert line == {"site": "ward-b", "node": "edge-7", **trend()}
+    assert line == {"site": "ward-b", "node": "edge-7", **breathing()}
 
 
 def test_copies_are_read_once_and_counted(tmp_path: Path) -> None:
@@ -99,23 +101,23 @@ def test_a_disk_that_takes_nothing_is_told_and_nothing_is_acknowledged(tmp_path:
     assert re.search(r"cannot be written .* the broker keeps what comes", str(caught.value))
 
 
-TABLES = [
-    (kind, form) for kind in ("events", "trends", "alarms") for form in forms_of(kind, ["csv", "parquet", "fhir"])
-]
+FORMATS: list[Format] = ["csv", "parquet", "fhir", "fhir-breath"]
+TABLES = [(kind, form) for kind in COLUMNS for form in forms_of(kind, FORMATS)]
 
 
 def test_alarms_are_made_into_tables_and_not_into_fhir() -> None:
     assert [form for kind, form in TABLES if kind == "alarms"] == ["csv", "parquet"]
     assert [form for kind, form in TABLES if kind == "events"] == ["csv", "parquet", "fhir"]
+    assert [form for kind, form in TABLES if kind == "trends"] == ["csv", "parquet", "fhir", "fhir-breath"]
 
 
 @pytest.mark.parametrize(("kind", "form"), TABLES)
 def test_the_same_lines_give_the_same_bytes_and_copies_leave_no_trace(kind: str, form: Format, tmp_path: Path) -> None:
-    Journal(tmp_path).append([ONSET, END, TREND, RAISED])
+    Journal(tmp_path).append([ONSET, END, TREND, RAISED, PAUSE])
     journal = path_of(tmp_path, kind)
     make(journal, kind, form, LOCAL)
     first = made_of(journal, form).read_bytes()
-    Journal(tmp_path).append([ONSET, END, TREND, RAISED])
+    Journal(tmp_path).append([ONSET, END, TREND, RAISED, PAUSE])
     make(journal, kind, form, LOCAL)
     assert made_of(journal, form).read_bytes() == first
     assert first

@@ -15,7 +15,7 @@ from edge.settings.node import Stream
 from edge.settings.sections import HomeAssistant
 from edge.ward.alarm_records import Key
 from tests.edge.server.exports.discovery import DISCOVERY, render
-from tests.edge.server.exports.messages import BED, GOLDEN, LIVE, NODE, alarm, trend
+from tests.edge.server.exports.messages import BED, GOLDEN, LIVE, NODE, alarm, breathing, trend
 
 PLAIN = HomeAssistant()
 WITH_BUTTONS = HomeAssistant(user="home-assistant")
@@ -67,6 +67,13 @@ def test_the_burden_is_that_of_five_minutes_and_unknown_where_it_is_null() -> No
     assert state("burden_continuous", trend(known=False)) == "None"
 
 
+def test_the_share_of_breathing_with_sound_is_a_percentage_and_unknown_where_it_is_null_or_absent() -> None:
+    assert state("breathing_continuous", breathing()) == "25.0"
+    assert state("breathing_discontinuous", breathing()) == "0.0"
+    assert state("breathing_continuous", breathing(known=False)) == "None"
+    assert state("breathing_continuous", trend()) == "None"
+
+
 def test_the_respiratory_rate_is_unknown_where_it_is_null_and_where_nothing_comes_any_more() -> None:
     assert state("respiratory_rate", {"breaths_per_min": 24.3, "why": ""}) == "24.3"
     assert state("respiratory_rate", {"breaths_per_min": None, "why": "irregular"}) == "None"
@@ -115,7 +122,7 @@ def test_a_bed_is_there_while_its_node_is_online_and_its_stream_is_listened_to()
 
 def test_every_state_expires_when_it_is_not_said_again() -> None:
     entities = [each for each in components().values() if each["platform"] != "button"]
-    assert len(entities) == 9
+    assert len(entities) == 11
     assert all(20 <= each["expire_after"] <= 180 for each in entities)
 
 

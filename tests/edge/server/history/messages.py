@@ -11,7 +11,7 @@ from edge.delivery.messages import finish, gap_message
 from edge.server.history.tables import Batch
 from edge.types import Gap
 from tests.edge.clips.clips import HEARING, clip
-from tests.edge.server.exports.messages import BED, NODE, WALL_S, checked, trend, window
+from tests.edge.server.exports.messages import BED, NODE, WALL_S, breathing, checked, trend, window
 
 PREFIX = "laennec/v1"
 MINUTE_S = 60
@@ -39,7 +39,8 @@ def minute(number: int, burden: float | None = 12.5, missing: dict[str, float] |
     if missing is not None:
         one |= {"missing_s": missing, "measured_s": MINUTE_S - sum(missing.values())}
     stop = 480_000 * (number + 1)
-    return {**trend(stop=stop), "ts": rfc3339(WALL_S + (number + 1) * MINUTE_S), "windows": [one]}
+    told = breathing(known=burden is not None)["breath"][:1]
+    return {"breath": told, **trend(stop=stop), "ts": rfc3339(WALL_S + (number + 1) * MINUTE_S), "windows": [one]}
 
 
 def batch(*bodies: dict[str, Any], bed: str = BED) -> Batch:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from sqlalchemy import Connection
 
+from edge.server.history.breath_queries import breath_by_hour, pauses
 from edge.server.history.database import open_database, transaction
 from edge.server.history.queries import (
     Asked,
@@ -16,7 +17,6 @@ from edge.server.history.queries import (
     coverage,
     events,
     holes_of,
-    pauses,
     show,
 )
 from edge.server.history.tables import HOUR_MS
@@ -87,6 +87,13 @@ def test_burden_by_bed_is_that_of_all_that_was_judged_and_of_the_worst_hour(ward
     mean = (60 * 12.5 + 29 * 6.0) / 89
     assert first == (*PLACE, pytest.approx(89 / 60), pytest.approx(mean, rel=1e-4), 12.5, 0.0, 0.0)
     assert second[4:] == (None, None, None, None)
+
+
+def test_breath_by_hour_is_of_the_minutes_that_know_it_and_none_where_too_few_do(ward: Connection) -> None:
+    rows = [tuple(row) for row in breath_by_hour(ward, DAY).rows]
+    assert rows[0] == (EIGHT_MS, *PLACE, 24.5, 1.0, 0.25, 0.0, 0.5, 0.0)
+    assert rows[1] == (EIGHT_MS + HOUR_MS, *PLACE, 24.5, 0.5, 0.25, 0.0, 0.5, 0.0)
+    assert rows[2][4:] == (None, 0.0, None, None, None, None), "a minute of bed 2 that is not known"
 
 
 def test_coverage_says_what_was_measured_what_was_lost_and_what_was_not_told(ward: Connection) -> None:
