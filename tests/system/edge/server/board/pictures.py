@@ -28,6 +28,7 @@ from tests.system.edge.server.board.conftest import FLAGS, RunningBoard, bed_pat
 PAGE = Path(__file__).parents[5] / "edge/server/board"
 OF_PAGE = {"width": 1440, "height": 810}
 PLAYED_S = 180  # of the demo, before its picture
+QUIET = 5  # beds of it, once they are measured
 MAX_BYTES = 300_000
 SCREENS = {"phone": (390, 844), "tablet": (768, 1024), "wall": (1920, 1080), "large": (3840, 2160)}
 BED = "bed-3"
@@ -56,6 +57,7 @@ def of_the_demo() -> None:
         page = stack.enter_context(browser()).new_page(viewport=OF_PAGE, color_scheme="dark", reduced_motion="reduce")
         page.goto(url)
         page.locator(".level-alarm.kind-Phy").first.wait_for()
+        page.locator(".level-quiet").nth(QUIET - 1).wait_for(timeout=1000 * PLAYED_S)
         steady(page)
         _shoot(page, PAGE / "board.png")
         page.locator(".level-alarm.kind-Phy .to-page").first.click()
