@@ -1,0 +1,60 @@
+"""The board in every language: its words fit a phone, axe-core finds nothing, and a dialog answers in the reader's words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from edge.server.board.language import LANGUAGES, TAGS, catalogue_of
+from edge.settings.board import Language
+from tests.edge.server.board.fake_ward import FakeWard
+from tests.system.edge.server.board.conftest import RunningBoard, bed_path, every_level, shown, steady
+from tests.system.edge.server.board.test_accessible import violations
+from tests.system.edge.server.board.test_legible import PHONE, SHORTENED
+
+OTHERS = LANGUAGES[1:]
+WIDER = "() => document.documentElement.scrollWidth - innerWidth"
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_the_ward_on_a_phone_is_in_the_language_of_the_browser_and_no_word_is_cut(
+    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], language: Language
+) -> None:
+    every_level(ward)
+    page = open_page(board.url, viewport=PHONE, locale=language, bypass_csp=True)
+    shown(page, ".tile", 10)
+    page.locator(".level-unknown").wait_for()
+    steady(page)
+    words = catalogue_of(language).words
+    assert page.locator("html").get_attribute("lang") == TAGS.get(language, language)
+    assert page.locator(".level-unknown .words").inner_text() == f"{words['Unknown'].text} (Unknown)"
+    assert page.locator(".acknowledge").first.inner_text() == f"{words['Acknowledge'].text} (Acknowledge)"
+    assert page.locator(".words, .acknowledge").evaluate_all(SHORTENED) == []
+    assert page.evaluate(WIDER) <= 0
+    assert violations(page) == []
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_dialog_and_other_pages_on_a_phone_are_in_the_language_of_the_settings(
+    start_board: Callable[..., RunningBoard], ward: FakeWard, open_page: Callable[..., Any], language: Language
+) -> None:
+    every_level(ward)
+    board = start_board(language=language)
+    page = open_page(board.url, viewport=PHONE, bypass_csp=True)
+    shown(page, ".tile", 10)
+    page.locator(".level-latched").wait_for()
+    steady(page)
+    page.locator(".level-latched .open").click()
+    page.locator("#bed[open]").wait_for()
+    page.locator("#do-acknowledge").click()
+    texts = catalogue_of(language).texts
+    assert page.locator("#answer").inner_text() == texts["Say who you are."]
+    assert page.locator("#bed").evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") <= 0
+    assert violations(page) == []
+    for path in (bed_path("bed0"), "fleet", "shift"):
+        page.goto(f"{board.url}{path}")
+        page.get_by_text("bed0").first.wait_for()
+        assert page.evaluate(WIDER) <= 0, path
+        assert violations(page) == [], path
