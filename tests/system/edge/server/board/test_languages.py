@@ -1,4 +1,4 @@
-"""The board in every language: its words fit a phone, axe-core finds nothing, and a dialog answers in the reader's words."""
+"""The board in every language: its words fit a phone, axe-core finds nothing, dialogs answer in the reader's words."""
 
 from __future__ import annotations
 
