@@ -86,12 +86,14 @@ class Audit:
 
 
 MAX_SESSIONS = 256
+REMOVE = "remove"  # of the board alone: no node hears of it
 ROLE_OF_VERB: dict[str, Role] = {
     "acknowledge": "acknowledge",
     "pause": "acknowledge",
     "inactivate": "configure",
     "limit": "configure",
     "patient": "configure",
+    REMOVE: "configure",
 }
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 

@@ -43,6 +43,7 @@ from starlette.routing import Route
 
 from edge.contract.commands import NewPatient
 from edge.server.board.access import (
+    REMOVE,
     ROLE_OF_VERB,
     Access,
     Attempt,
@@ -261,7 +262,8 @@ class Api:
         if verb == NewPatient.verb:  # of who lies in which bed nobody's name is kept
             fields["by"] = session.role
         try:
-            outcome = await self._watch.orders.give(place, verb, fields)
+            is_own = verb == REMOVE
+            outcome = self._watch.remove(place) if is_own else await self._watch.orders.give(place, verb, fields)
         except ValueError as error:
             return refused(400, str(error))
         fields.pop("age", None)

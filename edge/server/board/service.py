@@ -19,10 +19,11 @@ from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
-from edge.server.board.latest import Arrival, Sounds
+from edge.server.board.latest import Arrival, Dated, Sounds
 from edge.server.board.limits import Screens
-from edge.server.board.orders import Orders
+from edge.server.board.orders import Orders, Outcome
 from edge.server.board.receiver import Arrived, Reader
+from edge.server.board.removed import Removed
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import node_trouble
 from edge.server.board.ward import MAX_BEDS, Ward
@@ -57,6 +58,7 @@ class Watch:
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
         self.screens = Screens()
+        self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
         self.malformed: dict[str, float] = {}
@@ -91,7 +93,8 @@ class Watch:
                 self._cannot_read(arrived, wall_s)
         lost_s = self.reader.lost_s
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
-        self.tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
+        tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
+        self.tiles = [tile for tile in tiles if not self._removed.hides(tile.key)]
         self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s)), now_s)
         self._look_at_beds(now_s)
 
@@ -108,9 +111,21 @@ class Watch:
         elif isinstance(message, sounds.KINDS):
             self.beds.show_sounds(place, self.sounds.push(place, message))
         elif received.kind in ward_state.KINDS:
-            self.ward.push(received, Arrival(arrived.at_s, wall_s, request.stored))
+            arrival = Arrival(arrived.at_s, wall_s, request.stored)
+            self.ward.push(received, arrival)
+            if isinstance(message, Dated):
+                self._removed.heard(place, message.ts, arrival)
         else:
             raise ValueError("not what a board subscribes to")
+
+    def remove(self, place: Place) -> Outcome:
+        """Take a bed that is gone from this board, until it is heard again."""
+        key = f"{place.site}/{place.node}/{place.stream}"
+        if not any(tile.key == key and tile.is_gone for tile in self.tiles):
+            return Outcome(False, "only a bed that was silent for 5 minutes can be removed")
+        self._removed.add(place, time.time())
+        self.wake()
+        return Outcome(True)
 
     def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
         """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""

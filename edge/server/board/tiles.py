@@ -339,5 +339,7 @@ class Tile:
     battery_percent: float | None
     contact: str
     """Whether the sensor touches: yes, no, or empty where nobody can tell."""
+    is_gone: bool
+    """Whether a person may take it from the board: unknown, and silent for long."""
     order: tuple[int, bool, int, str]
     """Tiles are sorted by it: rank of urgency, whether nothing was signalled before, since when, name."""

@@ -16,6 +16,7 @@ from edge.server.board.ward import WINDOW_S
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
 RETURN_S = SETTLE_S + 120.0  # how long after a bed was last measured that is waited for, however often its node starts
+GONE_S = 300.0  # how long nothing may be heard of a bed before it can be removed
 GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
 
@@ -86,6 +87,12 @@ def alarms_trouble(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_
 
 def _is_coming(unread: Unread, now_s: float) -> bool:
     return not unread.boot_id and now_s - unread.last_s < ALARM_EXPIRY_S
+
+
+def is_gone(bed: BedState, now_s: float) -> bool:
+    """Whether nothing was heard of a bed for so long that a person may take it from the board."""
+    told = (bed.status, bed.health, bed.trend, bed.breath, *bed.alarms.values())
+    return all(each is None or now_s - each.made_s >= GONE_S for each in told)
 
 
 def present(alarms: Alarms, boot_id: str) -> Alarms:

@@ -31,6 +31,7 @@ from edge.server.board.validity import (
     Trouble,
     alarms_trouble,
     bed_trouble,
+    is_gone,
     last_measured_s,
     node_trouble,
     present,
@@ -77,11 +78,12 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
             if bed.is_told:
                 names = (site, name, stream)
                 who = _who(names, called[names], bed.alarms, boot)
-                beds.append(_tile(who, bed, boot, now_s, _head_of_bed(who, node, bed, now_s, trouble)))
+                head = _head_of_bed(who, node, bed, now_s, trouble)
+                beds.append(_tile(who, bed, boot, now_s, head, lost_s is None))
         tiles += beds
         own = _who((site, name, ""), called[site, name, ""], node.alarms, boot)
-        if (head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
-            tiles.append(_tile(own, BedState(), boot, now_s, head))
+        if (own_head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
+            tiles.append(_tile(own, BedState(), boot, now_s, own_head))
     return sorted(tiles, key=lambda tile: tile.order)
 
 
@@ -187,7 +189,7 @@ def _of_alarms(lines: list[AlarmLine]) -> _Head:
     return _Head("quiet", "Quiet" if is_watched else "No limit set")
 
 
-def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Tile:
+def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head, has_broker: bool = False) -> Tile:
     (site, node, stream), alarms = who.names, who.alarms
     also, is_of_patient = ("", False) if head.level == "unknown" else beside(who.lines, head.shown)
     window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
@@ -221,6 +223,7 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head) -> Til
         (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,
         contact_words(alarms.get("contact")) if head.is_told else "",
+        head.level == "unknown" and has_broker and is_gone(bed, now_s),
         (*head.order, stream or node),
     )
 

@@ -16,13 +16,15 @@ let shown = null; // key of the bed in the dialog
 
 export class BedDialog {
   #stream;
+  #removing = null;
 
   constructor(stream) {
     this.#stream = stream;
     $("#bed-close").addEventListener("click", () => $("#bed").close());
-    $("#bed").addEventListener("close", () => (shown = null));
+    $("#bed").addEventListener("close", () => (shown = this.#removing = null));
     $("#do-acknowledge").addEventListener("click", () => this.#do((tile) => acknowledge(tile)));
     $("#do-pause").addEventListener("click", () => this.#do((tile) => order(tile, "pause", { by: who(), duration_s: 120 })));
+    $("#do-remove").addEventListener("click", () => this.#remove());
     $("#do-off").addEventListener("click", () => this.#inactivate(Number($("#off-time").value)));
     $("#do-on").addEventListener("click", () => this.#inactivate(0));
     $("#do-limit").addEventListener("click", () => this.#limit($("#limit-value").valueAsNumber));
@@ -52,6 +54,7 @@ export class BedDialog {
     if (tile.stream) $("#bed-page").href = pageOf(tile);
     setText($("#bed-state"), [said(tile.words), said(tile.also), said(tile.detail), t("box {name}", { name: tile.node }), t("site {name}", { name: tile.site })].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal} priority-${line.priority}`, shape(LEVELS[line.signal], line.kind, line.priority), make("span", "", alarmText(line, now)))));
+    setHidden($("#do-remove"), !tile.is_gone || role() !== "configure");
     $("#do-acknowledge").disabled = !answerable(tile).length || !mayAcknowledge();
   }
 
@@ -65,6 +68,14 @@ export class BedDialog {
     const choice = (line) => Object.assign(make("option", "", said(line.words)), { value: line.condition });
     $("#off-which").replaceChildren(Object.assign(make("option", "", t("all alarms")), { value: "" }), ...alarms.map(choice));
     $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy" && !OF_BREATH.includes(line.condition)).map(choice));
+  }
+
+  // Asked once more: whoever removes a bed by mistake sees it again when it is heard.
+  #remove() {
+    if (this.#removing !== shown) {
+      this.#removing = shown;
+      setText($("#answer"), t("Press again: the bed leaves this board until it is heard again."));
+    } else this.#do((tile) => order(tile, "remove", { by: who() }));
   }
 
   #inactivate(seconds) {
