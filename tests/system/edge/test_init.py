@@ -232,3 +232,22 @@ def test_a_password_that_is_there_is_written_over_only_where_a_person_says_so(
     assert code == 0, shown
     assert (tmp_path / "mqtt-password").read_text() == kept
     assert load_config(tmp_path / "ward.yaml").mqtt.password_file == tmp_path / "mqtt-password"
+
+
+def test_for_a_box_the_questions_are_of_the_box_and_its_demo_is_there(tmp_path: Path) -> None:
+    answers = [
+        ("What to listen to", "breath.wav"),
+        ("What to listen to", "demo"),
+        ("Name of its bed", ""),
+        ("Age of the patient", ""),
+        ("Name of this box", "edge-7"),
+        ("MQTT broker", "broker.ward.example:8883"),
+        ("User at the broker", ""),
+    ]
+    code, shown = in_a_terminal(tmp_path, answers, "--box")
+    assert code == 0, shown
+    assert "'breath.wav' is not on the box" in shown
+    assert "microphone" not in shown.partition("wrote ward.yaml")[0], "those of this machine are not the box's"
+    config = load_config(tmp_path / "ward.yaml")
+    assert (config.node, config.streams[0].source) == ("edge-7", "/opt/laennec/current/demo.flac")
+    assert "make credentials" not in shown
