@@ -31,6 +31,7 @@ from edge.sources.resample import RateAdapter
 from edge.types import Block, Chunk, Gap, Scores
 from edge.types import Event as SampleEvent
 from edge.ward.respiratory_rate import FINEST_S, RateReading, RespiratoryRate
+from edge.ward.wheeze_rate import BreathWindow, WheezeRate
 
 MOST_READINGS = 4096  # that wait to be taken: nearly six hours
 FULL_SCALE = {"int16": 2.0**15, "int32": 2.0**31}  # of the kinds of whole numbers that sound comes in
@@ -55,6 +56,7 @@ class Detector:
         self._rate = _rate_of(model)
         if self._rate is not None:
             self.pipeline.follow = self._follow
+            self._breathing = WheezeRate(model.groups, model.classes, BREATH, self.frame_s)
         self._start()
 
     def _start(self) -> None:
@@ -103,13 +105,14 @@ class Detector:
         events += self._events(self.pipeline.flush())
         if self._rate is not None:
             self._keep(self._rate[1].flush())
+            self._breathing.flush()
         return events
 
     def reset(self) -> None:
         """Forget everything, as a new detector: for the next recording of the same device."""
         self.pipeline.reset()
         self.pipeline.failed_chunks = 0
-        for each in self._rate or ():
+        for each in (*self._rate, self._breathing) if self._rate is not None else ():
             each.reset()
         self._start()
 
@@ -141,6 +144,20 @@ class Detector:
         self._newest = rates[-1] if rates else self._newest
         return rates
 
+    def breathing(self, from_s: float, to_s: float) -> BreathWindow | None:
+        """Respiratory rate, and how much of the breathing has sounds, of a stretch of the last 8 h, in steps of 5 s.
+
+        Args:
+            from_s: its begin, seconds since the first sample.
+            to_s: its end.
+
+        Returns:
+            None if nothing of it is known yet, and for a model that does not hear breath.
+        """
+        if self._rate is None:
+            return None
+        return self._breathing.over(round(from_s / self.frame_s), round(to_s / self.frame_s))
+
     def _hear(self, items: Sequence[Block | Gap]) -> list[Event]:
         return [event for item in items if isinstance(item, Block) for event in self.push_block(item)]
 
@@ -150,6 +167,8 @@ class Detector:
 
     def _count(self, scores: Scores) -> None:
         self._valid += int(scores.valid.sum())
+        if self._rate is not None:
+            self._breathing.push(scores, self.pipeline.verdict.verified)
         if self.observe is not None:
             self.observe(scores)
 
@@ -160,6 +179,7 @@ class Detector:
 
     def _keep(self, readings: list[RateReading]) -> None:
         """Readings until they are taken; of sound that as a whole cannot be judged, nothing is measurable."""
+        self._breathing.push_rates(readings)
         if readings and not self.whole.measurable_s:
             readings = [replace(each, measurable=0.0) for each in readings]
         self._readings = [*self._readings, *readings][-MOST_READINGS:]

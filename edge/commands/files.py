@@ -32,6 +32,7 @@ from edge.commands import (
 from edge.errors import ConfigError, LaennecError
 
 if TYPE_CHECKING:
+    from edge.api.detector import Detector
     from edge.api.recording import BreathRate, Event, Quality
     from edge.types import Scores
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 FILES_HELP = "Sound files, folders of them, or - for standard input."
 RATE_HELP = "The respiratory rate instead of events, each 5 s of a file (JSON lines)."
 SCORES_HELP = "Also the score of every class, each 32 ms (JSON lines)."
+BREATH_HELP = "Each minute and all of a file: rate, breathing with sounds (JSON lines); no vital sign."
 ROW_HEAD = f"{'onset s':>9} {'end s':>9}  {'sound':<15} {'score':>5}"
 
 
@@ -52,14 +54,15 @@ def detect(  # noqa: PLR0913 - the options of the command
     jsonl: JsonlOption = False,
     scores: Annotated[bool, typer.Option("--scores", help=SCORES_HELP)] = False,
     rate: Annotated[bool, typer.Option("--rate", help=RATE_HELP)] = False,
+    breath: Annotated[bool, typer.Option("--breath", help=BREATH_HELP)] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
     runtime: RuntimeOption = None,
     adaptation: AdaptationOption = None,
 ) -> None:
     """Print the events of sound files, at full speed and without a broker."""
-    if rate and scores:
-        raise ConfigError("--rate and --scores: expected one of them; give two commands")
+    if rate + scores + breath > 1:
+        raise ConfigError("--rate, --scores and --breath: expected one of them; give two commands")
     with stop_on_signals() as stop:
         from edge.api.detect import detect_file
         from edge.api.detector import load
@@ -71,8 +74,11 @@ def detect(  # noqa: PLR0913 - the options of the command
                 if isinstance(path, LaennecError):
                     raise path
                 items = detect_file(path, detector, channel, stop)
-                quality = lines.show(path, items) if jsonl or scores or rate else _print_table(path, items)
-                failed |= not (rate or quality.measurable_s or stop.is_set())
+                if breath:
+                    quality = _print_breath(path, items, detector)
+                else:
+                    quality = lines.show(path, items) if jsonl or scores or rate else _print_table(path, items)
+                failed |= not (rate or breath or quality.measurable_s or stop.is_set())
                 if quality.broken is not None:
                     raise quality.broken
             except LaennecError as error:
@@ -151,6 +157,27 @@ def _print_table(path: Path, items: Items) -> Quality:
                 print(f"{path}\n{ROW_HEAD}")
             count += 1
             print(as_row(item))
+
+
+def _print_breath(path: Path, items: Items, detector: Detector) -> Quality:
+    """How somebody breathes in each whole minute of a file, and in all of it (the last 8 h of a longer one)."""
+    from edge.delivery.trends import breath_of
+
+    while True:
+        try:
+            next(items)
+        except StopIteration as end:
+            quality: Quality = end.value
+            break
+    minutes = range(0, int(quality.read_s) // 60 * 60, 60)
+    for from_s, to_s in [*((each, each + 60.0) for each in minutes), (0.0, quality.read_s)]:
+        window = detector.breathing(from_s, to_s)
+        if window is not None:
+            told = breath_of(window).body()
+            del told["s"]
+            where = {"file": str(path), "from_s": float(from_s), "to_s": round(to_s, 3)}
+            print(json.dumps({**where, **told}, allow_nan=False))
+    return quality
 
 
 def as_row(event: Event, from_s: float = 0.0) -> str:

@@ -11,6 +11,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from edge.commands.app import app
+from edge.sources.file_search import DEMO_AUDIO
 from training.synthetic.patient import Patient
 
 KEYS = ["file", "t_s", "breaths_per_min", "measurable", "confidence", "why"]
@@ -53,3 +54,33 @@ def test_of_silence_no_reading_is_measurable_as_detect_says(tmp_path: Path) -> N
     assert len(rates) == 3
     said = CliRunner().invoke(app, ["detect", str(tmp_path / "silence.wav")])
     assert "no event in 20.0 s of sound, 0.0 s measurable" in said.stdout
+
+
+def _breath(path: str) -> list[dict]:
+    said = CliRunner().invoke(app, ["detect", "--breath", path])
+    assert said.exit_code == 0, said.output
+    return [json.loads(line) for line in said.stdout.splitlines()]
+
+
+def test_all_of_a_file_has_the_median_rate_and_shares_of_its_breathing() -> None:
+    (whole,) = _breath(str(DEMO_AUDIO))
+    told = [each["breaths_per_min"] for each in _rates(str(DEMO_AUDIO)) if each["breaths_per_min"] is not None]
+    assert whole["breaths_per_min"] == pytest.approx(np.median(told), abs=1.0)
+    assert (whole["from_s"], whole["to_s"], whole["why"]) == (0.0, 56.0, "")
+    for sounds in whole["sounds"].values():
+        for share in sounds.values():
+            assert 0 < share["low"] <= share["share"] <= share["high"] <= 1
+
+
+def test_each_whole_minute_has_a_line_and_what_is_not_known_is_null_with_its_reason(tmp_path: Path) -> None:
+    minute, whole = _breath(_breathing(tmp_path / "bed.wav", 24.0, 80.0))  # a made chest is called rubbing
+    assert [(each["from_s"], each["to_s"]) for each in (minute, whole)] == [(0.0, 60.0), (0.0, 80.0)]
+    for each in (minute, whole):
+        assert each["breaths_per_min"] == pytest.approx(24.0, rel=0.1), "rubbing does not hide a rate"
+        shares = [share for sounds in each["sounds"].values() for share in sounds.values()]
+        assert [(share["share"], share["why"]) for share in shares] == [(None, "too little measured")] * 4
+
+
+def test_rate_and_breath_together_are_refused() -> None:
+    said = CliRunner().invoke(app, ["detect", "--rate", "--breath", "a.wav"])
+    assert "expected one of them" in str(said.exception)
