@@ -15,9 +15,8 @@ import onnx
 
 from edge.model.specs import Variant
 from export.calibration import Sample, sample_of
-from export.onnx import Metadata, to_artefact, to_graph, versions, weights_sha256
-from export.precision import to_fp16
-from export.streams import Sound, of_torch
+from export.graph import Metadata, to_artefact, to_fp16, to_graph, versions, weights_sha256
+from export.parity import Sound, of_torch
 from training.detector.model import Scorer
 
 FP32 = "fp32"
@@ -79,7 +78,7 @@ def graphs(
     if "trt-fp16" in names:
         made["trt-fp16"] = to_fp16(made[FP32])
     if sample is not None and "cpu-int8" in names:
-        from export.quantize_cpu import quantize_cpu
+        from export.quantize import quantize_cpu
 
         made["cpu-int8"] = quantize_cpu(made[FP32], sample)
     if sample is not None and set(TRT_INT8) & set(names):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.streams import ChunkNetwork, Inputs, Sound
+from export.parity import ChunkNetwork, Inputs, Sound
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData

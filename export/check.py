@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, checker
 
-from export.onnx import INPUTS, OPSET, OUTPUTS
+from export.graph import INPUTS, OPSET, OUTPUTS
 from export.qdq import Graph, quantization
 
 METADATA = "laennec."

@@ -21,13 +21,12 @@ from edge.model.alarm_limits import BurdenLimits
 from edge.model.specs import AgeThresholds
 from edge.model.training_domain import KnownSound
 from export.card import card_fields
-from export.onnx import Metadata
+from export.graph import Metadata
 from training.datasets import CLASSES, Recording, hashed_names
 from training.detector.cross_validation import FINAL_NAME
-from training.detector.ensemble import joined
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
-from training.detector.networks import load_network
+from training.detector.networks import joined, load_network
 from training.detector.shipped import DEFAULT, result_of, shipped_networks
 from training.detector.training_data import read_recordings
 

@@ -1,8 +1,13 @@
-"""One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
+"""The files of an export: written into a draft folder, then moved to where they belong. Tests and makes nothing.
+
+Variants are moved first, then the fp32 artefact whose hash they name, then the card and the report. Killed in between,
+a box finds the old model or the new one, with fewer variants: those of another fp32 artefact are ignored.
+
+One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
 
     checkpoint -> its models, default and light, each
         -> graphs -> sealed artefacts -> acceptance tests -> a draft folder -> moved to where they belong
-    its cross-validation networks -> alike -> validated on the fold that each left out (`export.validation`)
+    its cross-validation networks -> alike -> validated on the fold that each left out (`export.acceptance`)
 
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and tested again. One bound that is
 not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
@@ -11,7 +16,10 @@ variants for itself (`laennec optimize`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,19 +28,57 @@ import torch
 from edge.errors import ConfigError, ModelError
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.choice import cpu_name
-from export.acceptance import Acceptance, ArtefactResult
+from edge.model.runtime import read_variant
+from export.acceptance import Acceptance, ArtefactResult, EvaluationData, lost, validate, validation_note
 from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make
 from export.calibration import sample_of
 from export.card import card_page
 from export.checkpoint import Checkpoint
-from export.evaluation_data import EvaluationData, validation_note
-from export.latency import Candidate, chosen, latencies
-from export.onnx import versions, weights_sha256
-from export.output import write
-from export.report import Report
-from export.streams import of_torch
-from export.validation import lost, validate
+from export.graph import versions, weights_sha256
+from export.parity import of_torch
+from export.report import Candidate, Report, chosen, latencies
 from training.detector.shipped import DEFAULT, LIGHT
+
+
+def file_name(stem: str, variant: str) -> str:
+    """File name of a variant."""
+    return f"{stem}.onnx" if variant == FP32 else f"{stem}.{variant}.onnx"
+
+
+def write(out: Path, sealed: Mapping[str, bytes], card: str, report: Report) -> None:
+    """Write all files of an export.
+
+    Args:
+        out: the fp32 artefact; the others go beside it.
+        sealed: artefacts by variant.
+        card: as Markdown.
+        report: of all of them.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = {name: file_name(out.stem, name) for name in sealed}
+    card_name, report_name = f"{out.stem}.md", f"{out.stem}.report.json"
+    draft = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
+    try:
+        for name, content in sealed.items():
+            (draft / names[name]).write_bytes(content)
+        (draft / card_name).write_text(card)
+        (draft / report_name).write_text(report.to_json(names))
+        variants = [names[name] for name in sealed if name != FP32]
+        for file in (*variants, names[FP32], card_name, report_name):
+            os.replace(draft / file, out.parent / file)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    remove_stale(out)
+
+
+def remove_stale(out: Path) -> None:
+    """Remove variants of another fp32 artefact of this name."""
+    sha256 = read_variant(out).sha256
+    for name in KINDS:
+        beside = out.with_name(file_name(out.stem, name))
+        if name != FP32 and beside.exists() and read_variant(beside).variant.parent != sha256:
+            beside.unlink()
+
 
 TIMED = 8  # of the sounds of the comparison, whose chunks are timed
 Progress = Callable[[str], None]

@@ -3,7 +3,7 @@
 The bundled demo and some scenes of `training.synthetic`; no data set is needed, so they can be computed in a clean
 clone and on a device; whole, and with patterns of loss for what must hold in any of them. Alike: the same sounds in the
 same order, each beginning and ending within the collar that the field allows an event that counts as found. Not
-evidence of accuracy (`export.validation`).
+evidence of accuracy (`export.acceptance`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from edge.features import FeatureSpec, FrontEnd
 from edge.model.model import Model
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Event
-from export.streams import Sound
-from training.datasets.sounds import read_sound
+from export.parity import Sound
+from training.datasets.files import read_sound
 from training.frames import extract
 from training.metrics.streaming import COLLAR_S
 from training.synthetic.scene import scene

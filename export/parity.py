@@ -1,4 +1,9 @@
-"""How far an artefact is from the network it was made of, and how far it may be. Writes nothing.
+"""Sounds as a network of chunks hears them: each a stream of its own from a zero state, many side by side.
+
+The same for torch and for every runtime, so that they can be compared; the edge itself hears one stream at a time
+(`edge.detector.pipeline`), and the comparison here tests that it gives the same. Not for whole sounds at once.
+
+How far an artefact is from the network it was made of, and how far it may be. Writes nothing.
 
 What is compared, and on what:
 - The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
@@ -9,25 +14,153 @@ What is compared, and on what:
   also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
   highest class that reaches its threshold, or nothing.
 - Streamed by the edge, in uneven blocks, and by the steps that all of this is measured with.
-- Sounds whose events must be the same (`export.golden`), and accuracy (`export.validation`).
+- Sounds whose events must be the same (`export.golden`), and accuracy (`export.acceptance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from edge.detector.pipeline import Pipeline
+from edge.model.backends import Backend
 from edge.model.model import Model
 from edge.model.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.model.specs import ChunkSpec, GroupSpec
 from edge.types import Block, Scores
-from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
 from training.detector.model import Scorer, class_scores, pooled
+
+BATCH = 16  # streams side by side
+
+
+class Sound(NamedTuple):
+    """Frames of one sound, which is heard from its begin to its end."""
+
+    frames: NDArray[np.floating]
+    """(T, M), 0 where not valid."""
+    valid: NDArray[np.bool_]
+    """(T,)."""
+
+    @classmethod
+    def whole(cls, frames: NDArray[np.floating]) -> Sound:
+        """One of which nothing was lost."""
+        return cls(frames, np.ones(len(frames), np.bool_))
+
+
+class Inputs(NamedTuple):
+    """What a network is given for one step of some streams."""
+
+    frames: NDArray[np.float32]
+    """(B, H, M)."""
+    valid: NDArray[np.float32]
+    """(B, H), 1 where valid."""
+    state: NDArray[np.float32]
+    """(B, S)."""
+
+
+class Answers(NamedTuple):
+    """What it makes of it."""
+
+    scores: NDArray[np.float32]
+    """(B, H / score_frames, C)."""
+    clip: NDArray[np.float32]
+    """(B, L) log-probabilities of the labels of all that was heard."""
+    state: NDArray[np.float32]
+    """(B, S)."""
+
+
+class Heard(NamedTuple):
+    """All that a network says of one sound."""
+
+    scores: NDArray[np.float32]
+    """(T // score_frames, C)."""
+    clip: NDArray[np.float32]
+    """(L,) log-probabilities."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkNetwork:
+    """A network that hears chunks."""
+
+    step: Callable[[Inputs], Answers]
+    state_size: int
+    """S."""
+    chunk: ChunkSpec
+
+    def hear(self, sounds: Sequence[Sound]) -> list[Heard]:
+        """The answers to each of some sounds, in their order."""
+        found: dict[int, Heard] = {}
+        for rows, steps in self._steps(sounds):
+            answers = [answer for _, answer in steps]
+            scores = np.concatenate([answer.scores for answer in answers], 1)
+            first = self.chunk.lookahead_frames // self.chunk.score_frames
+            for row, index in enumerate(rows):
+                count = len(sounds[index].valid) // self.chunk.score_frames
+                found[index] = Heard(scores[row, first : first + count], answers[-1].clip[row])
+        return [found[index] for index in range(len(sounds))]
+
+    def inputs(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Inputs]]:
+        """Every chunk of the sounds that holds anything valid, B = 1, with the state that it meets; and whose it is."""
+        for rows, steps in self._steps(sounds):
+            for given, _ in steps:
+                for row in np.flatnonzero(given.valid.any(1)):
+                    yield rows[row], Inputs(*(part[row : row + 1] for part in given))
+
+    def _steps(self, sounds: Sequence[Sound]) -> Iterator[tuple[list[int], Iterator[tuple[Inputs, Answers]]]]:
+        """Sounds of like length side by side: their indices and the steps from their begin until all is decided."""
+        order = sorted(range(len(sounds)), key=lambda index: len(sounds[index].valid))
+        for first in range(0, len(order), BATCH):
+            rows = order[first : first + BATCH]
+            yield rows, self._side_by_side([sounds[index] for index in rows])
+
+    def _side_by_side(self, sounds: Sequence[Sound]) -> Iterator[tuple[Inputs, Answers]]:
+        spec, state = self.chunk, np.zeros((len(sounds), self.state_size), np.float32)
+        frames, valid = padded(sounds, spec)
+        for start in range(0, frames.shape[1], spec.chunk_frames):
+            part = slice(start, start + spec.chunk_frames)
+            given = Inputs(frames[:, part], valid[:, part], state)
+            answers = self.step(given)
+            yield given, answers
+            state = answers.state
+
+
+def padded(sounds: Sequence[Sound], spec: ChunkSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(B, T, M) frames and (B, T) validity: whole chunks, until the last frame of the longest sound is decided."""
+    longest = max(len(sound.valid) for sound in sounds)
+    length = -(-(longest + spec.lookahead_frames) // spec.chunk_frames) * spec.chunk_frames
+    frames = np.zeros((len(sounds), length, sounds[0].frames.shape[1]), np.float32)
+    valid = np.zeros((len(sounds), length), np.float32)
+    for row, sound in enumerate(sounds):
+        frames[row, : len(sound.valid)] = sound.frames
+        valid[row, : len(sound.valid)] = sound.valid
+    return frames, valid
+
+
+def of_backend(backend: Backend, chunk: ChunkSpec) -> ChunkNetwork:
+    """An artefact in its runtime."""
+
+    def step(given: Inputs) -> Answers:
+        found = backend.run(*given)
+        return Answers(found["scores"], found["clip"], found["next_state"])
+
+    return ChunkNetwork(step, int(str(backend.inputs["state"][1])), chunk)
+
+
+def of_torch(scorer: nn.Module, state_size: int, chunk: ChunkSpec) -> ChunkNetwork:
+    """A `training.detector.model.Scorer`, in evaluation mode, or a program that was made of one."""
+
+    def step(given: Inputs) -> Answers:
+        with torch.no_grad():
+            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in given))))
+
+    return ChunkNetwork(step, state_size, chunk)
+
 
 TORCH = 1e-5  # largest difference between torch at once, in steps, and the fp32 artefact
 STREAMED = 1e-5  # largest difference between the edge's scores and those of the same artefact in steps

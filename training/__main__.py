@@ -65,8 +65,7 @@ def _train_edge(asked: argparse.Namespace) -> int:
     from training.detector.cross_validation import Job, train
     from training.detector.hyperparameters import load_edge_recipe
     from training.detector.sets import composition
-    from training.detector.training_data import TrainingData, read_recordings
-    from training.detector.trial import few, trial_changes
+    from training.detector.training_data import TrainingData, few, read_recordings, trial_changes
 
     for name in ("task", "checkpoint"):
         if getattr(asked, name):

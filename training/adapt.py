@@ -25,7 +25,7 @@ from edge.model.adaptation import Adaptation, load_adaptation
 from edge.model.model import Model, load_model
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Recording, read_datasets
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 from training.datasets.targets import frame_targets
 from training.left_out import Heard, Learnt, check_gain, choose, left_out
 from training.metrics.streaming import MEMBERS, is_annotated_chest

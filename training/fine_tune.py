@@ -31,8 +31,8 @@ from edge.model.model import LIGHT_PATH, Model, load_model
 from edge.types import Block
 from training.adapt import equaliser_alone, hear
 from training.datasets import CLASSES, Recording, read_datasets
-from training.datasets.folds import patient_folds
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
+from training.datasets.records import patient_folds
 from training.datasets.targets import frame_targets
 from training.detector.cross_validation import FINAL_NAME
 from training.detector.last_layer import Row, cross_entropy, fit_row

@@ -19,10 +19,10 @@ from edge.errors import ConfigError
 from edge.model.adaptation import LARGEST_BIAS, LARGEST_SCALE
 from edge.model.model import Model
 from training.datasets import CLASSES, Recording
-from training.datasets.folds import patient_folds
+from training.datasets.records import patient_folds
 from training.datasets.targets import COLUMNS, annotated
 from training.detector.truth import SURE
-from training.metrics.bootstrap import patient_weights
+from training.metrics.intervals import patient_weights
 from training.metrics.spans import GroupScores, annotated_stretches, group_counts, stretches
 from training.metrics.streaming import MEMBERS, group_score
 

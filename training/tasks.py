@@ -2,7 +2,7 @@
 
 A task turns recordings into clips: the piece of sound that a method may hear, and its label. The first label is the
 negative class (Normal); labels in `ignored` count neither for sensitivity nor for specificity. Not for scores
-(`training.metrics`) nor for sound (`training.datasets.sounds`).
+(`training.metrics`) nor for sound (`training.datasets.files`).
 
 Source: BioCAS 2022/2023 grand challenge on SPRSound (tasks 1-1 to 2-2); Rocha et al. 2019 (ICBHI 2017); the class map
 of ICBHI -> SPRSound is that of Patch-Mix's and QLung's laboratory: crackles of both kinds are `Crackle`, rhonchi and

@@ -9,12 +9,12 @@ import torch
 
 from export.build import heard_sample
 from export.calibration import Sample
-from export.onnx import Metadata
-from export.streams import Sound
+from export.graph import Metadata
+from export.parity import Sound
 from training.datasets import CLASSES
-from training.detector.ensemble import joined
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, NetworkSpec, Scorer
+from training.detector.networks import joined
 from training.detector.thresholds import Choice, to_detection
 
 NETWORK = replace(NetworkSpec(), stem=(4, 6, 8), hidden=16, dilations=(1, 2), ahead=(2, 1), memory=(5.0, 20.0))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from export.calibration import EACH, Side, Strata, draw, picks, sample_of
-from export.streams import Sound, of_torch, padded
+from export.parity import Sound, of_torch, padded
 from tests.export.networks import RECIPE, small_sample, small_scorer, small_sounds
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe

@@ -12,10 +12,9 @@ from edge.model.backends.onnx import OnnxBackend
 from edge.model.parity import compare_outputs
 from export.build import FP32, graphs
 from export.check import conformance
-from export.onnx import to_graph
-from export.parity import from_torch
+from export.graph import to_graph
+from export.parity import ChunkNetwork, Heard, from_torch, of_backend
 from export.qdq import BEHIND, Graph
-from export.streams import ChunkNetwork, Heard, of_backend
 from tests.export.networks import RECIPE, small_ensemble, small_metadata, small_sample, small_scorer, small_sounds
 from training.detector.model import Scorer
 

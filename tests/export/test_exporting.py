@@ -15,12 +15,12 @@ import pytest
 from edge.errors import ConfigError
 from edge.model.model import DEFAULT_PATH, load_model
 from edge.model.runtime import variant_paths
-from export import output
+from export import exporting as output
 from export.__main__ import main
 from export.checkpoint import Checkpoint
 from export.exporting import ExportOptions, export
 from export.golden import golden_sounds
-from export.onnx import weights_sha256
+from export.graph import weights_sha256
 from export.release import release
 from tests.export.networks import RECIPE
 from tests.export.runs import RELEASED, make_run
@@ -39,7 +39,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     out = tmp_path_factory.mktemp("out") / "model.onnx"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("export.golden.SEEDS", (101,))
-        patched.setattr("export.latency.ROUNDS", (2, 2, 2))
+        patched.setattr("export.report.ROUNDS", (2, 2, 2))
         golden_sounds.cache_clear()
         try:
             export(ExportOptions(run / "final", out, None, run / "cache"), lines.append)
@@ -148,7 +148,7 @@ def test_a_run_with_several_final_networks_is_exported_as_their_mean_and_as_the_
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("export.golden.SEEDS", ())
-    monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
+    monkeypatch.setattr("export.report.ROUNDS", (1, 1, 1))
     golden_sounds.cache_clear()
     out = tmp_path / "out" / "mine.onnx"
     try:
@@ -245,7 +245,7 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
             raise KeyboardInterrupt
         move(source, target)
 
-    monkeypatch.setattr("export.output.os.replace", killed)
+    monkeypatch.setattr("export.exporting.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         output.write(out, sealed, "card", report)  # type: ignore[arg-type]
     assert load_model(out).sha256 == old

@@ -17,10 +17,10 @@ from edge.model.parity import compare_outputs
 from export.build import FP32, KINDS, artefacts, graphs
 from export.calibration import Sample
 from export.check import conformance
-from export.onnx import to_graph
+from export.graph import to_graph
+from export.parity import of_backend
 from export.qdq import BEHIND, Graph
 from export.quantize import quantize, train_quantized
-from export.streams import of_backend
 from tests.export.networks import RECIPE, small_metadata, small_sample, small_scorer, small_sounds
 
 pytestmark = pytest.mark.rest  # seconds of a core for each graph

@@ -14,11 +14,21 @@ from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
 from edge.model.specs import Variant
 from edge.types import Event
+from export.acceptance import lost
 from export.golden import GAPS, differences, golden_sounds, heard_at_a_bed, with_gaps
-from export.onnx import to_artefact, to_graph
-from export.parity import LOST, ComparisonSet, decisions, distance, from_torch, streamed
-from export.streams import Answers, ChunkNetwork, Sound, of_backend
-from export.validation import lost
+from export.graph import to_artefact, to_graph
+from export.parity import (
+    LOST,
+    Answers,
+    ChunkNetwork,
+    ComparisonSet,
+    Sound,
+    decisions,
+    distance,
+    from_torch,
+    of_backend,
+    streamed,
+)
 from tests.export.networks import small_metadata, small_scorer, small_sounds
 from training.detector.model import Scorer
 from training.synthetic.scene import scene

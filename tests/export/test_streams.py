@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.streams import ChunkNetwork, Sound, of_torch, padded
+from export.parity import ChunkNetwork, Sound, of_torch, padded
 from tests.export.networks import RECIPE, small_scorer, small_sounds
 
 CHUNK = RECIPE.chunk

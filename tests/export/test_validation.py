@@ -10,15 +10,12 @@ import pytest
 import torch
 
 from export import exporting
-from export.acceptance import ArtefactResult
+from export.acceptance import ArtefactResult, EvaluationData, HeldoutFold, measure, score_fold, validation_note
 from export.build import FP32, PTQ, QAT
 from export.build import make as build_all
 from export.checkpoint import Checkpoint
-from export.evaluation_data import EvaluationData, validation_note
 from export.exporting import _Export
-from export.parity import ComparisonSet
-from export.streams import Sound
-from export.validation import HeldoutFold, measure, score_fold
+from export.parity import ComparisonSet, Sound
 from tests.export.networks import RECIPE, small_sounds
 from tests.export.runs import make_run
 from training.datasets import Annotation, Recording
@@ -103,7 +100,7 @@ def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
 
     monkeypatch.setattr(exporting, "make", make)
     monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, comparison))
-    monkeypatch.setattr("export.latency.ROUNDS", (1, 1, 1))
+    monkeypatch.setattr("export.report.ROUNDS", (1, 1, 1))
     said: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
     report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report({})

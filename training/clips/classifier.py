@@ -20,14 +20,12 @@ from training.clips.objectives import Objectives, PatchMixSpec
 from training.clips.schema import ClassifierRecipe, NetworkChoice
 from training.loop import World, shared
 from training.loop.checkpoint import load
-from training.losses.margin import AngularClassifier
-from training.losses.mixup import draw_lambda
-from training.losses.patch_mix import Axis, cell_mix, grid_mix, patch_mix
+from training.losses.patch_mix import Axis, cell_mix, draw_lambda, grid_mix, patch_mix
+from training.losses.qlung import AngularClassifier
 from training.networks import masked
-from training.networks.audioset_weights import load_public_checkpoint
 from training.networks.ngo import InceptionResidual2022, InceptionResidual2023, InceptionSpec
 from training.networks.separable import EventSpec, SeparableBody
-from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec
+from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec, load_public_checkpoint
 
 
 class ClipClassifier(nn.Module):

@@ -15,10 +15,10 @@ import numpy as np
 
 from edge.errors import ConfigError
 from training.clips.cost import answer_of
+from training.clips.experiment import RULE, SHOWN, metrics_of
 from training.clips.schema import parse_recipe
 from training.clips.supervised import RESULT
 from training.clips.trained import translation
-from training.clips.validation_scores import RULE, SHOWN, metrics_of
 from training.metrics.comparison import mean_of
 from training.metrics.estimates import Metric
 from training.tasks import TASKS, Task

@@ -24,14 +24,14 @@ import torch
 
 from edge.errors import ConfigError, LaennecError
 from training.clips.compared import COMPARISON, WHOLE, Variant, as_fields, read_results
+from training.clips.experiment import SHOWN
 from training.clips.method import train_method
 from training.clips.schema import parse_recipe
 from training.clips.supervised import RESULT
-from training.clips.validation_scores import SHOWN
 from training.loop import World
 from training.loop.checkpoint import whole_file
+from training.loop.distributed import answers, side_by_side
 from training.loop.precision import RECORD, share
-from training.loop.processes import answers, side_by_side
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
 from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes

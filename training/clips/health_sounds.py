@@ -22,8 +22,8 @@ from torch import nn
 
 from edge.errors import ConfigError
 from training.clips.batches import padded
+from training.clips.cut import all_pieces, whole
 from training.clips.front_end import ClipFrames, cached_clip_frames
-from training.clips.pieces import all_pieces, whole
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses, World, shared

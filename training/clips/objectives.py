@@ -15,10 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.losses.focal import class_focal, effective_weights
-from training.losses.margin import class_margins, dfam_loss, mixed_margin
+from training.losses.ngo import class_focal, effective_weights, triplet_loss
 from training.losses.patch_mix import Axis, Projector, patch_mix_contrastive, patch_mix_cross_entropy
-from training.losses.triplet import triplet_loss
+from training.losses.qlung import class_margins, dfam_loss, mixed_margin
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,23 @@ import torch
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.clips.experiment import Sides, check_labels, limited, part
+from training.clips.cut import all_pieces, whole
+from training.clips.experiment import Sides, check_labels, limited, part, row_of, score_lines
 from training.clips.front_end import cached_clip_frames
 from training.clips.health_sounds import DetectorLearner, loop_of, teaching_pieces
-from training.clips.pieces import all_pieces, whole
-from training.clips.probe import PROBES, Embed, LinearProbe, embedder, fit_probe, masked_network, pooled, save_probes
-from training.clips.reconstruction import MaskedLearner
+from training.clips.probe import (
+    PROBES,
+    Embed,
+    LinearProbe,
+    MaskedLearner,
+    embedder,
+    fit_probe,
+    masked_network,
+    pooled,
+    save_probes,
+)
 from training.clips.schema import HearRecipe
 from training.clips.supervised import RESULT, identity_of
-from training.clips.validation_scores import row_of, score_lines
 from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, World, train
 from training.loop.checkpoint import whole_file

@@ -15,8 +15,7 @@ from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy
 from training.clips.objectives import ObjectiveSpec
 from training.loop import LoopSpec
-from training.recipes.fields import Sizes, Spec
-from training.recipes.parser import SMALL, checked, recipe_path, sized_recipe, with_changes
+from training.recipes.parser import SMALL, Sizes, Spec, checked, recipe_path, sized_recipe, with_changes
 from training.tasks import TASKS, Task
 
 

@@ -11,12 +11,19 @@ from typing import Any
 
 import torch
 
-from training.clips.batches import Batches, ClipSet
+from training.clips.batches import Batches, ClipLearner, ClipSet, clip_probabilities
 from training.clips.classifier import ClipClassifier
-from training.clips.experiment import check_labels, clip_sets, full_frames, part, side_clips, task_recordings
+from training.clips.experiment import (
+    check_labels,
+    clip_sets,
+    full_frames,
+    part,
+    score_lines,
+    scores_of,
+    side_clips,
+    task_recordings,
+)
 from training.clips.schema import ClassifierRecipe, Recipe
-from training.clips.validation_scores import score_lines, scores_of
-from training.clips.views import ClipLearner, clip_probabilities
 from training.loop import Identity, Outcome, RunFolder, World, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of

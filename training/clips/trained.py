@@ -16,12 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.clips.batches import ClipSet
+from training.clips.batches import ClipSet, clip_probabilities
 from training.clips.classifier import ClipClassifier
 from training.clips.experiment import TRAINED_ON, full_frames
 from training.clips.front_end import computed_clip_frames
 from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
-from training.clips.views import clip_probabilities
 from training.loop import RunFolder, World
 from training.loop.checkpoint import load
 from training.loop.run_folder import spec_differences

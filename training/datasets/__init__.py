@@ -1,12 +1,10 @@
 """Recordings and their annotations, as published. Reads files; computes no features and draws nothing at random."""
 
-from training.datasets.discovery import read_datasets, scan_datasets
-from training.datasets.findings import Finding, Found
+from training.datasets.discovery import read_datasets, read_negatives, scan_datasets
+from training.datasets.files import Finding, Found
 from training.datasets.folder import read_folder
-from training.datasets.folds import fingerprint, hashed_name, hashed_names, patient_folds
 from training.datasets.hf_lung import read_hf_lung
 from training.datasets.icbhi import read_icbhi
-from training.datasets.negatives import read_negatives
 from training.datasets.records import (
     CLASSES,
     CONTINUOUS,
@@ -15,8 +13,13 @@ from training.datasets.records import (
     SPRSOUND_LABELS,
     Annotation,
     Recording,
+    check_apart,
+    check_split,
+    fingerprint,
+    hashed_name,
+    hashed_names,
+    patient_folds,
 )
-from training.datasets.splits import check_apart, check_split
 from training.datasets.sprsound import read_sprsound
 
 __all__ = [

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 
 from edge.errors import LaennecError
-from training.datasets import check, show
+from training.datasets import check
+from training.datasets import check as show
 from training.datasets.discovery import find_datasets
 from training.datasets.download import download
 from training.datasets.sources import SOURCES, card, source

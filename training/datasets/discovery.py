@@ -1,4 +1,6 @@
-"""Which data sets lie under a folder: for training, evaluation and `make data-check`.
+"""Sounds that are no chest recordings and must not alarm: one folder for each kind.
+
+Which data sets lie under a folder: for training, evaluation and `make data-check`.
 
     DATA/sprsound, icbhi, hf_lung, negatives     any of them, in any published layout
     DATA/<name>/annotations.csv                  recordings of the user's own, any number of them
@@ -15,10 +17,60 @@ from pathlib import Path
 
 from edge.errors import ConfigError
 from training.datasets import folder as own
-from training.datasets import hf_lung, icbhi, negatives, sprsound
-from training.datasets.findings import Found, accept
-from training.datasets.records import Recording
-from training.datasets.splits import check_split
+from training.datasets import hf_lung, icbhi, sprsound
+from training.datasets.files import Finding, Found, accept, read_header, sound_paths
+from training.datasets.records import Recording, check_split
+
+
+def read_negatives(folder: Path) -> list[Recording]:
+    """Every file of each subfolder; a subfolder's name is the kind, the speaker or infant is the patient.
+
+    An absent folder has no negatives: they are optional.
+
+    Raises:
+        ConfigError: if there are some and too many of them do not decode.
+    """
+    found = scan_negatives(folder)
+    return accept(found) if found.recordings or found.findings else []
+
+
+def scan_negatives(folder: Path) -> Found:
+    """Every file of each subfolder, and those that do not decode."""
+    recordings, findings = [], []
+    for path in sorted(sound_paths(folder)):
+        if path.parent.parent != folder:
+            continue
+        kind = path.parent.name
+        try:
+            duration_s, rate_hz = read_header(path)
+        except ValueError as error:
+            findings.append(Finding("damaged", path, str(error)))
+            continue
+        patient = f"{kind}-{_source_id(kind, path.stem)}"
+        recordings.append(
+            Recording(
+                path,
+                patient,
+                kind,
+                (),
+                is_negative=True,
+                dataset="negatives",
+                duration_s=duration_s,
+                rate_hz=rate_hz,
+            )
+        )
+    return Found("negatives", folder, tuple(recordings), tuple(findings))
+
+
+def _source_id(kind: str, stem: str) -> str:
+    if kind == "speech" and stem.count("_"):  # digit_speaker_take
+        return stem.split("_")[1]
+    if kind == "infant_cry":  # a UUID of the phone, then time and reason
+        return stem[:36]
+    if kind == "heart":  # subject, time, site
+        return stem.split("_")[0]
+    return stem
+
 
 _SPRSOUND_PARTS = {
     *(f"biocas{year}" for year in range(2022, 2026)),
@@ -32,7 +84,7 @@ _SCAN: dict[str, Callable[[Path], Found]] = {
     "sprsound": sprsound.scan_sprsound,
     "icbhi": icbhi.scan_icbhi,
     "hf_lung": hf_lung.scan_hf_lung,
-    "negatives": negatives.scan_negatives,
+    "negatives": scan_negatives,
     "folder": own.scan_folder,
 }
 
@@ -134,7 +186,7 @@ def read_datasets(root: Path, names: Iterable[str] | None = None) -> list[Record
 
     Raises:
         ConfigError: if a named set is not there, a set has no readable recording or too many bad ones, or a patient is
-            on both sides of a published split (but for the exceptions of `training.datasets.splits`).
+            on both sides of a published split (but for the exceptions of `training.datasets.records`).
     """
     chosen = None if names is None else tuple(names)
     recordings = [recording for found in scan_datasets(root, chosen) for recording in accept(found)]

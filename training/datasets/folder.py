@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.errors import ConfigError
-from training.datasets.findings import Finding, Found, accept
+from training.datasets.files import Finding, Found, accept, check_events, read_header, sound_paths
 from training.datasets.records import (
     CLASSES,
     RECORD_LABELS,
@@ -29,7 +29,6 @@ from training.datasets.records import (
     Recording,
     record_label,
 )
-from training.datasets.sounds import check_events, read_header, sound_paths
 
 TABLE = "annotations.csv"
 REQUIRED = ("file", "start_s", "end_s", "label")

@@ -17,9 +17,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from training.datasets.findings import Finding, Found, accept
+from training.datasets.files import Finding, Found, accept, check_events, files_below, read_header, sound_paths
 from training.datasets.records import Annotation, Recording, record_label
-from training.datasets.sounds import check_events, files_below, read_header, sound_paths
 
 NAME = re.compile(r"(?P<device>steth|trunc)_(?P<year>20\d\d)-?(?P<month>\d\d)-?(?P<day>\d\d)[-_].+")
 LABELS: dict[str, tuple[str, ...]] = {

@@ -7,7 +7,7 @@
 
 Files are joined by the first four elements of their names, which are unique: an earlier release named the wrong device
 in 92 of them. Patients 156 and 218 are on both sides of the official split. It is kept as published, because every
-published number is made with it; `training.datasets.splits` allows these two, on this split alone.
+published number is made with it; `training.datasets.records` allows these two, on this split alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge.errors import ConfigError
-from training.datasets.findings import Finding, Found, accept
+from training.datasets.files import Finding, Found, accept, check_events, files_below, read_header, sound_paths
 from training.datasets.records import Annotation, Recording, record_label
-from training.datasets.sounds import check_events, files_below, read_header, sound_paths
 
 SPLIT_FILES = ("official_split.txt", "icbhi_challenge_train_test.txt")
 """Names of the official split, in lower case: it is found with either spelling of `challenge`."""

@@ -1,10 +1,26 @@
-"""What a recording and its annotations are, whatever set they come from. Reads no file."""
+"""What a recording and its annotations are, whatever set they come from. Reads no file.
+
+No patient on both sides of a split.
+
+Two published exceptions, allowed by name: the intra-patient test set of SPRSound is made of patients of its training
+set (it measures what is known of a patient), and ICBHI's official split has two patients on both sides.
+
+Who is on which side of a split, and the fingerprint of what was trained on.
+
+Some of many recordings, drawn at random so that no label is lost.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
+
+from edge.errors import ConfigError
 
 CONTINUOUS = ("wheeze", "rhonchus", "stridor")
 DISCONTINUOUS = ("fine_crackle", "coarse_crackle")
@@ -91,3 +107,132 @@ def record_label(events: tuple[Annotation, ...]) -> str:
     return {(False, False): "Normal", (True, False): "CAS", (False, True): "DAS", (True, True): "CAS & DAS"}[
         continuous, discontinuous
     ]
+
+
+KNOWN_ON_BOTH_SIDES = {("icbhi", "icbhi-156"), ("icbhi", "icbhi-218")}
+"""Data set and patient: in `train` and `test` of the official 60/40 split [Rocha 2019; counted in the file]."""
+WITHOUT_PATIENTS = ("hf_lung",)
+"""Sets whose recordings do not say whose they are."""
+
+
+def patients_on_both_sides(recordings: Iterable[Recording]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Data set, patient and splits of every patient in more than one split; `intra` is meant to share, so not counted.
+
+    Negatives and synthetic patients have no published split and are left out; so is HF_Lung, which names days and no
+    patients.
+    """
+    splits: dict[tuple[str, str], set[str]] = {}
+    for recording in recordings:
+        if recording.is_real_chest and recording.split != "intra" and recording.dataset not in WITHOUT_PATIENTS:
+            splits.setdefault((recording.dataset, recording.patient), set()).add(recording.split)
+    return [(*who, tuple(sorted(sides))) for who, sides in sorted(splits.items()) if len(sides) > 1]
+
+
+def check_split(recordings: Iterable[Recording]) -> None:
+    """Refuse published splits that share a patient, but for the known exceptions.
+
+    Raises:
+        ConfigError: names the data set, the patient and the splits.
+    """
+    shared = [found for found in patients_on_both_sides(recordings) if found[:2] not in KNOWN_ON_BOTH_SIDES]
+    if shared:
+        dataset, patient, sides = shared[0]
+        more = f" (and {len(shared) - 1} more patients)" if len(shared) > 1 else ""
+        raise ConfigError(
+            f"{dataset}: patient {patient} is in {' and '.join(sides)}{more}; expected each patient in one split"
+        )
+
+
+def check_apart(training: Iterable[Recording], validation: Iterable[Recording]) -> None:
+    """Refuse a training and a validation list with a patient in common; here nobody is excepted.
+
+    Raises:
+        ConfigError: names the patient.
+    """
+    left = {(r.dataset, r.patient) for r in training}
+    shared = sorted({(r.dataset, r.patient) for r in validation} & left)
+    if shared:
+        more = f" (and {len(shared) - 1} more)" if len(shared) > 1 else ""
+        raise ConfigError(
+            f"patient {shared[0][1]} of {shared[0][0] or 'no data set'}{more} is in training and in validation; "
+            "split by patient"
+        )
+
+
+def patient_folds(recordings: list[Recording], folds: int, seed: int) -> dict[str, int]:
+    """Fold of each patient, 0 to folds - 1, so that every fold has a like share of each record label.
+
+    Patients are dealt out, those with the rarest labels first, each to the fold that lacks most of what they have.
+    """
+    kinds = sorted({r.record_label for r in recordings})
+    counts: dict[str, np.ndarray] = {}
+    for r in recordings:
+        counts.setdefault(r.patient, np.zeros(len(kinds)))[kinds.index(r.record_label)] += 1
+    total = sum(counts.values())
+    rarity = 1.0 / np.maximum(np.asarray(total), 1)
+    rng = np.random.default_rng(seed)
+    order = sorted(sorted(counts), key=lambda p: (-float(counts[p] @ rarity), rng.random()))
+    load = np.zeros((folds, len(kinds)))
+    chosen = {}
+    for patient in order:
+        after = (load + counts[patient]) * rarity  # share of each label that the fold would hold
+        best = int(np.argmin((after**2).sum(axis=1) - ((load * rarity) ** 2).sum(axis=1)))
+        load[best] += counts[patient]
+        chosen[patient] = best
+    return chosen
+
+
+def fingerprint(recordings: list[Recording]) -> str:
+    """SHA-256 over names and bytes of every sound and annotation: the training data hash of the artefact.
+
+    Synthetic patients are left out; their number is in the recipe and their makers in the source.
+    """
+    digest = hashlib.sha256()
+    for recording in recordings:
+        if recording.is_synthetic:
+            continue
+        digest.update(recording.path.name.encode())
+        digest.update(recording.path.read_bytes())
+        digest.update(repr((recording.record_label, recording.events)).encode())
+    return digest.hexdigest()
+
+
+def hashed_name(kind: str, name: str) -> str:
+    """What a model may carry of a recording or a patient: enough to recognise the name, not to read it.
+
+    Args:
+        kind: `recording` or `patient`.
+        name: stem of the file, or the patient.
+    """
+    return hashlib.sha256(f"{kind} {name}".encode()).hexdigest()[:12]
+
+
+def hashed_names(recordings: list[Recording]) -> list[str]:
+    """`hashed_name` of all real chest recordings and of their patients, sorted."""
+    chest = [r for r in recordings if r.is_real_chest]
+    names = {("recording", r.path.stem) for r in chest} | {("patient", r.patient) for r in chest}
+    return sorted(hashed_name(kind, name) for kind, name in names)
+
+
+def draw(recordings: Sequence[Recording], count: int, each: int, rng: np.random.Generator) -> list[Recording]:
+    """At least `count` of the recordings: of every record label first those of `each` patients, then any others.
+
+    Args:
+        recordings: to draw from.
+        count: how many; more only where the labels need more.
+        each: patients of a label.
+        rng: decides.
+
+    Returns:
+        The drawn ones in their order.
+    """
+    order = [int(i) for i in rng.permutation(len(recordings))]
+    patients: dict[str, set[str]] = {}
+    first = []
+    for i in order:
+        known = patients.setdefault(recordings[i].record_label, set())
+        if len(known) < each and recordings[i].patient not in known:
+            known.add(recordings[i].patient)
+            first.append(i)
+    kept = list(dict.fromkeys([*first, *order]))[: max(count, len(first))]
+    return [recordings[i] for i in sorted(kept)]

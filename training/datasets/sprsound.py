@@ -17,9 +17,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from training.datasets.findings import Finding, Found, accept
+from training.datasets.files import Finding, Found, accept, check_events, files_below, read_header, sound_paths
 from training.datasets.records import RECORD_LABELS, SPRSOUND_LABELS, Annotation, Recording
-from training.datasets.sounds import check_events, files_below, read_header, sound_paths
 
 NAME = re.compile(r"\d*_[\d.]+_[01]_p\d_\d+")
 SPLIT_FOLDER = re.compile(r"(train|test|valid)(20\d\d)?(_wav|_json)?|(inter|intra)(_test_json)?")

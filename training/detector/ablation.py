@@ -32,9 +32,8 @@ from training.detector.acceptance import AnsweredClip, best_score, event_tasks
 from training.detector.augment import AugmentSpec
 from training.detector.cross_validation import Job, score_fold, train_networks
 from training.detector.hyperparameters import SHIFTS, Recipe, changed
-from training.detector.nested import halves, judged, nested, streaming_metrics
 from training.detector.sets import main_sets
-from training.detector.thresholds import SEARCH, RecordingLogits
+from training.detector.thresholds import SEARCH, RecordingLogits, halves, judged, nested, streaming_metrics
 from training.detector.training_data import FIRST_SHIFT, TrainingData, read_recordings
 from training.loop.checkpoint import whole_file
 from training.metrics.comparison import mean_of, written

@@ -2,8 +2,8 @@
 
 Each fold's recordings were heard by the network that was trained without them. Calibration, smoothing, durations,
 thresholds, budgets, answers to the tasks and offsets for a fold come from the other folds alone when they are judged
-(`validation`, `intervals`; `training.detector.nested`), and from all folds when they are shipped. Of a shift, they come
-from the folds without its patients. Not for training (`fit`) and not for test sets (`training.evaluation`).
+(`validation`, `intervals`; `training.detector.thresholds`), and from all folds when they are shipped. Of a shift, they
+come from the folds without its patients. Not for training (`fit`) and not for test sets (`training.evaluation`).
 """
 
 from __future__ import annotations
@@ -32,9 +32,8 @@ from training.detector.beside import beside
 from training.detector.budget import nested_points
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, parameter_count
-from training.detector.nested import Chosen, choose, judged, nested, streaming_metrics
 from training.detector.sets import main_sets
-from training.detector.thresholds import SEARCH, RecordingLogits
+from training.detector.thresholds import SEARCH, Chosen, RecordingLogits, choose, judged, nested, streaming_metrics
 from training.detector.training_data import TrainingData
 from training.detector.ward_limits import ward_limits
 from training.metrics.estimates import Estimate, bounds, of_counts, values

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from edge.detector.recording import log_probabilities, statistics_of
 from edge.errors import ConfigError
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
-from training.metrics.bootstrap import patient_weights
+from training.metrics.intervals import patient_weights
 from training.metrics.official import official_score, score_parts
 from training.tasks import CLIP_LABELS, TASKS, Task, members
 

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from training.detector.nested import Chosen, judged, streaming_metrics
-from training.detector.thresholds import RecordingLogits
+from training.detector.thresholds import Chosen, RecordingLogits, judged, streaming_metrics
 from training.metrics.estimates import (
     Estimate,
     Heard,

@@ -20,8 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from training.detector.nested import Chosen
-from training.detector.thresholds import RecordingLogits
+from training.detector.thresholds import Chosen, RecordingLogits
 from training.metrics.estimates import Heard, is_adventitious
 from training.metrics.spans import GroupScores
 from training.metrics.streaming import Detection, ScoredRecording, event_counts, false_alarms

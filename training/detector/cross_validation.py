@@ -24,11 +24,10 @@ import numpy as np
 from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
-from training.detector.clip_head import fit_clip_head
 from training.detector.earlier import Earlier, read_earlier
 from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
-from training.detector.inference import clip_answers, stream_logits
+from training.detector.inference import clip_answers, fit_clip_head, stream_logits
 from training.detector.known_sound import known_of
 from training.detector.model import Detector
 from training.detector.networks import PROBE, best_detector, load_network
@@ -47,11 +46,11 @@ FINAL_NAME = "final"
 
 _MODULES = (
     "augment",
-    "clip_head",
     "disturbances",
     "earlier",
     "examples",
     "hyperparameters",
+    "inference",
     "layers",
     "loss",
     "model",
@@ -59,18 +58,16 @@ _MODULES = (
     "packet_loss",
     "pretraining",
     "sets",
-    "stored_frames",
     "student",
     "training_data",
     "truth",
-    "virtual_patients",
     "warp",
 )
 DECIDING = (
     "training/loop",
     "training/losses",
     "training/frames.py",
-    "training/datasets/sounds.py",
+    "training/datasets/files.py",
     "training/datasets/targets.py",
     *(f"training/detector/{name}.py" for name in _MODULES),
 )

@@ -17,8 +17,8 @@ from training.detector.augment import AugmentSpec
 from training.detector.model import STRIDE, NetworkSpec
 from training.detector.truth import LabelSpec
 from training.loop.learner import LoopSpec
-from training.recipes.fields import Spec
 from training.recipes.parser import (
+    Spec,
     check_known,
     checked,
     dotted_keys,

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from edge.errors import ConfigError
 from training.datasets.targets import COLUMNS, PRESENCE, WIDTH
 from training.detector.layers import Context, Residual, normed_convolution
-from training.losses.margin import AngularClassifier
+from training.losses.qlung import AngularClassifier
 from training.tasks import CLIP_LABELS
 
 STRIDE = 4  # feature frames to one score frame, by the stem
@@ -94,7 +94,7 @@ class Answer(NamedTuple):
 
 
 class StreamNetwork(nn.Module):
-    """What hears streams in steps: one detector, or several side by side (`training.detector.ensemble`)."""
+    """What hears streams in steps: one detector, or several side by side (`training.detector.networks`)."""
 
     spec: NetworkSpec
     state_size: int

@@ -11,8 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from training.detector.hyperparameters import Recipe
-from training.loop.distributed import World
-from training.loop.processes import Call, answers, side_by_side
+from training.loop.distributed import Call, World, answers, side_by_side
 
 
 def workers(recipe: Recipe) -> int:

@@ -3,10 +3,13 @@
 Calibration, thresholds and answers are chosen on SPRSound alone, and the validation is of SPRSound alone, whatever else
 was learnt from: its numbers stay comparable, and a cycle of ICBHI does not say when a sound begins. Without SPRSound
 they are of the user's own recordings. What the others are worth: `training.detector.beside`.
+
+Synthetic patients that join the training, from `training.synthetic`; they never join a validation.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,10 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.datasets import Recording, read_negatives
+from training import synthetic
+from training.datasets import CONTINUOUS, DISCONTINUOUS, Annotation, Recording, read_negatives
 from training.datasets.discovery import DatasetFolder, find_datasets
-from training.datasets.findings import accept
-from training.datasets.splits import patients_on_both_sides
+from training.datasets.files import accept
+from training.datasets.records import patients_on_both_sides
+from training.synthetic.scene import scene
 
 MAIN = "sprsound"
 NEGATIVES = "negatives"
@@ -102,3 +107,35 @@ def no_set_first(recordings: Sequence[Recording], weights: NDArray[np.float64]) 
         if total > weights[is_main].sum() > 0:
             capped[names == name] *= weights[is_main].sum() / total
     return capped
+
+
+DURATION_S = 12.0
+FIRST_SEED = 1_000_000  # far from the seeds of the demo and the tests
+
+
+def synthetic_patients(count: int) -> list[Recording]:
+    """Recordings that exist as seeds; the annotations are those of `synthetic_sound`."""
+    return [_patient(FIRST_SEED + i) for i in range(count)]
+
+
+def synthetic_sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
+    """(N,) samples of a synthetic patient."""
+    samples, _ = scene(int(recording.path.name), DURATION_S, rate_hz)
+    return np.asarray(samples, np.float32)
+
+
+def generator_hash() -> str:
+    """SHA-256 of the programs that make synthetic sound: other programs, other sounds."""
+    digest = hashlib.sha256()
+    for source in sorted(Path(synthetic.__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def _patient(seed: int) -> Recording:
+    _, sounds = scene(seed, DURATION_S)
+    events = tuple(Annotation(s.onset_s, s.end_s, () if s.label == "breath" else (s.label,)) for s in sounds)
+    labels_found = {label for event in events for label in event.labels}
+    continuous, discontinuous = bool(labels_found & set(CONTINUOUS)), bool(labels_found & set(DISCONTINUOUS))
+    label = {(0, 0): "Normal", (1, 0): "CAS", (0, 1): "DAS", (1, 1): "CAS & DAS"}[continuous, discontinuous]
+    return Recording(Path("synthetic", str(seed)), f"synthetic-{seed}", label, events, is_synthetic=True)

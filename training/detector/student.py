@@ -34,9 +34,8 @@ from training.detector.loss import (
 from training.detector.model import STRIDE, Detector
 from training.loop.distributed import World, shared
 from training.loop.learner import Batch, Losses
-from training.losses.margin import AngularClassifier, class_margins, dfam_loss
-from training.losses.mixup import draw_lambda
-from training.losses.patch_mix import Projector, cell_mix, patch_mix_contrastive
+from training.losses.patch_mix import Projector, cell_mix, draw_lambda, patch_mix_contrastive
+from training.losses.qlung import AngularClassifier, class_margins, dfam_loss
 
 CELL = (8, 8)  # frames and bands that Patch-Mix moves together
 

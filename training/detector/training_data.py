@@ -1,29 +1,100 @@
-"""What networks are trained and judged on: recordings, their frames and clips, and who is in which fold.
+"""Frames of whole recordings and of their annotated events, of synthetic patients too, from the cache on disk.
+
+What networks are trained and judged on: recordings, their frames and clips, and who is in which fold.
 
 Not for drawing from it (`training.detector.examples`).
+
+A trial of the edge recipe in minutes: few recordings, few steps, three networks instead of twelve.
+
+All that a training does is done, so its run can be exported and judged: two folds of patients give calibration and
+thresholds, the third network is the one that is exported. One network alone would have nobody to be calibrated on.
+What such a model is worth says nothing about the recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from edge.errors import ConfigError
-from training.datasets import Recording, patient_folds
-from training.datasets.records import RECORD_LABELS
+from edge.features import FeatureSpec, FrontEnd
+from training.datasets import Annotation, Recording, patient_folds
+from training.datasets.files import read_sound
+from training.datasets.records import RECORD_LABELS, draw
 from training.detector.augment import Changes
 from training.detector.examples import ClipSampler, StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
-from training.detector.sets import main_sets, training_recordings
-from training.detector.stored_frames import event_frames, recording_frames
+from training.detector.sets import generator_hash, main_sets, synthetic_patients, synthetic_sound, training_recordings
 from training.detector.truth import Believed, Timeline
-from training.detector.virtual_patients import synthetic_patients
+from training.frames import cache_key, cached_frames, extract
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
+
+
+def recording_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Path) -> list[NDArray[np.float16]]:
+    """Frames of every recording, (T, M) each, computed once.
+
+    Args:
+        recordings: what to hear.
+        spec: what a frame is.
+        folder: where the cache lies; created when missing.
+    """
+
+    def rows() -> Iterator[NDArray[np.float16]]:
+        front_end = FrontEnd(spec)
+        for recording in tqdm(recordings, desc="features", unit="recording", mininterval=2):
+            yield extract(_sound(recording, spec.rate_hz), front_end).astype(np.float16)
+
+    key = cache_key((spec.sha256, generator_hash()), ((_file(r), str(r.path)) for r in recordings))
+    return _parted(*cached_frames(folder, f"recordings-{key}", spec.width, rows))
+
+
+def event_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Path) -> list[list[NDArray[np.float16]]]:
+    """Frames of every annotated event as a sound of its own, cut before anything is computed: no context leaks in.
+
+    Args:
+        recordings: what to hear; its events say where to cut.
+        spec: what a frame is.
+        folder: where the cache lies; created when missing.
+
+    Returns:
+        For each recording one (T, M) for each of its events.
+    """
+
+    def rows() -> Iterator[NDArray[np.float16]]:
+        front_end = FrontEnd(spec)
+        for recording in tqdm(recordings, desc="events", unit="recording", mininterval=2):
+            sound = _sound(recording, spec.rate_hz) if recording.events else np.zeros(0, np.float32)
+            for event in recording.events:
+                yield extract(_cut(sound, event, spec.rate_hz), front_end).astype(np.float16)
+
+    sounds = ((_file(r), f"{r.path} {e.start_s} {e.end_s}") for r in recordings for e in r.events)
+    key = cache_key((spec.sha256, generator_hash()), sounds)
+    events = iter(_parted(*cached_frames(folder, f"events-{key}", spec.width, rows)))
+    return [[next(events) for _ in recording.events] for recording in recordings]
+
+
+def _file(recording: Recording) -> Path | None:
+    return None if recording.is_synthetic else recording.path
+
+
+def _sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
+    return synthetic_sound(recording, rate_hz) if recording.is_synthetic else read_sound(recording.path, rate_hz)
+
+
+def _cut(sound: NDArray[np.float32], event: Annotation, rate_hz: int) -> NDArray[np.float32]:
+    return sound[round(event.start_s * rate_hz) : round(event.end_s * rate_hz)]
+
+
+def _parted(values: NDArray[np.float16], lengths: NDArray[np.int64]) -> list[NDArray[np.float16]]:
+    return np.split(values, np.cumsum(lengths)[:-1])
+
 
 FINAL = -1  # the "fold" that leaves nobody out
 FIRST_SHIFT = 90  # number of the first of `SHIFTS`, above every fold of patients
@@ -165,3 +236,42 @@ class TrainingData:
         if missing and recipe.clips and fold == FINAL:  # two patients have all stridors: a fold may lack them
             raise ConfigError(f"training: no event labelled {', '.join(missing)}; add recordings, or set clips to 0")
         return stretches, ClipSampler([clip for clip, _ in pairs], labels, stretches, changes)
+
+
+FOLDS = 2
+LEAST_PATIENTS = 2 * FOLDS  # of each record label, so that both folds have some
+RECORDINGS_TO_A_BATCH = 30  # of SPRSound's 1949 an epoch has 64 batches
+RECORDINGS_TO_A_SYNTHETIC = 6  # 1949 beside 300
+
+
+def trial_changes(limit: int) -> dict[str, Any]:
+    """What a trial with so many recordings changes of the recipe, by dotted key."""
+    steps, synthetic = -(-limit // RECORDINGS_TO_A_BATCH), -(-limit // RECORDINGS_TO_A_SYNTHETIC)
+    alone = {"teachers": 0, "finals": 1, "earlier": ""}
+    return {"folds": FOLDS, "shifts": [], **alone, "steps": steps, "synthetic": synthetic}
+
+
+def few(recordings: Sequence[Recording], limit: int, seed: int) -> tuple[Recording, ...]:
+    """Recordings for a trial, in their order; all when there are no more than `limit`.
+
+    Chest recordings of the main set are drawn at random, but some patients of each label are among them, even if that
+    makes more than `limit`; of every other set and each kind of other sounds the same share is kept, and at least
+    `LEAST_PATIENTS`; synthetic ones all.
+
+    Args:
+        recordings: that could be trained on.
+        limit: chest recordings of the main set, at least 1.
+        seed: of the draw.
+    """
+    rng, main = np.random.default_rng(seed), main_sets(recordings)
+    chest = [r for r in recordings if r.is_real_chest and r.dataset in main]
+    if limit >= len(chest):
+        return tuple(recordings)
+    kept = {r.path for r in draw(chest, limit, LEAST_PATIENTS, rng)}
+    kinds: dict[tuple[str, str], list[Recording]] = {}
+    for r in recordings:
+        if r.is_negative or (r.is_real_chest and r.dataset not in main):
+            kinds.setdefault((r.dataset, r.record_label if r.is_negative else ""), []).append(r)
+    for _, of_kind in sorted(kinds.items()):
+        kept |= {r.path for r in draw(of_kind, round(limit / len(chest) * len(of_kind)), LEAST_PATIENTS, rng)}
+    return tuple(r for r in recordings if r.is_synthetic or r.path in kept)

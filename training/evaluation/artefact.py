@@ -4,6 +4,8 @@ This is the one module of training that imports `edge.model.model` and `edge.det
 be what runs: the file with its own spec, its calibration, its thresholds and its runtime, so a fault anywhere between a
 checkpoint and an alarm shows in the score. A second implementation of that path here could only hide it. Training
 itself stays without a model: networks are torch, frames come from `edge.features`.
+
+A model by its path, whatever it is. Knows where each kind is loaded, and loads none itself.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ from edge.sources.file import FileSource
 from edge.sources.source import read_source
 from edge.types import Block, Chunk, Event, Frames, Gap, Scores
 from training.datasets import CLASSES, Recording
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 from training.datasets.targets import frame_targets
 from training.detector.answers import TaskAnswers, answer, record_statistics
 from training.evaluation.delays import StreamedRecording
 from training.frames import extract
-from training.metrics.predictions import Provenance
+from training.metrics.predictions import Predictor, Provenance
 from training.metrics.streaming import Detection, ScoredRecording
 from training.tasks import Clip, Task
 
@@ -214,3 +216,38 @@ class _Stream:
 
     def _note(self, events: list[Event], at_sample: int) -> None:
         self.reported += [(event, at_sample / self._model.rate_hz) for event in events]
+
+
+ARTEFACT = "model.onnx"  # of a run of the edge's recipe
+RUN = "run.json"  # of a run of a clip recipe
+REQUEST = "recipe.json"  # of a run of the edge's recipe, from its begin
+
+
+def load_predictor(path: Path) -> Predictor:
+    """The model that lies at a path.
+
+    Args:
+        path: an artefact (`.onnx`) or the folder of a run.
+
+    Raises:
+        ConfigError: if nothing is there that can be loaded; the message says what was expected.
+        ModelError: if an artefact is damaged.
+    """
+    if path.suffix == ".onnx" and not path.is_dir():
+        return Artefact(path)
+    if (path / RUN).is_file():
+        from training.clips import load_run
+
+        return load_run(path)
+    if (path / ARTEFACT).is_file():
+        return load_predictor(path / ARTEFACT)
+    if (path / REQUEST).is_file():
+        raise ConfigError(
+            f"MODEL={path}: this training was not exported, {ARTEFACT} is missing; "
+            f"`python -m export --checkpoint {path} --out {path / ARTEFACT}` makes it once the training is finished"
+        )
+    found = "nothing" if not path.exists() else "a file" if path.is_file() else "a folder without them"
+    raise ConfigError(
+        f"MODEL={path}: expected an artefact (.onnx) or the folder of a run with {RUN} or {ARTEFACT}, found {found}; "
+        "`make train` makes one"
+    )

@@ -35,7 +35,7 @@ from edge.model.model import Model, load_model
 from edge.types import Block, BreathSound, Chunk, Scores
 from edge.ward.pauses import LIMIT_S, Pause, Pauses
 from training.datasets import Recording
-from training.datasets.sounds import read_sound, sound_paths
+from training.datasets.files import read_sound, sound_paths
 from training.detector.hyperparameters import Recipe
 from training.detector.inference import heard_frames, stream_logits
 from training.detector.model import STRIDE
@@ -61,7 +61,7 @@ from training.evaluation.paused_beds import (
     with_snore,
 )
 from training.evaluation.sound_faults import RATE_HZ
-from training.metrics.bootstrap import of_counts
+from training.metrics.intervals import of_counts
 
 ICBHI_S = 12.0
 LATE_S = 3.0

@@ -42,13 +42,13 @@ from edge.types import BreathSound
 from edge.ward.breath_rhythm import HIGHEST, candidates
 from edge.ward.respiratory_rate import LEAST_S, STRETCH_S, WINDOW_S, RespiratoryRate
 from training.datasets import fingerprint
-from training.datasets.sounds import sound_paths
+from training.datasets.files import sound_paths
 from training.detector.cross_validation import Job, score_fold
 from training.detector.hyperparameters import Recipe
 from training.detector.sets import MAIN
 from training.detector.training_data import TrainingData, read_recordings
 from training.evaluation.rhythms import Peak, autocorrelation_peak, simulated, spectral_peak
-from training.metrics.bootstrap import of_counts
+from training.metrics.intervals import of_counts
 
 FEWEST = 3  # annotated breaths in a window
 REGULAR = 1.5  # longest time between two / shortest

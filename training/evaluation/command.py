@@ -14,15 +14,13 @@ from typing import Any
 
 from edge.errors import ConfigError
 from training.datasets import Recording, read_datasets
+from training.evaluation.artefact import load_predictor
 from training.evaluation.delays import StreamDetector, StreamedRecording
 from training.evaluation.illustrate import illustrate
-from training.evaluation.leakage import provenance_of
-from training.evaluation.load import load_predictor
-from training.evaluation.partitions import splits_of
 from training.evaluation.patientwise import streaming_estimates
 from training.evaluation.report import Report, StreamTable, write_tables
 from training.evaluation.sample import sample
-from training.evaluation.split_scores import Judged, judge, totals, two_classes
+from training.evaluation.split_scores import Judged, judge, provenance_of, splits_of, totals, two_classes
 from training.metrics.predictions import Predictor, Provenance
 from training.tasks import TASKS
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Annotation, Recording
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 from training.datasets.targets import WIDTH
 from training.detector.beside import cycle_rows
 from training.evaluation.artefact import Artefact

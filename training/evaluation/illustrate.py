@@ -7,8 +7,7 @@ from pathlib import Path
 
 from training.evaluation.delays import StreamedRecording
 from training.evaluation.detection_curves import draw_streaming
-from training.evaluation.html import Section, clip_card, event_card, page
-from training.evaluation.mistakes import false_reports, missed_events, worst_clips
+from training.evaluation.mistakes import Section, clip_card, event_card, false_reports, missed_events, page, worst_clips
 from training.evaluation.plots import draw_task
 from training.evaluation.report import Report, StreamTable
 from training.evaluation.split_scores import Judged

@@ -28,8 +28,8 @@ from edge.errors import LaennecError
 from edge.features import FeatureSpec
 from edge.model.model import Model, load_model
 from training.datasets import Recording
-from training.datasets.draw import draw
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
+from training.datasets.records import draw
 from training.detector.hyperparameters import load_edge_recipe
 from training.detector.model import Scorer
 from training.detector.training_data import read_recordings

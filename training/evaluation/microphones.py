@@ -25,8 +25,8 @@ from scipy.signal import fftconvolve, firwin2
 
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Recording
-from training.datasets.draw import draw
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
+from training.datasets.records import draw
 from training.detector.hyperparameters import Recipe, load_edge_recipe
 from training.detector.training_data import TrainingData, read_recordings
 from training.metrics.streaming import is_annotated_chest

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from training.evaluation.delays import Delays, StreamedRecording, annotated_spans, delays, weighted_quantile
-from training.metrics.bootstrap import interval
 from training.metrics.burden import burden_metrics
 from training.metrics.estimates import (
     Estimate,
@@ -24,6 +23,7 @@ from training.metrics.estimates import (
     record_metrics,
     share,
 )
+from training.metrics.intervals import interval
 from training.metrics.psds import LOCATE, NOTICE, Scenario, count, psds
 from training.metrics.streaming import GROUPS, Detection, group_score
 

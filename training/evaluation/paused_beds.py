@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.datasets import Recording
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 from training.evaluation.sound_faults import RATE_HZ, heart, rms
 
 PAUSE_S, PIECE_S, FADE_S = 20.0, 0.25, 0.03

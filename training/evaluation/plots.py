@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
 from training.evaluation.split_scores import Judged, Row, counted
-from training.metrics.calibration import BINS, Reliability, adventitious_reliability, confidence_reliability
+from training.metrics.intervals import BINS, Reliability, adventitious_reliability, confidence_reliability
 from training.metrics.predictions import Predictions
 
 DPI = 110

@@ -17,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from training.evaluation.delays import StreamedRecording
-from training.evaluation.partitions import Split
-from training.evaluation.split_scores import Judged, Row
-from training.metrics.bootstrap import STATED, Interval
+from training.evaluation.split_scores import Judged, Row, Split
 from training.metrics.estimates import Estimate
+from training.metrics.intervals import STATED, Interval
 from training.metrics.official import CHALLENGE_WEIGHTS, PARTS, in_challenge
 from training.metrics.streaming import record_score
 

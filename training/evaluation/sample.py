@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.datasets import Recording
-from training.datasets.draw import draw
+from training.datasets.records import draw
 
 SEED = 0  # the same sample each time
 

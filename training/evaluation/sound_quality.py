@@ -32,7 +32,7 @@ from edge.detector.quality_measures import WEIGHTS as CONTACT_WEIGHTS
 from edge.detector.quality_measures import Stretch, StretchMeter, evidence_of_contact, pulse_db
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Recording, read_datasets
-from training.datasets.sounds import read_sound, sound_paths
+from training.datasets.files import read_sound, sound_paths
 from training.evaluation.sound_faults import AIR, FAULTS, LOW, PAUSE, RATE_HZ, RUBS, heard_by, not_clipped, with_fault
 
 POOR = "Poor Quality"

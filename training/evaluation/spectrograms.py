@@ -20,7 +20,7 @@ from edge.features.logmel import mel_edges_hz
 from edge.features.spec import LOG_MEL
 from edge.types import Block
 from training.datasets import Recording
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 
 MARGIN_S = 0.5  # context shown on both sides of a clip
 TICKS_HZ = (100, 200, 400, 800, 1600)

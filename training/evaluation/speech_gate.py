@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from edge.clips.speech import LIMIT, statistic
 from training.datasets import Recording
 from training.datasets.discovery import read_datasets
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 
 RATE_HZ = 8000
 FOUND = 0.97

@@ -1,31 +1,139 @@
-"""One task, judged: every split's row with intervals, the duration rule beside it, and what must be said of it.
+"""Did the model train on what it is judged by? Says so loudly, or says that nobody knows. Judges no score.
+
+A model may name its recordings and patients. An artefact of the edge carries the hash of each name, that recognises a
+name and does not tell it; an older one has only the fingerprint of its training data, which is compared with that of
+the sets that lie in DATA.
+
+Which recordings make one row of a table.
+
+The published test sets are rows of their own: `inter` and `intra` of SPRSound's 2022 set, and `total`, both together.
+Training recordings are a row too, parted into `validation` and `train` when the model names its patients. Not for
+dealing patients out (`training.datasets.records`).
+
+One task, judged: every split's row with intervals, the duration rule beside it, and what must be said of it.
 
 Reads probabilities and annotations, hears nothing, writes nothing (`training.evaluation.report`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets import Recording
-from training.evaluation.partitions import Split, row_of, splits_of
-from training.metrics.bootstrap import Interval, interval, of_sums, pair_wins
-from training.metrics.calibration import confidence_reliability
-from training.metrics.duration import TASKS_WITH_CUE, DurationRule, fit_duration
+from training.datasets import Recording, fingerprint, hashed_name
+from training.metrics.intervals import Interval, confidence_reliability, interval, of_sums, pair_wins
 from training.metrics.official import (
     CHALLENGE_WEIGHTS,
+    TASKS_WITH_CUE,
+    DurationRule,
     OfficialScore,
     any_abnormal,
     challenge_total,
+    fit_duration,
     official_score,
     score_parts,
 )
-from training.metrics.predictions import Predictions, Predictor, Provenance, Translating, ask
+from training.metrics.predictions import Predictions, Predictor, Provenance, Sourced, Translating, ask
 from training.tasks import TASKS, Task
+
+NOBODY_KNOWS = "NOT KNOWN WHETHER THE MODEL WAS TRAINED ON THESE RECORDINGS (it names none that are in DATA)"
+
+
+def provenance_of(model: object, recordings: Sequence[Recording]) -> Provenance:
+    """What the model was trained on, with the names behind its fingerprint where DATA holds the same recordings.
+
+    Args:
+        model: any predictor or listener.
+        recordings: everything in DATA.
+    """
+    said = model.provenance if isinstance(model, Sourced) else Provenance()
+    if said.hashed_names is not None:
+        stems = frozenset(r.path.stem for r in recordings if hashed_name("recording", r.path.stem) in said.hashed_names)
+        patients = frozenset(r.patient for r in recordings if hashed_name("patient", r.patient) in said.hashed_names)
+        return replace(said, recordings=stems, patients=patients)
+    if said.recordings is not None or not said.fingerprint:
+        return said
+    for chosen in _candidates(recordings):
+        if fingerprint(chosen) == said.fingerprint:
+            return replace(trained_on(chosen, said.fingerprint), stated=said.stated)
+    return said
+
+
+def trained_on(recordings: Iterable[Recording], sha256: str = "") -> Provenance:
+    """The provenance of a model that was trained on exactly these."""
+    real = [r for r in recordings if not r.is_synthetic]
+    return Provenance(frozenset(r.path.stem for r in real), frozenset(r.patient for r in real), sha256)
+
+
+def notice(provenance: Provenance, recordings: Sequence[Recording]) -> str:
+    """What must stand beside numbers on these recordings; empty when none of their patients was trained on."""
+    if provenance.recordings is None and provenance.patients is None:
+        return NOBODY_KNOWS
+    leaked = sum(r.path.stem in (provenance.recordings or ()) for r in recordings)
+    if leaked:
+        return f"THESE RECORDINGS WERE IN THE TRAINING DATA ({leaked} of {len(recordings)})"
+    patients = {r.patient for r in recordings}
+    known = len(patients & (provenance.patients or frozenset()))
+    return f"other recordings of {known} of these {len(patients)} patients were in the training data" if known else ""
+
+
+def _candidates(recordings: Sequence[Recording]) -> list[list[Recording]]:
+    """Sets of recordings that a training may have had, in the order in which it read them."""
+    train = [r for r in recordings if r.split == "train" and r.is_real_chest]
+    negatives = [r for r in recordings if r.is_negative]
+    names = sorted({r.dataset for r in train})
+    chosen = [[r for r in train if r.dataset == name] for name in names]
+    chosen = [*chosen, train] if len(names) > 1 else chosen
+    return [some for one in chosen for some in ([*one, *negatives], [*negatives, *one], one)] if negatives else chosen
+
+
+TOTAL_OF = ("inter", "intra")
+_ORDER = ("total", "inter", "intra", "test", "validation", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The recordings that one row of a table is about."""
+
+    name: str
+    """`total`, `inter`, `intra`, `test`, a later test set's name, `validation` or `train`."""
+    paths: frozenset[Path]
+    """Which recordings."""
+    patients: int
+    """Number of patients of these recordings."""
+    notice: str
+    """What must be said of the training data; empty when the model was trained on neither them nor their patients."""
+
+
+def splits_of(recordings: Sequence[Recording], provenance: Provenance) -> list[Split]:
+    """Rows for these recordings, the one that counts most first.
+
+    Args:
+        recordings: of one data set.
+        provenance: what the model was trained on.
+    """
+    rows: dict[str, list[Recording]] = {}
+    for recording in recordings:
+        rows.setdefault(row_of(recording, provenance), []).append(recording)
+    if all(rows.get(name) for name in TOTAL_OF):
+        rows["total"] = [r for name in TOTAL_OF for r in rows[name]]
+    order = {name: place for place, name in enumerate(_ORDER)}
+    names = sorted(rows, key=lambda name: (order.get(name, order["test"]), name))
+    return [
+        Split(name, frozenset(r.path for r in some), len({r.patient for r in some}), notice(provenance, some))
+        for name, some in ((name, rows[name]) for name in names)
+    ]
+
+
+def row_of(recording: Recording, provenance: Provenance) -> str:
+    """Name of the row that a recording belongs to, `total` apart."""
+    if recording.split != "train" or provenance.patients is None:
+        return recording.split
+    return "train" if recording.patient in provenance.patients else "validation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,8 @@
-"""Patch-Mix: parts of a spectrogram replaced by those of another, and a contrast that knows in which shares.
+"""In which shares two examples are mixed: the draw of mixup and of Patch-Mix. Mixes nothing itself.
+
+Source: Zhang et al. 2018, mixup (1710.09412).
+
+Patch-Mix: parts of a spectrogram replaced by those of another, and a contrast that knows in which shares.
 
     m = int(N (1 - lambda)) positions, the same for the whole batch, come from x_perm(i);  lambda <- 1 - m / N
     z_i = norm(P(f(mix_i))),  h_j = norm(stopgrad f(x_j)),  s_ij = z_i . h_j / tau,  tau = .06
@@ -16,9 +20,22 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def draw_lambda(alpha: float, generator: torch.Generator | None = None) -> float:
+    """One lambda from Beta(alpha, alpha); 1 (nothing is mixed) if alpha is 0.
+
+    Args:
+        alpha: 1 for the uniform distribution, small for lambdas near 0 or 1.
+        generator: on the CPU; the draw depends on its state alone.
+    """
+    seed = int(torch.randint(2**62, (), generator=generator))
+    return float(np.random.default_rng(seed).beta(alpha, alpha)) if alpha > 0 else 1.0
+
 
 Axis = Literal["both", "time", "frequency"]
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.loop.checkpoint import whole_file
-from training.metrics.bootstrap import Weights
 from training.metrics.estimates import Estimate, Metric
+from training.metrics.intervals import Weights
 
 
 def written(found: Mapping[str, Mapping[str, Mapping[str, Metric]]], folder: Path, shown: Sequence[str]) -> str:

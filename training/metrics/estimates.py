@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score
 from edge.types import Event
 from training.datasets import CLASSES
 from training.datasets.targets import annotated
-from training.metrics.bootstrap import Interval, Weights, interval, pair_wins
+from training.metrics.intervals import Interval, Weights, interval, pair_wins
 from training.metrics.streaming import (
     GROUPS,
     Counts,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from training.networks.padding import masked_mean
+from training.networks.vit import masked_mean
 
 
 class SelfAttention(nn.Module):

@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.networks.padding import masked_mean
-from training.networks.vit import EPSILON, Block, PatchEmbed, initialise, token
+from training.networks.vit import EPSILON, Block, PatchEmbed, initialise, masked_mean, token
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,30 @@
-"""The two Inception-residual backbones of Ngo et al., assembled from their blocks.
+"""Inception-residual block: several shapes of filter side by side, one way past them.
+
+    x -> [1x1, 3x3, 1x5, 5x1] -> concat -> BN -> ReLU -> 1x1 -> BN -> + skip -> ReLU -> dropout
+
+The 1x5 filters see wheezes (long in time, narrow in frequency), the 5x1 filters crackles (short and wide).
+The paper names the kind of block; its filter counts are not published, so everything inside is our choice, among it
+the batch norm and ReLU after the concat: without a nonlinearity there, the four filters and the 1x1 would collapse
+into one cross-shaped filter.
+Source: Ngo et al. 2023 (2303.04104); Szegedy et al. 2017, Inception-ResNet (1602.07261).
+
+Linear combination of the embeddings of several spectrograms, instead of concatenation.
+
+    e = sum_s a_s * e_s,  a_s in R^D learned, 1 / n at first
+
+Each spectrogram contributes equally at the start, and one classifier of D inputs serves any number of them.
+One weight for each dimension, rather than one for each spectrogram, is our choice.
+Source: Ngo et al. 2023 (2303.04104).
+
+Spatio-temporal focusing: one gate over time and one over frequency, their product re-weights the map.
+
+    g_t = sigmoid(conv(mean over frequency)),  g_f = sigmoid(conv(mean over time)),  y = x g_t g_f
+
+The mechanism of the paper is not published; these two squeeze gates are our reading of its name. With 128 channels
+and 3 taps they have 770 weights, and a sigmoid is a table in int8.
+Source: Ngo et al. 2023 (2306.14929); Woo et al. 2018, CBAM (1807.06521), for gates from averages.
+
+The two Inception-residual backbones of Ngo et al., assembled from their blocks.
 
     2022:  each spectrogram -> stages -> attention over three averages -> e_s;   e = linear combination of the e_s
     2023:  CWT -> stages -> spatio-temporal focusing -> attention pooling -> e
@@ -14,13 +40,81 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge.errors import ConfigError
 from training.networks.attention import AttentionPooling, AxisAttention
-from training.networks.focusing import SpatioTemporalFocusing
-from training.networks.inception_residual import InceptionResidual
-from training.networks.linear_combination import LinearCombination
-from training.networks.padding import halved, masked_mean, padded
+from training.networks.vit import halved, masked_mean, padded
+
+SHAPES = ((1, 1), (3, 3), (1, 5), (5, 1))  # of the parallel filters, bands by frames or frames by bands: both are there
+
+
+class InceptionResidual(nn.Module):
+    """One block; time and frequency keep their lengths.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out, a multiple of 4; a quarter for each shape of filter.
+        dropout: probability that a channel is dropped.
+    """
+
+    def __init__(self, inputs: int, outputs: int, dropout: float = 0.15) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(
+            nn.Conv2d(inputs, outputs // len(SHAPES), shape, padding=(shape[0] // 2, shape[1] // 2), bias=False)
+            for shape in SHAPES
+        )
+        self.norm = nn.BatchNorm2d(outputs)
+        self.merge = nn.Sequential(nn.Conv2d(outputs, outputs, 1, bias=False), nn.BatchNorm2d(outputs))
+        self.skip = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.dropout = nn.Dropout2d(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, T, M) to (B, outputs, T, M), not negative."""
+        side_by_side = torch.cat([branch(x) for branch in self.branches], 1)
+        merged = self.merge(F.relu(self.norm(side_by_side)))
+        return self.dropout(F.relu(merged + self.skip(x)))
+
+
+class LinearCombination(nn.Module):
+    """The learned weights.
+
+    Args:
+        count: n, embeddings of one sound.
+        size: D.
+    """
+
+    def __init__(self, count: int, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((count, size), 1 / count))
+
+    def forward(self, embeddings: Tensor) -> Tensor:
+        """(B, n, D) to (B, D)."""
+        return (self.weight * embeddings).sum(1)
+
+
+class SpatioTemporalFocusing(nn.Module):
+    """The two gates.
+
+    Args:
+        channels: C.
+        taps: of each gate's filter along its axis, odd.
+    """
+
+    def __init__(self, channels: int, taps: int = 3) -> None:
+        super().__init__()
+        self.time = nn.Conv1d(channels, 1, taps, padding=taps // 2)
+        self.frequency = nn.Conv1d(channels, 1, taps, padding=taps // 2)
+
+    def gates(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, T, M) and (B, T) to the gates over time, (B, T), and over frequency, (B, M), 0 to 1."""
+        moments, bands = x.mean(3), masked_mean(x.permute(0, 2, 1, 3), valid)
+        return torch.sigmoid(self.time(moments)).squeeze(1), torch.sigmoid(self.frequency(bands)).squeeze(1)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """(B, C, T, M) and (B, T), 1 where valid, to the re-weighted (B, C, T, M)."""
+        time, frequency = self.gates(x, valid)
+        return x * time[:, None, :, None] * frequency[:, None, None, :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from training.results.finished import read_runs, weights_by_folder
 from training.results.judged import read_evaluations
 from training.results.latency import time_artefact
 from training.results.page import Content, page
-from training.results.published import load_published
 from training.results.rows import LeftOut
+from training.results.tables import load_published
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from training.clips.compared import WHOLE
-from training.clips.validation_scores import RULE
+from training.clips.experiment import RULE
 from training.detector.budget import BUDGETS
 from training.results.finished import HELD_OUT
 from training.results.latency import Timed
-from training.results.published import Published
 from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
-from training.results.tables import NOTHING, plain, table, task_table, unscored
+from training.results.tables import NOTHING, Published, plain, table, task_table, unscored
 
 TASKS = (
     ("SPRSound, task 1-1: a cut event, normal or adventitious", ("sprsound-2022", "sprsound-2023"), "1-1"),

@@ -16,8 +16,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthetic.breath import Sound
-from training.synthetic.waveforms import Samples, attack_and_decay, harmonic_tone, peak_one, shaped_noise, slow_wander
+from training.synthetic.breath import (
+    Samples,
+    Sound,
+    attack_and_decay,
+    harmonic_tone,
+    peak_one,
+    shaped_noise,
+    slow_wander,
+)
 
 CrackleLabel = Literal["fine_crackle", "coarse_crackle"]
 

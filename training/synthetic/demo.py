@@ -12,9 +12,9 @@ import numpy as np
 import soundfile
 
 from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
+from training.synthetic.breath import shaped_noise
 from training.synthetic.disturbances import heart_sound
 from training.synthetic.patient import Patient, Recording
-from training.synthetic.waveforms import shaped_noise
 
 DEMO_SEED = 1816  # the year of the first stethoscope
 

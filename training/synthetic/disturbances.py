@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.synthetic.waveforms import Samples, attack_and_decay, harmonic_tone, peak_one, shaped_noise, slow_wander
+from training.synthetic.breath import Samples, attack_and_decay, harmonic_tone, peak_one, shaped_noise, slow_wander
 
 
 def heart_sound(

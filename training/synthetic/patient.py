@@ -22,8 +22,7 @@ from training.synthetic.adventitious import (
     stridor,
     wheeze,
 )
-from training.synthetic.breath import Label, Sound, breath_phases, breath_sound, vesicular
-from training.synthetic.waveforms import Samples, fft_size
+from training.synthetic.breath import Label, Samples, Sound, breath_phases, breath_sound, fft_size, vesicular
 
 TONES: dict[str, Callable[[float, float, np.random.Generator, float], Samples]] = {
     "wheeze": wheeze,

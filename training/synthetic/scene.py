@@ -13,10 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.synthetic.breath import Label, Sound
+from training.synthetic.breath import Label, Samples, Sound, shaped_noise
 from training.synthetic.disturbances import babble, heart_sound, hum, knock, rubbing
 from training.synthetic.patient import Patient
-from training.synthetic.waveforms import Samples, shaped_noise
 
 ADVENTITIOUS: tuple[Label, ...] = ("wheeze", "fine_crackle", "coarse_crackle", "rhonchus", "stridor")
 HOW_OFTEN = (0.35, 0.33, 0.13, 0.13, 0.06)  # part of the ailing patients; rhonchi and stridor are rare in the field too

@@ -16,7 +16,7 @@ from edge.detector.quality import LEAST, STRETCHES, fault_of
 from edge.detector.quality_measures import StretchMeter
 from edge.types import Fault
 from tests.edge.chests import shelf
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 
 METER = StretchMeter(8000)
 

@@ -12,8 +12,8 @@ import yaml
 
 from tests.training.clips.ward import TINY, make_ward
 from training.clips.comparison import WHOLE, Asked, main, variants
+from training.clips.experiment import RULE, metrics_of
 from training.clips.schema import parse_recipe
-from training.clips.validation_scores import RULE, metrics_of
 from training.recipes.parser import merged, recipe_names, recipe_parts, sized_recipe
 from training.tasks import TASKS
 

@@ -18,10 +18,9 @@ from edge.types import Block
 from tests.training.clips.ward import make_ward, tiny_recipe, ward_clips
 from training.clips import front_end as module
 from training.clips.cut import ClipPolicy, cut
-from training.clips.front_end import cached_clip_frames, clip_frames, computed_clip_frames
-from training.clips.loudness import clip_quality
+from training.clips.front_end import cached_clip_frames, clip_frames, clip_quality, computed_clip_frames
 from training.clips.schema import load_recipe
-from training.datasets.sounds import read_sound
+from training.datasets.files import read_sound
 
 POLICY = ClipPolicy(seconds=1.5, pad="none")
 

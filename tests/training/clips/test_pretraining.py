@@ -16,10 +16,9 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
+from training.clips.cut import all_pieces, pieces
 from training.clips.front_end import ClipFrames
-from training.clips.pieces import all_pieces, pieces
-from training.clips.probe import fit_probe
-from training.clips.reconstruction import embeddings_of
+from training.clips.probe import embeddings_of, fit_probe
 from training.clips.schema import Probe
 from training.datasets import Recording
 from training.loop.checkpoint import load

@@ -20,8 +20,8 @@ from training.__main__ import main
 from training.clips import load_run
 from training.clips.trained import translated, translation
 from training.datasets import read_datasets
+from training.evaluation.artefact import load_predictor
 from training.evaluation.command import Options, evaluate
-from training.evaluation.load import load_predictor
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
 from training.recipes.parser import merged

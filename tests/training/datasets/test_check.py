@@ -15,10 +15,9 @@ import soundfile
 from tests.training.datasets import test_icbhi, test_sprsound
 from training.datasets import read_datasets
 from training.datasets.__main__ import main
-from training.datasets.check import Checked, check
+from training.datasets.check import FEW, Checked, check, lines
 from training.datasets.discovery import DatasetFolder, find_datasets
 from training.datasets.reference import PUBLISHED
-from training.datasets.show import FEW, lines
 
 EVENTS = [{"start": 0, "end": 100, "type": kind} for kind in ("Wheeze", "Wheeze", "Normal")]
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from tests.training.datasets.server import Files, files
-from training.datasets import fetch as fetching
-from training.datasets.fetch import fetch, unpack
+from training.datasets import download as fetching
+from training.datasets.download import fetch, unpack
 
 SOUND = bytes(range(256)) * 1000
 

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 
 from training.datasets import read_negatives
-from training.datasets.negatives import scan_negatives
+from training.datasets.discovery import scan_negatives
 
 
 def test_negatives_of_one_speaker_or_infant_are_one_patient(real_data: Path) -> None:

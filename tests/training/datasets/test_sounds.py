@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from training.datasets.files import BEYOND_S, check_events, read_header, sound_paths
 from training.datasets.records import Annotation
-from training.datasets.sounds import BEYOND_S, check_events, read_header, sound_paths
 
 
 def test_links_are_followed_and_a_circle_of_links_ends(tmp_path: Path) -> None:

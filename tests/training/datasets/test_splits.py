@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.errors import ConfigError
 from training.datasets import Recording, check_apart, check_split
 from training.datasets.icbhi import read_split
-from training.datasets.splits import KNOWN_ON_BOTH_SIDES, patients_on_both_sides
+from training.datasets.records import KNOWN_ON_BOTH_SIDES, patients_on_both_sides
 
 
 def _recording(patient: str, split: str, dataset: str = "sprsound", is_negative: bool = False) -> Recording:

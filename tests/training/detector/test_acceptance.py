@@ -16,8 +16,7 @@ from tests.training.detector.edge import RECIPE
 from training.datasets import CLASSES, SPRSOUND_LABELS, Annotation, Recording
 from training.datasets.targets import COLUMNS, WIDTH, frame_targets
 from training.detector.acceptance import AnsweredClip, TaskClips, answer_tasks, assess, best_score, event_tasks
-from training.detector.nested import cross_calibrated
-from training.detector.thresholds import RecordingLogits, calibrate
+from training.detector.thresholds import RecordingLogits, calibrate, cross_calibrated
 from training.detector.training_data import TrainingData
 from training.metrics.estimates import Estimate
 from training.metrics.streaming import ScoredRecording

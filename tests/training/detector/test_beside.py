@@ -11,8 +11,7 @@ from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import frame_targets
 from training.detector.beside import beside, cycle_set_metrics
 from training.detector.hyperparameters import Recipe
-from training.detector.nested import Chosen
-from training.detector.thresholds import Calibration, Choice, RecordingLogits, to_detection
+from training.detector.thresholds import Calibration, Choice, Chosen, RecordingLogits, to_detection
 from training.metrics.streaming import ScoredRecording
 
 FRAME_S = 0.1

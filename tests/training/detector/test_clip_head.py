@@ -9,8 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.errors import ConfigError
 from tests.training.detector.edge import RECIPE
-from training.detector.clip_head import fit_clip_head
-from training.detector.inference import clip_answers, clip_embeddings
+from training.detector.inference import clip_answers, clip_embeddings, fit_clip_head
 from training.detector.model import Detector
 from training.tasks import CLIP_LABELS
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.training.detector.networks import SMALL, in_steps, noise, runs, trained
-from training.detector.ensemble import Ensemble, joined
 from training.detector.model import STRIDE, NetworkSpec, Scorer, class_scores, pooled
+from training.detector.networks import Ensemble, joined
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LENGTH = 160  # frames

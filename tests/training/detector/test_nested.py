@@ -14,8 +14,7 @@ from tests.training.detector.edge import RECIPE
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS, frame_targets
 from training.detector.budget import nested_points
-from training.detector.nested import choose, cross_calibrated, halves, judged, nested
-from training.detector.thresholds import RecordingLogits, calibrate
+from training.detector.thresholds import RecordingLogits, calibrate, choose, cross_calibrated, halves, judged, nested
 
 FEW = {"threshold": (0.1, 0.3, 0.5, 0.7), "step_frames": (6, 12)}
 

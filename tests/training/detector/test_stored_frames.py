@@ -10,9 +10,9 @@ import soundfile
 
 from edge.features import FeatureSpec, FrontEnd
 from training.datasets import Annotation, Recording
-from training.detector import stored_frames
-from training.detector.stored_frames import event_frames, recording_frames
-from training.detector.virtual_patients import synthetic_patients
+from training.detector import training_data as stored_frames
+from training.detector.sets import synthetic_patients
+from training.detector.training_data import event_frames, recording_frames
 from training.frames import extract
 
 RATE_HZ = 8000

@@ -19,8 +19,7 @@ from training.datasets import Recording, patient_folds
 from training.datasets.records import RECORD_LABELS
 from training.detector.cross_validation import Job, settle
 from training.detector.hyperparameters import Recipe, changed
-from training.detector.training_data import TrainingData, read_recordings
-from training.detector.trial import FOLDS, LEAST_PATIENTS, few, trial_changes
+from training.detector.training_data import FOLDS, LEAST_PATIENTS, TrainingData, few, read_recordings, trial_changes
 from training.loop import precision
 from training.loop.precision import RECORD, measured
 

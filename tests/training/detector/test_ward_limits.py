@@ -13,9 +13,8 @@ from edge.model.specs import GroupSpec
 from edge.types import Scores
 from edge.ward.burden import Burden
 from training.datasets import CLASSES, Recording
-from training.detector import ward_beds
-from training.detector.ward_beds import beds_of, day, onsets
-from training.detector.ward_limits import table_lines, ward_limits
+from training.detector import ward_limits as ward_beds
+from training.detector.ward_limits import beds_of, day, onsets, table_lines, ward_limits
 from training.metrics.streaming import GROUPS, ScoredRecording
 
 FRAME_S = 0.032

@@ -15,9 +15,8 @@ from edge.model.model import load_model
 from edge.model.onnx_file import seal
 from edge.types import Block, Scores
 from training.datasets import CLASSES, Annotation, Recording
-from training.evaluation.artefact import Artefact
+from training.evaluation.artefact import Artefact, load_predictor
 from training.evaluation.delays import StreamDetector
-from training.evaluation.load import load_predictor
 from training.synthetic.scene import scene
 from training.tasks import TASKS, Clip
 

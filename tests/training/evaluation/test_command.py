@@ -18,8 +18,8 @@ from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told
 from training.datasets import read_datasets
 from training.evaluation.__main__ import main
 from training.evaluation.command import Options, evaluate, evaluate_predictor
-from training.evaluation.leakage import NOBODY_KNOWS
-from training.metrics.duration import DurationRule
+from training.evaluation.split_scores import NOBODY_KNOWS
+from training.metrics.official import DurationRule
 from training.metrics.predictions import Predictor, Provenance
 from training.synthetic.scene import scene
 

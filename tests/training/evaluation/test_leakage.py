@@ -7,8 +7,7 @@ from pathlib import Path
 
 from tests.training.evaluation.made import recording
 from training.datasets import Recording, fingerprint, hashed_names
-from training.evaluation.leakage import NOBODY_KNOWS, notice, provenance_of, trained_on
-from training.evaluation.partitions import splits_of
+from training.evaluation.split_scores import NOBODY_KNOWS, notice, provenance_of, splits_of, trained_on
 from training.metrics.predictions import Provenance
 
 TRAIN = [recording(p, "Normal", split="train") for p in "abc"]

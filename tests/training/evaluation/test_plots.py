@@ -13,11 +13,9 @@ from matplotlib.image import imread
 from tests.training.evaluation.made import DETECTION, PERFECT, heard, recording
 from training.datasets import Annotation, Recording
 from training.evaluation.detection_curves import draw_streaming
-from training.evaluation.leakage import trained_on
-from training.evaluation.partitions import splits_of
 from training.evaluation.plots import WARNING, draw_task, save
 from training.evaluation.report import StreamTable
-from training.evaluation.split_scores import judge
+from training.evaluation.split_scores import judge, splits_of, trained_on
 from training.metrics.predictions import Provenance
 from training.tasks import TASKS
 

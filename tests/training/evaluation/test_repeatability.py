@@ -12,8 +12,7 @@ import soundfile
 from edge.types import Event
 from tests.training.evaluation.made import RATE_HZ, recording
 from training.datasets import Recording
-from training.evaluation.changed_sound import Samples, Valid
-from training.evaluation.repeatability import card_fields, hear_again, main
+from training.evaluation.repeatability import Samples, Valid, card_fields, hear_again, main
 from training.metrics.repeatability import HeardAgain, repeatability_metrics
 
 LATER, ONE, FIVE, SHORT, LONG = (

@@ -9,8 +9,7 @@ import pytest
 
 from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told, recording
 from training.datasets import Annotation, Recording
-from training.evaluation.leakage import trained_on
-from training.evaluation.split_scores import judge, totals, two_classes
+from training.evaluation.split_scores import judge, totals, trained_on, two_classes
 from training.metrics.predictions import Provenance
 from training.tasks import TASKS
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from training.losses.focal import class_focal, effective_weights
+from training.losses.ngo import class_focal, effective_weights
 
 
 def test_gamma_zero_is_cross_entropy() -> None:

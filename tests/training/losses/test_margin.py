@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from training.losses.margin import AngularClassifier, class_margins, dfam_loss, mixed_margin
+from training.losses.qlung import AngularClassifier, class_margins, dfam_loss, mixed_margin
 
 SPRSOUND_EVENTS = (5159, 912, 452, 49, 39, 30, 15)  # training events: N, FC, W, CC, R, W+C, S
 ICBHI_CYCLES = (2063, 1215, 501, 363)  # official training cycles: normal, crackle, wheeze, both

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.losses.mixup import draw_lambda
+from training.losses.patch_mix import draw_lambda
 
 
 def test_lambda_is_beta_distributed_and_follows_the_generator() -> None:

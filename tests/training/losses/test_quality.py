@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from training.losses.quality import AudioQuality, mean_power, rms, spectral_entropy
+from training.losses.qlung import AudioQuality, mean_power, rms, spectral_entropy
 
 RATE_HZ = 8000
 

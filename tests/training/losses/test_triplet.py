@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.losses.triplet import Mining, triplet_loss
+from training.losses.ngo import Mining, triplet_loss
 
 
 def _by_loops(points: np.ndarray, labels: np.ndarray, margin: float, mining: Mining) -> float:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from training.metrics.bootstrap import DRAWS, interval, of_counts, pair_wins, patient_weights
+from training.metrics.intervals import DRAWS, interval, of_counts, pair_wins, patient_weights
 
 
 def test_every_draw_has_as_many_patients_as_there_are() -> None:

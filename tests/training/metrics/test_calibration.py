@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.training.evaluation.made import PERFECT, clip
-from training.metrics.calibration import adventitious_reliability, confidence_reliability, reliability
+from training.metrics.intervals import adventitious_reliability, confidence_reliability, reliability
 from training.metrics.predictions import ask
 from training.tasks import TASKS
 

@@ -9,8 +9,7 @@ import pytest
 from edge.errors import ConfigError
 from tests.training.evaluation.made import clip
 from training.datasets import read_sprsound
-from training.metrics.duration import DurationRule, fit_duration
-from training.metrics.official import official_score
+from training.metrics.official import DurationRule, fit_duration, official_score
 from training.metrics.predictions import ask
 from training.tasks import TASKS
 

@@ -12,8 +12,7 @@ from torch import Tensor
 from edge.errors import ConfigError
 from training.clips.classifier import build_backbone
 from training.clips.schema import ClassifierRecipe, load_recipe
-from training.networks.audioset_weights import load_public_checkpoint
-from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec, resized
+from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec, load_public_checkpoint, resized
 
 SIZE, DEPTH, COLUMNS = 8, 2, 6
 SPEC = TransformerSpec(size=SIZE, depth=DEPTH, heads=2, frames=66, bands=128)

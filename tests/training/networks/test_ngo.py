@@ -12,10 +12,14 @@ from torch.nn import functional as F
 from edge.errors import ConfigError
 from training.detector.model import parameter_count
 from training.networks.attention import AttentionPooling, AxisAttention, SelfAttention
-from training.networks.focusing import SpatioTemporalFocusing
-from training.networks.inception_residual import InceptionResidual
-from training.networks.linear_combination import LinearCombination
-from training.networks.ngo import InceptionResidual2022, InceptionResidual2023, InceptionSpec
+from training.networks.ngo import (
+    InceptionResidual,
+    InceptionResidual2022,
+    InceptionResidual2023,
+    InceptionSpec,
+    LinearCombination,
+    SpatioTemporalFocusing,
+)
 
 TINY = InceptionSpec(bands=16, channels=(8, 16), heads=2, embedding_size=6)
 

@@ -14,13 +14,11 @@ from tests.training.evaluation.made import recording as heard
 from training.datasets import Annotation
 from training.detector.budget import Point
 from training.detector.hyperparameters import Recipe
-from training.evaluation.leakage import trained_on
-from training.evaluation.partitions import Split
 from training.evaluation.report import Report, StreamTable, as_json
-from training.evaluation.split_scores import judge
+from training.evaluation.split_scores import Split, judge, trained_on
 from training.loop import Identity, RunFolder
-from training.metrics.bootstrap import Interval
 from training.metrics.estimates import Estimate
+from training.metrics.intervals import Interval
 from training.metrics.official import official_score
 from training.metrics.predictions import Provenance
 from training.tasks import TASKS

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from training.metrics.official import official_score
-from training.results.published import CHALLENGE, Entry, Numbers, load_published
+from training.results.tables import CHALLENGE, Entry, Numbers, load_published
 from training.tasks import TASKS
 
 TOLERANCE = 1.1e-3  # published numbers are rounded to .001, or to .01 %
