@@ -41,9 +41,8 @@ SOUNDS = {
     "fine_crackle": (SNOMED, "48409008", "Respiratory crackles"),
     "coarse_crackle": (SNOMED, "48409008", "Respiratory crackles"),
 }
-RESPIRATORY_RATE = (  # the general code first, then the one that says how it was found
+RESPIRATORY_RATE = (
     ("http://loinc.org", "9279-1", "Respiratory rate"),
-    ("http://loinc.org", "76170-0", "Respiratory rate by Acoustic measurement"),
     ("urn:iso:std:iso:11073:10101", "151562", "MDC_RESP_RATE"),
 )
 UNITS = {"s/min": "s/min", "%": "%", "1": "1", "/min": "breaths/min"}

@@ -72,7 +72,6 @@ def test_a_rate_is_no_vital_sign_and_no_number_where_it_is_not_known() -> None:
     }
     assert [(each["system"], each["code"]) for each in known["code"]["coding"]] == [
         ("http://loinc.org", "9279-1"),
-        ("http://loinc.org", "76170-0"),
         ("urn:iso:std:iso:11073:10101", "151562"),
     ]
     assert (known["status"], [each["coding"][0]["code"] for each in known["category"]]) == ("preliminary", ["exam"])
