@@ -19,7 +19,7 @@ from edge import __version__
 from edge.errors import ConfigError
 from edge.model.alarm_limits import BurdenLimits
 from edge.model.specs import AgeThresholds
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from export.card import card_fields
 from export.graph import Metadata
 from training.datasets import CLASSES, Recording, hashed_names
@@ -101,7 +101,7 @@ class Checkpoint:
             card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"]), model),
             result["tasks"],
             result["trained_on"],
-            KnownSound.from_json(json.dumps(result["known"])) if result.get("known") else None,
+            TrainingDomain.from_json(json.dumps(result["known"])) if result.get("known") else None,
             _ages(result),
             BurdenLimits.from_json(json.dumps(limits)) if (limits := result.get("burden_limits")) else None,
         )

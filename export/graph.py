@@ -33,7 +33,7 @@ from edge.model.alarm_limits import BurdenLimits
 from edge.model.model import SCHEMA
 from edge.model.onnx_file import seal
 from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 
 OPSET = 20  # the newest that every TensorRT we know parses
 MAX_BATCH = 1024
@@ -57,7 +57,7 @@ class Metadata:
     """How official tasks are answered, `training.detector.answers.TaskAnswers`."""
     trained_on: list[str]
     """`training.datasets.hashed_names` of the recordings and patients."""
-    known: KnownSound | None = None
+    known: TrainingDomain | None = None
     """What was trained on sounds like; None for a training that did not measure it."""
     ages: tuple[AgeThresholds, ...] = ()
     """Thresholds of patients of some age, where they are others."""

@@ -18,7 +18,7 @@ from deploy.box.child import call, last_words, must
 from deploy.box.durable import remove, write_record
 from deploy.box.examine import DOCTOR, examine, read_settings
 from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal
-from deploy.box.model_trial import forget_model, note_model, restore_model
+from deploy.box.model_trial import forget_model, record_model, restore_model
 from deploy.box.switch import UNDO, go_back_to_model, judge, outcome, repair
 from deploy.box.wire import Session, watch_workstation
 
@@ -136,7 +136,7 @@ def _promote(session: Session, store: Path, wanted: str) -> list[str]:
     store.mkdir(parents=True, exist_ok=True)
     undo = layout.current / UNDO
     is_old = not undo.exists() or "model-trial" not in undo.read_text()
-    note_model(layout, store)
+    record_model(layout, store)
     code, said = _laennec(layout, "model", "promote", wanted)
     if code:
         _settle(session)

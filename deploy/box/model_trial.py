@@ -21,7 +21,7 @@ PROMOTED = "promoted"
 HALVES = (".model-trial.new", ".model-trial.old")
 
 
-def note_model(layout: BoxLayout, store: Path) -> None:
+def record_model(layout: BoxLayout, store: Path) -> None:
     """Keep the way back, and let the next start take it unless a deployment is at work.
 
     Args:

@@ -92,7 +92,7 @@ def only_one(session: Session) -> Iterator[None]:
         with _opened(session.layout, in_vain == OPENINGS) as lock:
             in_vain = 0 if lock else in_vain + 1
             if lock and _taken(lock.fileno(), fcntl.LOCK_EX) and _is_there(lock.fileno(), session.layout.lock):
-                _note_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
+                _record_holder(session, f"since {time.strftime('%Y-%m-%d %H:%M:%S', time.gmtime())} UTC")
                 yield
                 return
         holder = at_work(session.layout)
@@ -154,7 +154,7 @@ def _is_there(lock: int, path: Path) -> bool:
         return False
 
 
-def _note_holder(session: Session, remark: str) -> None:
+def _record_holder(session: Session, remark: str) -> None:
     """Say in the lock file who holds it."""
     who = f" for {session.who}" if session.who else ""
     session.layout.lock.write_text(f"process {os.getpid()}{who}, {remark}")
@@ -168,6 +168,6 @@ def watch_workstation(session: Session, given: BinaryIO) -> None:
             pass
         if not session.is_settling:
             os._exit(1)
-        _note_holder(session, ORPHAN)
+        _record_holder(session, ORPHAN)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -112,7 +112,7 @@ class Recorder:
         self._ring.push(block)
         return done + self._complete(self._ring.stop)
 
-    def note_gain(self, frame: int, gain_db: float) -> None:
+    def record_gain(self, frame: int, gain_db: float) -> None:
         """From this frame on (absolute index) that much is added, dB."""
         oldest = self._ring.start // self._hop
         while len(self._gains) > 1 and self._gains[1][0] <= oldest:
@@ -121,7 +121,7 @@ class Recorder:
             self._gains.pop()
         self._gains.append((frame, gain_db))
 
-    def note_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
+    def record_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The model hears this chunk, of which something is valid, with that state, (S,)."""
         between = self._lengths.between_states // self._hop
         if not chunk.valid[0] or (self._states and chunk.start < self._states[-1][0] + between):

@@ -89,7 +89,7 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     hearing = file.hearing
     adaptation = None if hearing.adaptation is None else Adaptation.from_text(hearing.adaptation)
     pipeline = Pipeline(model, hearing.options, observe, "ignore", hearing.phase, adaptation)
-    pipeline.hear_with(file.gains)
+    pipeline.replay_gains(file.gains)
     exact = exact_from(file, model)
     first = file.start if exact is None else max(file.start, exact - model.spec.history_samples)
     pipeline.offer(to_block(first, pcm[first - file.start :]))

@@ -26,7 +26,7 @@ from edge.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from edge.server.history.queries import Answer, Asked
+    from edge.server.history.queries import Answer, Query
     from edge.settings.broker import Mqtt
 
 DatabaseOption = Annotated[
@@ -192,13 +192,13 @@ def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: 
     show(answer, "jsonl" if jsonl else "csv" if csv else "table")
 
 
-def _asked(day: str | None, bed: str | None, site: str | None) -> Asked:
-    from edge.server.history.queries import Asked
+def _asked(day: str | None, bed: str | None, site: str | None) -> Query:
+    from edge.server.history.queries import Query
 
     begin, end = _bounds(day)
     if bed is not None and bed.count("/") > 2:
         raise ConfigError(f"--bed: expected bed1, edge-7/bed1 or ward-b/edge-7/bed1, found {bed!r}")
-    return Asked(round(begin.timestamp() * 1000), round(end.timestamp() * 1000), bed, site)
+    return Query(round(begin.timestamp() * 1000), round(end.timestamp() * 1000), bed, site)
 
 
 def _bounds(day: str | None) -> tuple[datetime, datetime]:

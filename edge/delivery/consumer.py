@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ReceivedMessage:
     """One message, and by which connection it came."""
 
     topic: str
@@ -52,7 +52,7 @@ class Taker(Protocol):
     def connected(self) -> None:
         """A connection is up. What was not acknowledged comes again, except what the broker lost when it was killed."""
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         """Take messages, perhaps none.
 
         Returns:
@@ -91,8 +91,8 @@ class Subscriber:
         self._clients = ClientFactory(settings, subscription.client_id, subscription.receive_maximum)
         self._version: MQTTProtocolVersion = paho.MQTTv5
         self._client: paho.Client | None = None
-        self._came: list[Arrived] = []
-        self._safe: list[Arrived] = []  # taken, and not acknowledged yet
+        self._came: list[ReceivedMessage] = []
+        self._safe: list[ReceivedMessage] = []  # taken, and not acknowledged yet
         self._connack: ReasonCode | None = None
         self._refused_filters = self._is_new = False
         self._fault: OSError | ValueError | None = None  # of the network, in this connection
@@ -223,7 +223,7 @@ class Subscriber:
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
         payload = bytes(message.payload)
-        self._came.append(Arrived(message.topic, payload, message.mid, message.qos, self.connections))
+        self._came.append(ReceivedMessage(message.topic, payload, message.mid, message.qos, self.connections))
 
     def _on_subscribed(self, reasons: list[ReasonCode]) -> None:
         self._refused_filters = any(reason.value >= FIRST_FAILURE for reason in reasons)

@@ -141,7 +141,7 @@ class LockFile:
         """Whether the outbox was ever written, so that one that is missing or empty was lost."""
         return is_marked(self._file)
 
-    def note_written(self) -> None:
+    def record_written(self) -> None:
         """The outbox was written; a disk that does not let this be noted is asked again by the next process."""
         with suppress(OSError):
             if not is_marked(self._file):

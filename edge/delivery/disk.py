@@ -163,15 +163,15 @@ class Disk:
         """Write with `work`; false, counted and logged, if the disk refuses."""
         self.accepts_writes = self.do("write", work)
         if self.accepts_writes:
-            self._note_written()
+            self._record_written()
             self._limited_log.clear("disk")
         else:
             self.failed_writes += 1
         return self.accepts_writes
 
-    def _note_written(self) -> None:
+    def _record_written(self) -> None:
         if self.lock_file is not None and not self._is_noted:
-            self.lock_file.note_written()
+            self.lock_file.record_written()
             self._is_noted = True
 
     def do(self, action: str, work: Callable[[Store], object]) -> bool:

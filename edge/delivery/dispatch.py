@@ -26,7 +26,7 @@ from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedState
-from edge.delivery.sender import InFlight, Passing, Refusals, next_messages, next_states
+from edge.delivery.sender import BestEffort, InFlight, Refusals, next_messages, next_states
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
@@ -68,7 +68,7 @@ class Dispatch:
         self._tidied_s, self._status_s, self._written_s, self._pause_s = monotonic(), monotonic(), -math.inf, 0.0
         outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
-        self.passing = Passing(self._session)
+        self.best_effort = BestEffort(self._session)
         self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
         self.tidied: Callable[[], None] = lambda: None  # is called by this thread, so it may wait for the disk
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
@@ -250,7 +250,7 @@ class Dispatch:
                 self._publish_status("online")
             elif isinstance(signal, Disconnected):
                 self._in_flight = InFlight()
-                self.passing.forget()
+                self.best_effort.forget()
                 self.lag.forget()
             elif signal.session == self._in_flight.session:
                 delivered += self._on_acknowledged(signal)
@@ -260,7 +260,7 @@ class Dispatch:
 
     def _on_acknowledged(self, signal: Acknowledged) -> list[int]:
         """What the broker has by this."""
-        self.passing.written(signal.mid)
+        self.best_effort.written(signal.mid)
         seq, _ = self._in_flight.unacknowledged.pop(signal.mid, (None, 0.0))
         if seq is None:
             return []

@@ -83,7 +83,7 @@ class Outbox:
         self.number_for("")
         self._live.forget(self._numbers.last)
         self._take_copy()
-        self._note_operating_time(0.0)  # finds a full disk now
+        self._record_operating_time(0.0)  # finds a full disk now
         self._publish()
 
     @property
@@ -115,7 +115,7 @@ class Outbox:
         with self._mutex:
             self._node = node
             if self._numbers.is_known:
-                before = self._disk.read(lambda store: store.given_seq(node), None)
+                before = self._disk.read(lambda store: store.assigned_seq(node), None)
                 self._numbers.before = None if before is None else max(before, self._memory.given().get(node, 0))
 
     def put(self, messages: Sequence[Message]) -> bool:
@@ -232,7 +232,7 @@ class Outbox:
                 self._is_copy_old = True
                 self._live.forget(self._numbers.last)
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
-            self._note_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
+            self._record_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
             self._copy.prepare()
             if self._is_copy_old:
                 self._write_copy()
@@ -247,7 +247,7 @@ class Outbox:
         """Leave everything that waits on disk, and release the file."""
         self.tidy()
         with self._mutex:
-            self._note_operating_time(0.0)
+            self._record_operating_time(0.0)
             with suppress(OSError):
                 self._numbers.release_unused()
             self._memory.close()
@@ -281,7 +281,7 @@ class Outbox:
         """Go on with what an earlier process held in memory when it died."""
         rows, given = self._copy.read()
         now_s, first = self._operating_s(), min((row[0] for row in rows), default=self._numbers.last + 1)
-        self._memory.note_operating_time(first - 1, now_s)
+        self._memory.record_operating_time(first - 1, now_s)
         self._memory.take_copied(rows, given)
         self._copy.prepare()
         if rows:
@@ -307,10 +307,10 @@ class Outbox:
         """How long Laennec has run on this box, as far as its disk knows, seconds."""
         return self._monotonic() - self._operating_zero_s
 
-    def _note_operating_time(self, every_s: float) -> None:
+    def _record_operating_time(self, every_s: float) -> None:
         seq, now_s = self._numbers.last, self._operating_s()
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
-            self._disk.write(lambda store: store.note_operating_time(seq, now_s))
+            self._disk.write(lambda store: store.record_operating_time(seq, now_s))
 
     def _insert(self, store: Store, messages: Sequence[Message]) -> None:
         """Messages, and the end of what the broker has, in one transaction."""

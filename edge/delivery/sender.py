@@ -222,7 +222,7 @@ MOST = 16  # on their way at once; of pictures, 2 kB each, so 32 kB at most lie 
 NO_BROKER, SLOW_BROKER = "no broker", "slow broker"
 
 
-class Passing:
+class BestEffort:
     """What passes through one session, from any thread.
 
     Args:

@@ -187,7 +187,7 @@ class Store:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
         return int(row[0]) if row else 0
 
-    def given_seq(self, node: str) -> int | None:
+    def assigned_seq(self, node: str) -> int | None:
         """The greatest `seq` that a message of the node with this topic got, 0 if none; None: not known.
 
         Another site or prefix in the settings makes another node, whose numbers go on behind those of the one before.
@@ -208,7 +208,7 @@ class Store:
         row = self._db.execute(f"SELECT operating_s FROM operation{where} ORDER BY seq DESC LIMIT 1", key).fetchone()
         return float(row[0]) if row else 0.0
 
-    def note_operating_time(self, seq: int, operating_s: float) -> None:
+    def record_operating_time(self, seq: int, operating_s: float) -> None:
         """Write how long Laennec has run on this box, seconds, and up to which `seq` it has come."""
         with self._db:
             self._note("operation", (seq, operating_s))

@@ -22,7 +22,7 @@ from edge.detector.training_domain import NEAR_FLOOR_DB, UNKNOWN_DB, excess
 from edge.features import FeatureSpec
 from edge.features.levels import affine
 from edge.model.adaptation import LARGEST_BOOST_DB, LARGEST_CUT_DB
-from edge.model.training_domain import GROUPS, KnownSound
+from edge.model.training_domain import GROUPS, TrainingDomain
 from edge.types import Frames
 
 STRETCH_S = 10.0  # the median recording of SPRSound has 9 s
@@ -66,7 +66,7 @@ def stretches(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.fl
     return [part for part in np.array_split(values, count) if len(part) >= length / 2]
 
 
-def find_equaliser(frames: Sequence[NDArray[np.float32]], known: KnownSound, spec: FeatureSpec) -> Found:
+def find_equaliser(frames: Sequence[NDArray[np.float32]], known: TrainingDomain, spec: FeatureSpec) -> Found:
     """The equaliser of a device.
 
     Args:
@@ -96,7 +96,7 @@ def find_equaliser(frames: Sequence[NDArray[np.float32]], known: KnownSound, spe
 
 
 def _outside_db(
-    frames: Sequence[NDArray[np.float32]], known: KnownSound, spec: FeatureSpec, curve: NDArray[np.float64]
+    frames: Sequence[NDArray[np.float32]], known: TrainingDomain, spec: FeatureSpec, curve: NDArray[np.float64]
 ) -> float:
     level_db = _typical(frames, spec, curve, 0.0).level_db
     there = _typical(frames, spec, curve, known.level_db[1] - level_db)

@@ -32,7 +32,7 @@ from edge.features import FeatureSpec, Log
 from edge.features.levels import affine
 from edge.model.adaptation import LARGEST_BOOST_DB, Adaptation
 from edge.model.specs import ChunkSpec
-from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB, KnownSound
+from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB, TrainingDomain
 from edge.types import Chunk, Frames
 
 WINDOW_S = 30.0  # some ten breaths
@@ -45,7 +45,7 @@ class Hears(Protocol):
 
     spec: FeatureSpec
     chunk: ChunkSpec
-    known: KnownSound | None
+    known: TrainingDomain | None
 
 
 def is_levelled(model: Hears) -> bool:
@@ -60,7 +60,7 @@ def low_floor(spec: FeatureSpec) -> FeatureSpec:
     return replace(spec, compression=replace(spec.compression, floor=floor))
 
 
-def gain_for(level_db: float, known: KnownSound, wider: float = 0.0) -> float:
+def gain_for(level_db: float, known: TrainingDomain, wider: float = 0.0) -> float:
     """What brings a level to the nearest end of the range of the recordings; 0 within it.
 
     Args:
@@ -172,7 +172,7 @@ class LevelledChunks:
         self._told = gains_db[-1]
 
     def _gains_db(
-        self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: KnownSound
+        self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: TrainingDomain
     ) -> NDArray[np.float32]:
         """(H,) gain of each frame of a chunk, by (H,) the steps of their levels: a step decides that of the next."""
         length = len(valid)
@@ -186,7 +186,7 @@ class LevelledChunks:
                 self._step = None
         return gains_db
 
-    def _gain_after(self, newest: FrameLevels, known: KnownSound) -> float:
+    def _gain_after(self, newest: FrameLevels, known: TrainingDomain) -> float:
         """The gain for the window that ends with this step."""
         if self._levels is None:
             if not newest.frames:  # the window begins with the first frame, in whichever chunk that is

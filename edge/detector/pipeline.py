@@ -181,11 +181,11 @@ class Pipeline:
         """What is added to the level of the stream now, dB; after `flush`, what was at its end."""
         return self._chunks.gain_db
 
-    def tell_gains(self, tell: Callable[[int, float], None]) -> None:
+    def on_gain(self, tell: Callable[[int, float], None]) -> None:
         """Let each gain be told with the frame (absolute index) from which on it is added, dB; before any sound."""
         self._chunks.tell_gain = tell
 
-    def hear_with(self, gains: Sequence[tuple[int, float]]) -> None:
+    def replay_gains(self, gains: Sequence[tuple[int, float]]) -> None:
         """Add gains that were told before instead of those that follow from the level, to hear a clip as it was."""
         self._chunks.given = gains
 

@@ -43,20 +43,20 @@ from edge.detector.quality_measures import (
     LOW,
     MID,
     TRUNK,
-    Stretch,
+    Segment,
     burst_db,
     evidence_of_contact,
     flicker_share,
     pulse_db,
     regularity,
     scatter_db,
+    segment_meter,
     slow_share,
-    stretch_meter,
     swing_db,
     together,
 )
 from edge.detector.statistics import SILENT, SILENT_DB
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.types import Block, Fault
 
 STRETCHES = 8  # that are judged together
@@ -145,7 +145,7 @@ class Finding:
         return "" if self.fault is None else TEXTS[self.fault]
 
 
-def hears_chests(known: KnownSound | None) -> bool:
+def hears_chests(known: TrainingDomain | None) -> bool:
     """Whether a model knows sound that falls with frequency as that of a chest does, for which the weights hold."""
     if known is None:
         return False
@@ -161,7 +161,7 @@ class Quality:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._meter = stretch_meter(rate_hz)
+        self._meter = segment_meter(rate_hz)
         self._buffer = np.zeros(self._meter.samples, np.float32)
         self.reset()
 
@@ -169,7 +169,7 @@ class Quality:
         """Forget everything, as a new object."""
         self._number: int | None = None  # of the stretch that is being filled
         self._filled = 0  # samples of it; -1: not all of them are there
-        self._recent: deque[tuple[int, Stretch]] = deque()
+        self._recent: deque[tuple[int, Segment]] = deque()
         self._judged = -EVERY  # number of the stretch after which it was judged last
         self._findings: deque[tuple[int, Finding]] = deque(maxlen=MOST_WAITING)  # from which sample on
         self._last = self._now = Finding()
@@ -233,7 +233,7 @@ class Quality:
             self._findings.append(((number + 1) * self._meter.samples, self._last))
 
 
-def fault_of(stretches: Sequence[Stretch], before: Fault | None = None) -> Fault | None:
+def fault_of(stretches: Sequence[Segment], before: Fault | None = None) -> Fault | None:
     """What is wrong with some stretches, most certain first.
 
     Args:
@@ -261,11 +261,11 @@ def fault_of(stretches: Sequence[Stretch], before: Fault | None = None) -> Fault
     return _how_it_moves(stretches, before)
 
 
-def _voiced(stretch: Stretch) -> tuple[int, int]:
+def _voiced(stretch: Segment) -> tuple[int, int]:
     return stretch.voiced, stretch.chest_voiced
 
 
-def _how_it_moves(stretches: Sequence[Stretch], before: Fault | None) -> Fault | None:
+def _how_it_moves(stretches: Sequence[Segment], before: Fault | None) -> Fault | None:
     """Rubbing or no contact, by how the levels of the bands move."""
 
     def back(fault: Fault) -> float:
@@ -280,7 +280,7 @@ def _how_it_moves(stretches: Sequence[Stretch], before: Fault | None) -> Fault |
     return "no contact" if LOOSE.excess(found) > -back("no contact") else None
 
 
-def statistics(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
+def statistics(stretches: Sequence[Segment]) -> NDArray[np.float64]:
     """(S,) how the levels of some stretches move, as `NAMES`."""
     levels = np.concatenate([stretch.levels_db for stretch in stretches]).astype(np.float64)
     skin, heart, trunk, breath, above = levels[:, [LOW, HEART, TRUNK, BREATH, MID]].T
@@ -303,7 +303,7 @@ def statistics(stretches: Sequence[Stretch]) -> NDArray[np.float64]:
     )
 
 
-def _steady_lines(stretches: Sequence[Stretch]) -> tuple[float, float]:
+def _steady_lines(stretches: Sequence[Segment]) -> tuple[float, float]:
     """Power of the lines that stay, relative to all else above 100 Hz, and the strongest of them, Hz."""
     counts = np.stack([stretch.lines for stretch in stretches]).sum(axis=0)
     steady = counts >= STEADY * len(stretches)

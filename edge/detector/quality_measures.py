@@ -199,7 +199,7 @@ AWAY = (4, 10)  # bins from a line: beyond the main lobe of the taper, and withi
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """Statistics of two seconds."""
 
     levels_db: Floats
@@ -218,7 +218,7 @@ class Stretch:
     """(F,) which bins are lines."""
 
 
-class StretchMeter:
+class SegmentMeter:
     """Measures stretches of one rate.
 
     Args:
@@ -234,7 +234,7 @@ class StretchMeter:
         self._chest_voice = VoiceMeter(rate_hz, CHEST_HZ, padding=2)
         self._line_taper = _hann(rate_hz // BIN_HZ)
 
-    def measure(self, samples: Floats) -> Stretch:
+    def measure(self, samples: Floats) -> Segment:
         """The statistics of one stretch, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
         clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
@@ -242,7 +242,7 @@ class StretchMeter:
         voiced = int((self._voice.heights(frames) > VOICED).sum())
         chest_voiced = int((self._chest_voice.heights(frames) > CHEST_VOICED).sum())
         power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
-        return Stretch(self._levels_db(centred), clipped, voiced, chest_voiced, len(frames), power, _lines(power))
+        return Segment(self._levels_db(centred), clipped, voiced, chest_voiced, len(frames), power, _lines(power))
 
     def _levels_db(self, samples: Floats) -> Floats:
         """(T, 5): a frame is two hops, so its spectrum is the sum of those of both. A few bins cost less so."""
@@ -253,9 +253,9 @@ class StretchMeter:
 
 
 @lru_cache(maxsize=8)
-def stretch_meter(rate_hz: int) -> StretchMeter:
+def segment_meter(rate_hz: int) -> SegmentMeter:
     """The meter of all streams of a rate: it keeps nothing of any, and its waves take 0.2 MB."""
-    return StretchMeter(rate_hz)
+    return SegmentMeter(rate_hz)
 
 
 def _hann(length: int) -> Floats:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edge.detector.statistics import Measured, floor_db, group_edges_hz
 from edge.features import FeatureSpec
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 
 NEAR_FLOOR_DB = 3.0  # a mean level so near to the floor is that of frames that touched it
 RETURN_DB = 1.0  # hysteresis: a stream at the edge must not be called in and out in turn
@@ -53,7 +53,7 @@ def relative_spectrum(measured: Measured, spec: FeatureSpec) -> NDArray[np.float
     return np.where(seen, measured.spectrum_db - measured.level_db, UNKNOWN_DB)
 
 
-def excess(measured: Measured, known: KnownSound, spec: FeatureSpec, added_db: float = 0.0) -> Excess:
+def excess(measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_db: float = 0.0) -> Excess:
     """How far a stretch lies outside what the model knows; the margins are not taken off.
 
     Args:
@@ -76,7 +76,7 @@ def excess(measured: Measured, known: KnownSound, spec: FeatureSpec, added_db: f
 
 
 def reasons(
-    measured: Measured, known: KnownSound, spec: FeatureSpec, added_db: float = 0.0, was_outside: bool = False
+    measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_db: float = 0.0, was_outside: bool = False
 ) -> list[str]:
     """Why a stretch is outside what the model knows, most telling first, for a person; nothing when it is inside.
 
@@ -106,7 +106,7 @@ def reasons(
     return out
 
 
-def _narrower(known: KnownSound) -> KnownSound:
+def _narrower(known: TrainingDomain) -> TrainingDomain:
     """What must be reached to be inside again: level and contrast by `RETURN_DB`, the spectrum by half its margin."""
     level_db, contrast_db = (
         (min(low + RETURN_DB, middle), middle, max(high - RETURN_DB, middle))

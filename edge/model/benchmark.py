@@ -24,7 +24,7 @@ from edge.model.backends.tensorrt import Device, find_device
 from edge.model.choice import Measurement, forget_measurements, save_measurements
 from edge.model.model import DEFAULT_PATH, Model
 from edge.model.onnx_file import read_artefact
-from edge.model.parity import compare_outputs, hear_all
+from edge.model.parity import compare_outputs, score_all
 from edge.model.runtime import Artefact, check_name, find_variants, machine_key, open_backend
 from edge.types import Chunk
 
@@ -64,7 +64,7 @@ def benchmark(
     (fp32, *others), device = usable_variants(path, runtime, progress)
     reference = open_backend(fp32, None)
     chunks = chunks_of(Model(read_artefact(fp32.path), reference))
-    expected = hear_all(reference, chunks)
+    expected = score_all(reference, chunks)
     opened: list[tuple[Backend, Measurement]] = []
     failed: list[Measurement] = []
     for artefact in (fp32, *others):
@@ -144,7 +144,7 @@ def _compared(
     variant, begin_s = artefact.variant, time.perf_counter()
     backend = open_backend(artefact, device if variant.runtime == "tensorrt" else None)
     build_s = round(time.perf_counter() - begin_s, 2)
-    found = compare_outputs(expected, hear_all(backend, chunks))
+    found = compare_outputs(expected, score_all(backend, chunks))
     note = backend.name if found.passes else f"too far from fp32 (largest difference {found.largest:.3f})"
     return backend, Measurement(
         variant.name, variant.runtime, build_s, 0.0, found.cosine, found.top1, found.passes, note

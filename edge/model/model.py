@@ -28,7 +28,7 @@ from edge.model.backends import Backend
 from edge.model.onnx_file import read_artefact
 from edge.model.specs import AgeThresholds, ChunkSpec, GroupSpec, Variant, as_text
 from edge.model.specs import from_json as ages_from_json
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.settings.names import bundled
 from edge.types import Chunk, Scores
 
@@ -67,7 +67,7 @@ class Model:
         self.card: dict[str, Any] = meta["card"]
         self.tasks: dict[str, Any] | None = meta["tasks"]
         """How official tasks are answered (`training.detector.answers`); None for a model without the output `clip`."""
-        self.known: KnownSound | None = meta["known"]
+        self.known: TrainingDomain | None = meta["known"]
         """What it says it was trained on; None for a model that judges no stream."""
         self.burden_limits: BurdenLimits | None = meta["burden_limits"]
         """What limits of the burden cost and find; None for a model that does not say."""
@@ -260,7 +260,7 @@ def _read_metadata(backend: Backend) -> dict[str, Any]:
         meta = {key: json.loads(texts[key]) for key in _METADATA}
         meta["tasks"] = json.loads(texts.get("tasks", "null"))
         meta["trained_on"] = [str(mark) for mark in json.loads(texts.get("trained_on", "[]"))]
-        meta["known"] = KnownSound.from_json(texts["known"]) if "known" in texts else None
+        meta["known"] = TrainingDomain.from_json(texts["known"]) if "known" in texts else None
         limits = texts.get("burden_limits")
         meta["burden_limits"] = None if limits is None else BurdenLimits.from_json(limits)
         meta["ages"] = ages_from_json(texts["ages"]) if "ages" in texts else ()

@@ -37,7 +37,7 @@ class Difference:
         return self.cosine >= MIN_COSINE and self.top1 >= MIN_TOP1
 
 
-def hear_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
+def score_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np.float32]]:
     """What a graph says of the chunks of one stream, in order.
 
     Returns:

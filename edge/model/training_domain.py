@@ -24,7 +24,7 @@ Range = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class KnownSound:
+class TrainingDomain:
     """Reference of one model; a recording counts as one, whatever its length."""
 
     recordings: int
@@ -47,7 +47,7 @@ class KnownSound:
         return json.dumps(_rounded(asdict(self)), separators=(",", ":"))
 
     @classmethod
-    def from_json(cls, text: str) -> KnownSound:
+    def from_json(cls, text: str) -> TrainingDomain:
         """Read the entry of the metadata.
 
         Raises:
@@ -70,11 +70,11 @@ class KnownSound:
         )
 
 
-def _known(fields: dict[str, Any]) -> KnownSound:
+def _known(fields: dict[str, Any]) -> TrainingDomain:
     groups = tuple(_range(each) for each in fields["spectrum_db"])
     if len(groups) != GROUPS:
         raise ValueError(f"{len(groups)} groups of bands, expected {GROUPS}")
-    return KnownSound(
+    return TrainingDomain(
         recordings=int(fields["recordings"]),
         patients=int(fields["patients"]),
         gain_db=_pair(fields["gain_db"]),

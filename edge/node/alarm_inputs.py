@@ -106,7 +106,7 @@ def refuse(node: Node, dispatch: Dispatch, order: Order, reason: str) -> None:
         ident = ident_of(request.payload)
     answer = Answer(ident, address.verb, address.stream, ok=False, reason=reason)
     topic, body = answer_topic(node, address, request.response_topic), answer_body(node, answer, time.time(), float)
-    dispatch.passing.publish(topic, body, ANSWER_EXPIRY_S, request.correlation, REFUSALS)
+    dispatch.best_effort.publish(topic, body, ANSWER_EXPIRY_S, request.correlation, REFUSALS)
 
 
 NODE = ""  # `Key.stream` of what belongs to no bed

@@ -34,7 +34,7 @@ from edge.model.model import Model
 from edge.model.runtime import find_variants
 from edge.node.engine import Engine, phase_of
 from edge.node.observer import StreamObserver
-from edge.node.readers import Readers, Reading
+from edge.node.readers import ReaderPool, Reading
 from edge.node.service import SWITCH_S, TICK_S
 from edge.node.stream import NodeStream
 from edge.settings.node import Stream
@@ -204,7 +204,7 @@ def play(model: Model, beds: int, seconds: float, sound: NDArray[np.float32], be
         stream.observers.append(lateness)
     engine = Engine(model, streams, ["normal"] * len(streams))
     readings = [Reading(*each, stop, partial(engine.wake, n)) for n, each in enumerate(zip(sources, streams))]  # noqa: B905
-    readers, switch_s = Readers(readings, streams), sys.getswitchinterval()
+    readers, switch_s = ReaderPool(readings, streams), sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_S)
     try:
         engine.start()
@@ -231,11 +231,11 @@ def _stream(number: int, source: Source, model: Model) -> NodeStream:
     return NodeStream(settings, source, model, NODE, _Nowhere(), phase_of(number, model.chunk))
 
 
-def _watch(readers: Readers, until_s: float) -> None:
+def _watch(readers: ReaderPool, until_s: float) -> None:
     """Wait as the service does, which replaces threads that hang."""
     while (left_s := until_s - time.monotonic()) > 0:
         time.sleep(min(left_s, TICK_S))
-        readers.relieve()
+        readers.replace_hung()
 
 
 def search(play_some: Callable[[int], Played], progress: Callable[[Played], None]) -> Played | None:

@@ -30,7 +30,7 @@ GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly howeve
 logger = logging.getLogger(__name__)
 
 
-class Spare(Protocol):
+class BackgroundTask(Protocol):
     """Work for the time in which no chunk of a bed is due; it must neither wait nor fail."""
 
     def is_due(self) -> bool:
@@ -71,7 +71,7 @@ class Engine:
         self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
         self._spent_s = 0.0  # computing time since the last batch
         self._moved_s = self._checked_s = self._counted_s = self._assessed_s = time.monotonic()
-        self.spare: Spare | None = None  # to be set before `start`
+        self.spare: BackgroundTask | None = None  # to be set before `start`
         self._is_ending = threading.Event()
         self._thread = threading.Thread(target=self._run, name="score", daemon=True)
 

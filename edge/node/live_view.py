@@ -32,7 +32,7 @@ from edge.detector.class_rules import EventOptions
 from edge.log import RateLimitedLog
 from edge.model.model import Model
 from edge.node.alarm_inputs import Order, refuse
-from edge.node.spectrogram_tiles import MelColumns, StreamMel, Stretch
+from edge.node.spectrogram_tiles import MelColumns, Segment, StreamMel
 from edge.node.stream import NodeStream
 from edge.settings.node import Stream
 from edge.ward.alarm_records import Answer
@@ -69,7 +69,7 @@ class NodeLooks:
         self._columns = MelColumns(model.spec, model.chunk)
         self._beds: dict[str, StreamMel] = {}
         self._users: dict[str, dict[str, float]] = {}  # of each bed: until when each looks, monotonic seconds
-        self._waiting: queue.Queue[Stretch | Order | None] = queue.Queue(WAITING)
+        self._waiting: queue.Queue[Segment | Order | None] = queue.Queue(WAITING)
         self._counts: Counter[str] = Counter()
         self._sent = 0
         self._mutex = threading.Lock()
@@ -117,7 +117,7 @@ class NodeLooks:
     def _looked_at(self) -> int:
         return sum(bed.is_looked_at for bed in self._beds.values())
 
-    def _put(self, item: Stretch | Order) -> None:
+    def _put(self, item: Segment | Order) -> None:
         try:
             self._waiting.put_nowait(item)
         except queue.Full:
@@ -147,18 +147,18 @@ class NodeLooks:
                 logger.exception("look error")
                 self._drop("error")
 
-    def _publish(self, stretch: Stretch) -> None:
+    def _publish(self, stretch: Segment) -> None:
         bed = stretch.bed
         mel = self._columns.of(stretch.blocks, stretch.first, stretch.columns)
         first = stretch.first * self._columns.samples
         tile = MelTile(first, stretch.first_s, mel, self._scores(stretch))
         body = mel_body(self._node, bed.id, bed.scale, tile, time.time())
-        if cause := self._dispatch.passing.publish(mel_topic(self._node, bed.id), body, MEL_EXPIRY_S):
+        if cause := self._dispatch.best_effort.publish(mel_topic(self._node, bed.id), body, MEL_EXPIRY_S):
             self._drop(cause)
         else:
             self._sent += 1
 
-    def _scores(self, stretch: Stretch) -> Bytes:
+    def _scores(self, stretch: Segment) -> Bytes:
         """(T, C) scores of a stretch, of the classes that become events."""
         places = [self._model.classes.index(name) for name in stretch.bed.scale.classes]
         scores = np.zeros((stretch.columns, len(places)), np.uint8)

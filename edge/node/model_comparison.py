@@ -27,7 +27,7 @@ from edge.node.stream_status import StreamTotals
 from edge.settings.node import Config, Stream, check_classes
 from edge.sources.source import Source
 from edge.types import Block, Event
-from edge.ward.model_comparison import Disagreement, Side
+from edge.ward.model_comparison import ModelComparison, Side
 
 SLOW_S = 0.5  # a call that takes longer makes beds wait for longer than a chunk of the bundled model
 MOST_SLOW = 3  # in a row; one may be the machine's
@@ -69,7 +69,7 @@ class ShadowBed(StreamObserver):
         self.stream = NodeStream(own, source, self._other, node, self)
         self.stream.observers.append(_Finder(self, self._other))
         self._groups = _groups(self._model)
-        self._compared = Disagreement({*self._groups.values(), *_groups(self._other).values()}, self._model.rate_hz)
+        self._compared = ModelComparison({*self._groups.values(), *_groups(self._other).values()}, self._model.rate_hz)
         self._heard = 0  # absolute index one past the newest sample of the bed
         live.observers.append(self)
         self.has_news = False
@@ -208,9 +208,9 @@ class Shadow:
         except Exception as error:  # whatever it is, the beds of the live model are heard
             return self._end(error)
         if scored:
-            self._note_cost(time.monotonic() - begin_s)
+            self._record_cost(time.monotonic() - begin_s)
 
-    def _note_cost(self, took_s: float) -> None:
+    def _record_cost(self, took_s: float) -> None:
         self._slow = self._slow + 1 if took_s > SLOW_S else 0
         if self._slow >= MOST_SLOW:
             self._end(ModelError(f"a call takes {took_s:.2f} s, for which the beds would wait; it is heard no more"))

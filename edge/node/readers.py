@@ -85,7 +85,7 @@ class Reading:
         return None
 
 
-class Readers:
+class ReaderPool:
     """The threads, and when each source is due.
 
     Args:
@@ -101,7 +101,7 @@ class Readers:
         self._changed = threading.Condition()
         self._reader: int | None = None  # the thread that reads; the others are there for when it hangs
         self._watcher: int | None = None  # the one of them that looks whether it does
-        self._hurries = False
+        self._drains = False
         self._threads: list[threading.Thread] = []
         self._running = 0
 
@@ -115,7 +115,7 @@ class Readers:
     def finish(self) -> None:
         """Read every source at once, as `stop` was set: so each comes to its end."""
         with self._changed:
-            self._hurries = True
+            self._drains = True
             self._changed.notify_all()
 
     def join(self, timeout_s: float) -> None:
@@ -133,7 +133,7 @@ class Readers:
         began_s = self._began_s.get(number)
         return 0.0 if began_s is None else time.monotonic() - began_s
 
-    def relieve(self) -> None:
+    def replace_hung(self) -> None:
         """Start a thread in place of each that hangs in a source; call it every quarter of a second or so."""
         with self._changed:
             missing = self._wanted() - self._running
@@ -189,7 +189,7 @@ class Readers:
 
     def _wait_s(self, me: int) -> float | None:
         """How long a thread has nothing to do, seconds; None: until it is told."""
-        if not self._due or self._hurries:
+        if not self._due or self._drains:
             return 0.0 if self._due else None
         late_s = 0.0 if self._reader in (None, me) else WATCH_S
         if late_s and self._watcher not in (None, me):

@@ -45,7 +45,7 @@ from edge.node.home_assistant import announcements, beds_of
 from edge.node.live_view import NodeLooks
 from edge.node.model_comparison import make_shadow
 from edge.node.patients import Patients
-from edge.node.readers import Readers, Reading
+from edge.node.readers import ReaderPool, Reading
 from edge.node.self_test import Watch
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamTotals, StreamView
@@ -185,7 +185,7 @@ class Service:
             Reading(source, stream, stop, partial(self._engine.wake, number))
             for number, (source, stream) in enumerate(zip(self._sources, self._heard, strict=True))
         ]
-        readers = Readers(readings, self._heard)
+        readers = ReaderPool(readings, self._heard)
         sys.setswitchinterval(SWITCH_S)
         self._engine.start()
         readers.start()
@@ -193,7 +193,7 @@ class Service:
         self._watch.start(self._reports)
         next_health_s = time.monotonic()
         while not stop.wait(TICK_S) and self._engine.is_alive():
-            readers.relieve()
+            readers.replace_hung()
             self._publish_stream_states()
             self._patients.tell(
                 self._node, lambda topic: self._dispatch.set_state(topic, None), self._publish_stream_info
@@ -209,7 +209,7 @@ class Service:
         self._supervision.stopping()
         return self._end(readers, stop.is_set())
 
-    def _end(self, readers: Readers, is_stopped: bool) -> Outcome:
+    def _end(self, readers: ReaderPool, is_stopped: bool) -> Outcome:
         readers.finish()
         readers.join(STREAMS_END_S)
         if not self._engine.end(CLOSE_S):  # a source that does not notice the end does not keep events open
@@ -259,7 +259,7 @@ class Service:
             self._outbox.put(ends)
             logger.warning("events_ended=%d reason=restart; they were open when an earlier process died", len(ends))
 
-    def _stream_health(self, readers: Readers) -> list[StreamHealth]:
+    def _stream_health(self, readers: ReaderPool) -> list[StreamHealth]:
         scoring_s, health = self._engine.stalled_s(), []
         for number, stream in enumerate(self._views):
             status, stalled_s = stream.status, max(scoring_s, readers.stuck_s(number))

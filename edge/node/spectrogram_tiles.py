@@ -136,7 +136,7 @@ KEPT_S = 20.0  # of sound; scores come 6 s behind the newest at most, with what 
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Segment:
     """A stretch of one stream that was decided."""
 
     bed: StreamMel
@@ -171,7 +171,7 @@ class StreamMel(StreamObserver):
         scale: MelScale,
         columns: MelColumns,
         wall_s: Callable[[int], float],
-        put: Callable[[Stretch], None],
+        put: Callable[[Segment], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.id, self.scale = stream, scale
@@ -265,7 +265,7 @@ class StreamMel(StreamObserver):
         if first >= stop:
             return
         begin_s = self._wall_s(first * self._columns.samples)
-        self._put(Stretch(self, first, stop - first, begin_s, tuple(self._blocks), scores))
+        self._put(Segment(self, first, stop - first, begin_s, tuple(self._blocks), scores))
         self._told = stop
         while self._blocks and self._blocks[0].stop <= self._columns.first_sample(stop):
             self._drop_oldest()

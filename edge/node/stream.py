@@ -125,7 +125,7 @@ class NodeStream:
         """Let its sound be remembered, from now on."""
         self.observers.append(clips)
         self._messages.clip_of = clips.of_event
-        self._pipeline.tell_gains(clips.note_gain)
+        self._pipeline.on_gain(clips.record_gain)
 
     def watch_pauses(self, limit_s: float) -> None:
         """Let a pause of breath begin after so many seconds, before anything is heard."""

@@ -82,15 +82,15 @@ class StreamClips(StreamObserver):
                 clips = self._recorder.push(item)
             self._hand_over(clips)
 
-    def note_gain(self, frame: int, gain_db: float) -> None:
+    def record_gain(self, frame: int, gain_db: float) -> None:
         """From this frame on (absolute index) so much is added to the level, dB."""
         with self._mutex:
-            self._recorder.note_gain(frame, gain_db)
+            self._recorder.record_gain(frame, gain_db)
 
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The model hears this chunk with that state, (S,)."""
         with self._mutex:
-            self._recorder.note_state(chunk, state)
+            self._recorder.record_state(chunk, state)
 
     def of_event(self, event: Event, ident: str) -> NamedClip | None:
         """The clip of an event; at its end, whether speech was heard in the clip until now."""

@@ -150,7 +150,7 @@ class RecentSound:
         return strange or ("little of the sound can be measured" if is_little else "")
 
 
-class Lateness:
+class Backlog:
     """Whether a stream is behind, and how far, without a change for each of its chunks."""
 
     def __init__(self, words: str, late_s: float, caught_up_s: float) -> None:
@@ -184,8 +184,8 @@ class SoundFaults:
         self.recent = RecentSound()
         self.left_out_at_s = -float("inf")
         """When sound was left out last because the machine is too slow, monotonic."""
-        self._undecided = Lateness("behind by", BEHIND_S, CAUGHT_UP_S)
-        self._undelivered = Lateness("events reach the broker after", LATE_S, 0.8 * LATE_S)
+        self._undecided = Backlog("behind by", BEHIND_S, CAUGHT_UP_S)
+        self._undelivered = Backlog("events reach the broker after", LATE_S, 0.8 * LATE_S)
 
     def reason(self, now_s: float, lag_s: float, delivery_s: float, verdict: Verdict) -> str:
         """Why the stream is degraded, most telling first; empty if it is not.

@@ -96,7 +96,7 @@ class Resampler:
         if self._soxr is None:
             self._begin(block.start)
         valid = block.valid & np.isfinite(block.samples)
-        self._note_invalid(block.start, valid)
+        self._record_invalid(block.start, valid)
         self._feed(np.where(valid, block.samples, np.float32(0.0)))
         return out + self._emit(min(self._made, self.first_at(self._stop - self._reach)))
 
@@ -169,7 +169,7 @@ class Resampler:
         self._soxr = None
         return out
 
-    def _note_invalid(self, start: int, valid: NDArray[np.bool_]) -> None:
+    def _record_invalid(self, start: int, valid: NDArray[np.bool_]) -> None:
         edges = np.flatnonzero(np.diff(np.concatenate([[True], valid, [True]])))
         for first, last in zip(edges[::2], edges[1::2], strict=True):
             self._add_bad(start + int(first), start + int(last))

@@ -47,7 +47,7 @@ class _Group:
     counts: Counts = field(default_factory=Counts)
 
 
-class Disagreement:
+class ModelComparison:
     """Compares the events of two models on one bed.
 
     Args:

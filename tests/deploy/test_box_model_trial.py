@@ -9,7 +9,7 @@ import pytest
 
 from deploy.box.durable import write_record
 from deploy.box.layout import BoxLayout, Release
-from deploy.box.model_trial import forget_model, note_model, restore_model
+from deploy.box.model_trial import forget_model, record_model, restore_model
 from deploy.wheelhouse import PROJECT
 
 BEFORE = "a" * 64 + "\n"
@@ -43,7 +43,7 @@ def _start(layout: BoxLayout) -> str:
 def test_a_start_that_nobody_watches_goes_back_to_the_model_before(layout: BoxLayout, before: str) -> None:
     if before:
         _promoted(layout).write_text(before)
-    note_model(layout, layout.state / "models")
+    record_model(layout, layout.state / "models")
     _promoted(layout).write_text(AFTER)
     assert "a change of the model was cut off" in _start(layout)
     assert (_promoted(layout).read_text() if before else _promoted(layout).exists()) == (before or False)
@@ -52,7 +52,7 @@ def test_a_start_that_nobody_watches_goes_back_to_the_model_before(layout: BoxLa
 
 def test_what_is_promoted_by_hand_after_a_start_that_went_back_stays(layout: BoxLayout) -> None:
     _promoted(layout).write_text(BEFORE)
-    note_model(layout, layout.state / "models")
+    record_model(layout, layout.state / "models")
     _promoted(layout).write_text(AFTER)
     assert "a change of the model was cut off" in _start(layout)
     _promoted(layout).write_text(AFTER)  # sudo laennec model promote, then systemctl restart
@@ -63,7 +63,7 @@ def test_what_is_promoted_by_hand_after_a_start_that_went_back_stays(layout: Box
 def test_the_next_command_goes_back_too_and_leaves_nothing(layout: BoxLayout) -> None:
     _promoted(layout).write_text(BEFORE)
     _promoted(layout).chmod(0o640)
-    note_model(layout, layout.state / "models")
+    record_model(layout, layout.state / "models")
     _promoted(layout).write_text(AFTER)
     restore_model(layout)
     forget_model(layout)
@@ -73,14 +73,14 @@ def test_the_next_command_goes_back_too_and_leaves_nothing(layout: BoxLayout) ->
 
 
 def test_the_next_command_goes_back_to_the_bundled_model_where_none_was_promoted_before(layout: BoxLayout) -> None:
-    note_model(layout, layout.state / "models")
+    record_model(layout, layout.state / "models")
     _promoted(layout).write_text(AFTER)
     restore_model(layout)
     assert not _promoted(layout).exists()
 
 
 def test_a_model_that_was_good_stays_at_the_next_start(layout: BoxLayout) -> None:
-    note_model(layout, layout.state / "models")
+    record_model(layout, layout.state / "models")
     _promoted(layout).write_text(AFTER)
     forget_model(layout)
     assert _start(layout) == ""
@@ -103,7 +103,7 @@ def test_no_way_back_writes_through_a_link_that_the_service_left_in_its_folder(l
     _promoted(layout).write_text(BEFORE)
     for name, back in (("promoted.part", restore_model), (".incoming-promoted", _start)):
         own.write_text("of somebody else")
-        note_model(layout, layout.state / "models")
+        record_model(layout, layout.state / "models")
         _promoted(layout).write_text(AFTER)
         _promoted(layout).with_name(name).symlink_to(own)
         back(layout)

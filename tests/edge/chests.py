@@ -6,7 +6,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise
@@ -71,10 +71,10 @@ def shelf(samples: Sound, below_hz: float, by_db: float) -> Sound:
     return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gain_db / 20), len(samples)).astype(np.float32)
 
 
-def known_chests() -> KnownSound:
+def known_chests() -> TrainingDomain:
     """Sound that falls with frequency; otherwise so wide that nothing is outside."""
     noise = known_noise(-42.0)
-    return KnownSound(
+    return TrainingDomain(
         noise.recordings,
         noise.patients,
         noise.gain_db,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.features import FeatureSpec, Mel
 from edge.model.specs import ChunkSpec, GroupSpec, Variant
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap, Scores
 
@@ -42,7 +42,7 @@ class LoudnessModel:
     rate_hz = spec.rate_hz
     score_hop_samples = spec.hop_samples * chunk.score_frames
     id, sha256, features_sha256, runtime = "loudness", "a" * 64, "b" * 64, "numpy 0"
-    known: KnownSound | None = None
+    known: TrainingDomain | None = None
     variant = Variant()
 
     def thresholds_at(self, age_years: float | None) -> dict[str, float]:

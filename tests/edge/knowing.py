@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge.detector.statistics import SoundStatistics
 from edge.features import FeatureSpec, FrontEnd
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.types import Block
 from tests.edge.fakes import LoudnessModel
 
@@ -33,11 +33,11 @@ def statistics(samples: NDArray[np.float32], spec: FeatureSpec = LoudnessModel.s
     return found
 
 
-def known_noise(level_db: float) -> KnownSound:
+def known_noise(level_db: float) -> TrainingDomain:
     """White noise at this level in the bands of the model, dBFS, within 2 dB."""
     measured = statistics(noise(level_db, 10.0, seed=9)).measured()
     spectrum = measured.spectrum_db - measured.level_db
-    return KnownSound(
+    return TrainingDomain(
         recordings=100,
         patients=50,
         gain_db=(-1.0, 1.0),

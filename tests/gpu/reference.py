@@ -17,7 +17,7 @@ from edge.model.backends import Backend, zero_state
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.benchmark import Outputs
 from edge.model.model import DEFAULT_PATH, load_model
-from edge.model.parity import hear_all
+from edge.model.parity import score_all
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Chunk
 
@@ -57,7 +57,7 @@ def as_batch(backend: Backend, chunks: Sequence[Chunk]) -> Batch:
 
 def main() -> None:
     """Ask onnxruntime and save."""
-    said = hear_all(OnnxBackend(DEFAULT_PATH.read_bytes()), chunks())
+    said = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), chunks())
     np.savez_compressed(PATH, **said)  # type: ignore[arg-type]
     print(f"wrote {PATH} ({PATH.stat().st_size / 1e3:.0f} kB)")
 

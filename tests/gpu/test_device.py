@@ -26,7 +26,7 @@ from edge.model.backends.tensorrt import Device, TensorRtBackend
 from edge.model.benchmark import benchmark
 from edge.model.choice import choose
 from edge.model.model import DEFAULT_PATH
-from edge.model.parity import compare_outputs, hear_all
+from edge.model.parity import compare_outputs, score_all
 from edge.model.runtime import Artefact, find_variants, open_model
 from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.detected import detected
@@ -73,7 +73,7 @@ def artefact(request: pytest.FixtureRequest) -> Artefact:
 
 
 def test_answers_are_those_of_onnxruntime(artefact: Artefact, device: Device, reference: Reference) -> None:
-    found = hear_all(backend_of(artefact, device), reference.chunks)
+    found = score_all(backend_of(artefact, device), reference.chunks)
     distance = compare_outputs(reference.outputs, found)
     assert distance.passes, distance
     if artefact.variant.precision == "fp16":
@@ -126,7 +126,7 @@ def test_threads_may_share_a_backend(artefact: Artefact, device: Device, referen
 def test_memory_is_given_back(device: Device, reference: Reference) -> None:
     def free_bytes_after(backends: int) -> int:
         for _ in range(backends):
-            hear_all(backend_of(VARIANTS[0], device), reference.chunks[:1])
+            score_all(backend_of(VARIANTS[0], device), reference.chunks[:1])
         gc.collect()
         return free_bytes(device)
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import DEFAULT_PATH
-from edge.model.parity import hear_all
+from edge.model.parity import score_all
 from tests.gpu.reference import saved
 
 
 def test_the_saved_reference_is_what_onnxruntime_says_today() -> None:
     reference = saved()
-    said = hear_all(OnnxBackend(DEFAULT_PATH.read_bytes()), reference.chunks)
+    said = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), reference.chunks)
     assert reference.outputs.keys() == said.keys()
     for name, values in reference.outputs.items():
         np.testing.assert_allclose(said[name], values, atol=1e-3, err_msg="write it: python -m tests.gpu.reference")

@@ -11,7 +11,7 @@ import pytest
 import training
 from tests.training.clips.ward import make_ward, ward_clips
 from training.clips import load_run
-from training.clips.comparison import Asked, compare
+from training.clips.comparison import Query, compare
 from training.metrics.predictions import ask
 from training.tasks import TASKS, Clip
 
@@ -51,5 +51,5 @@ def test_the_tables_are_what_the_runs_say(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, kept)
     seeds = len(list(folder.glob("whole-*")))
     recipe = json.loads((folder / "whole-0" / "run.json").read_text())["recipe"]
-    compare(Asked(recipe["name"], tmp_path / "no data", kept, recipe.get("task", ""), seeds=seeds))
+    compare(Query(recipe["name"], tmp_path / "no data", kept, recipe.get("task", ""), seeds=seeds))
     assert json.loads((kept / "comparison.json").read_text()) == json.loads((folder / "comparison.json").read_text())

@@ -43,7 +43,7 @@ ONE_STRENGTH: dict[str, Any] = {"probe.strengths": [0.1]}  # of a probe: nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
     """One comparison."""
 
     recipe: str
@@ -65,7 +65,7 @@ class Asked:
     """Clips at most, for a trial; 0: all."""
 
 
-def variants(asked: Asked) -> dict[str, dict[str, Any]]:
+def variants(asked: Query) -> dict[str, dict[str, Any]]:
     """Keys of the whole recipe, first, and of it without each part, by name.
 
     Raises:
@@ -84,7 +84,7 @@ def variants(asked: Asked) -> dict[str, dict[str, Any]]:
     return {WHOLE: whole} | {name: merged(whole, known[name]) for name in asked.parts or known}
 
 
-def compare(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
+def compare(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
     """Train what is missing and read all of it.
 
     Returns:
@@ -123,7 +123,7 @@ def _is_finished(call: Call) -> bool:
     return (call[2] / RESULT).exists()
 
 
-def _train_all(asked: Asked, calls: Sequence[Call]) -> None:
+def _train_all(asked: Query, calls: Sequence[Call]) -> None:
     with side_by_side(asked.processes) as processes:
         for name in answers(processes, [(_train, *call) for call in calls]):
             print(f"trained {name}", flush=True)
@@ -157,7 +157,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=count, help="fewer for a trial")
     parser.add_argument("--limit", type=count, default=0, help="clips at most, for a trial")
     try:
-        asked = Asked(**vars(parser.parse_args(arguments)))
+        asked = Query(**vars(parser.parse_args(arguments)))
         print(written(compare(asked), asked.out, SHOWN))
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)

@@ -84,7 +84,7 @@ def variants(base: Recipe) -> dict[str, Recipe]:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Query:
     """One trial."""
 
     data: Path
@@ -177,7 +177,7 @@ def _fixed(name: str, value: float, events: int) -> Metric:
     return Metric(name, 1, lambda _: value, f"{events} events")
 
 
-def run(asked: Asked) -> dict[str, dict[str, dict[str, Metric]]]:
+def run(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
     """Train and judge every variant; what is trained is not trained again.
 
     Returns:
@@ -228,7 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base = base_recipe(asked.epochs)
         compared = given(base, asked.change) if asked.change else variants(base)
         on = tuple(dict.fromkeys(asked.on or SHIFTS[:1]))
-        trial = Asked(asked.data, asked.out, on, compared, asked.seeds, asked.tasks, asked.processes)
+        trial = Query(asked.data, asked.out, on, compared, asked.seeds, asked.tasks, asked.processes)
         print(written(run(trial), asked.out, SHOWN))
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ from edge.detector.sound_check import LEAST_S
 from edge.detector.statistics import Measured, SoundStatistics, is_measurable
 from edge.detector.training_domain import excess, relative_spectrum
 from edge.features import FeatureSpec
-from edge.model.training_domain import GROUPS, KnownSound, Range
+from edge.model.training_domain import GROUPS, Range, TrainingDomain
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData
@@ -32,7 +32,7 @@ FEWEST = 20  # recordings; fewer say nothing of the hundredth
 
 
 def known_of(training_data: TrainingData, recipe: Recipe) -> dict[str, Any] | None:
-    """What result.json holds of it: the fields of `KnownSound`; None where it could not be measured."""
+    """What result.json holds of it: the fields of `TrainingDomain`; None where it could not be measured."""
     known = known_sound(
         training_data.recordings,
         training_data.frames(recipe),
@@ -49,7 +49,7 @@ def known_sound(
     spec: FeatureSpec,
     gain_db: float,
     fold_of: Mapping[str, int],
-) -> KnownSound | None:
+) -> TrainingDomain | None:
     """The reference of a training.
 
     Args:
@@ -100,10 +100,10 @@ def margins(scores: NDArray[np.float64]) -> Range:
     return level, contrast, spectrum
 
 
-def _quantiles(measured: Sequence[Measured], spec: FeatureSpec, reach_db: float) -> KnownSound:
+def _quantiles(measured: Sequence[Measured], spec: FeatureSpec, reach_db: float) -> TrainingDomain:
     """The reference without its margins."""
     spectra = np.array([relative_spectrum(each, spec) for each in measured])
-    return KnownSound(
+    return TrainingDomain(
         recordings=len(measured),
         patients=0,
         gain_db=(-reach_db, reach_db),

@@ -29,7 +29,7 @@ from sklearn.linear_model import LogisticRegression
 
 from edge.detector.quality import LEAST, LOOSE, NAMES, RUBBING, STILL, STRETCHES, Discriminant, fault_of, statistics
 from edge.detector.quality_measures import WEIGHTS as CONTACT_WEIGHTS
-from edge.detector.quality_measures import Stretch, StretchMeter, evidence_of_contact, pulse_db
+from edge.detector.quality_measures import Segment, SegmentMeter, evidence_of_contact, pulse_db
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Recording, read_datasets
 from training.datasets.files import read_sound, sound_paths
@@ -56,7 +56,7 @@ class Sound:
     """`` as it was recorded, or `simulated`."""
     fault: str
     """Of `FAULTS`; empty for none."""
-    stretches: tuple[Stretch, ...]
+    stretches: tuple[Segment, ...]
 
     @property
     def is_chest(self) -> bool:
@@ -79,7 +79,7 @@ class Source:
     has_faults: bool
 
 
-def stretches_of(samples: NDArray[np.float32], meter: StretchMeter) -> tuple[Stretch, ...]:
+def stretches_of(samples: NDArray[np.float32], meter: SegmentMeter) -> tuple[Segment, ...]:
     """All whole ones of (N,) samples; none where they are too short to be judged."""
     whole = [samples[at : at + meter.samples] for at in range(0, len(samples) - meter.samples + 1, meter.samples)]
     return tuple(meter.measure(part) for part in whole) if len(whole) >= LEAST else ()
@@ -108,7 +108,7 @@ def sources(recordings: Sequence[Recording], others: Path) -> Iterator[Source]:
             yield Source(kind, patient, path, kind == "icbhi" or (kind != "heart" and number % EVERY_OTHER_FAULT == 0))
 
 
-def measured(source: Source, number: int, spoken: Sequence[NDArray[np.float32]], meter: StretchMeter) -> list[Sound]:
+def measured(source: Source, number: int, spoken: Sequence[NDArray[np.float32]], meter: SegmentMeter) -> list[Sound]:
     """One chest by its own device and by a simulated one, as it is and with every fault."""
     recorded = read_sound(source.path, RATE_HZ)[: LONGEST_S * RATE_HZ]
     out = []
@@ -213,7 +213,7 @@ def _line(kind: str, device: str, counts: Counter[str]) -> str:
     return f"  {kind:18} {device or 'as recorded':12} {counts.total():4d}  {told}"
 
 
-def pieces_of(recordings: Sequence[Recording], meter: StretchMeter) -> list[tuple[Stretch, ...]]:
+def pieces_of(recordings: Sequence[Recording], meter: SegmentMeter) -> list[tuple[Segment, ...]]:
     """Clips of one kind of sound, joined end to end, in pieces as long as what a bed is judged by."""
     stretches = stretches_of(np.concatenate([read_sound(each.path, RATE_HZ) for each in recordings]), meter)
     return [stretches[at : at + STRETCHES] for at in range(0, len(stretches) - STRETCHES + 1, STRETCHES)]
@@ -221,7 +221,7 @@ def pieces_of(recordings: Sequence[Recording], meter: StretchMeter) -> list[tupl
 
 def report(recordings: Sequence[Recording], others: Path) -> Iterator[str]:
     """Everything that is printed."""
-    meter = StretchMeter(RATE_HZ)
+    meter = SegmentMeter(RATE_HZ)
     chosen = list(sources(recordings, others))
     negatives = [each for each in recordings if each.is_negative]
     voices = [each for each in negatives if each.record_label in ("speech", "infant_cry")]

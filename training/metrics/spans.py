@@ -189,26 +189,26 @@ def _reaches(
     return _mean(totals, begin, until) >= thresholds[np.argmax(of_each[until] - of_each[begin])]
 
 
-Stretch = tuple[float, float]
+Segment = tuple[float, float]
 """Begin and end, s."""
 
 
-def annotated_stretches(recording: Recording, group: str) -> list[Stretch]:
+def annotated_stretches(recording: Recording, group: str) -> list[Segment]:
     """What is annotated of the sounds of one group."""
     return [(e.start_s, e.end_s) for e in recording.events if group in {GROUP_OF[label] for label in e.labels}]
 
 
-def stretches(spans: Spans, hop_samples: int, rate_hz: int) -> list[Stretch]:
+def stretches(spans: Spans, hop_samples: int, rate_hz: int) -> list[Segment]:
     """Begin and end of spans of score frames."""
     return [(begin * hop_samples / rate_hz, end * hop_samples / rate_hz) for begin, end in spans.tolist()]
 
 
-def group_counts(group: str, true: Sequence[Stretch], found: Sequence[Stretch]) -> EventCounts:
+def group_counts(group: str, true: Sequence[Segment], found: Sequence[Segment]) -> EventCounts:
     """Hits of one group in one recording by event and by segment, as `training.metrics.streaming.event_counts`."""
     return {f"event F1 {group}": _event_counts(true, found), f"segment F1 {group}": _segment_counts(true, found)}
 
 
-def _event_counts(true: Sequence[Stretch], found: Sequence[Stretch]) -> Counts:
+def _event_counts(true: Sequence[Segment], found: Sequence[Segment]) -> Counts:
     """Most pairs of an annotation and an event that lie within the limits, each in one pair at most."""
     partner: dict[int, int] = {}  # annotation to event
     fits = [[r for r, one in enumerate(true) if _is_hit(one, event)] for event in found]
@@ -216,7 +216,7 @@ def _event_counts(true: Sequence[Stretch], found: Sequence[Stretch]) -> Counts:
     return Counts(hits, len(found), len(true))
 
 
-def _is_hit(true: Stretch, found: Stretch) -> bool:
+def _is_hit(true: Segment, found: Segment) -> bool:
     limit = max(COLLAR_S, OFFSET_SHARE * (true[1] - true[0]))
     return abs(true[0] - found[0]) <= COLLAR_S and abs(true[1] - found[1]) <= limit
 
@@ -232,11 +232,11 @@ def _pair(fits: list[list[int]], event: int, asked: set[int], partner: dict[int,
     return False
 
 
-def _segment_counts(true: Sequence[Stretch], found: Sequence[Stretch]) -> Counts:
+def _segment_counts(true: Sequence[Segment], found: Sequence[Segment]) -> Counts:
     """Segments with both, with something found, with something annotated."""
     annotated, heard = _segments(true), _segments(found)
     return Counts(len(annotated & heard), len(heard), len(annotated))
 
 
-def _segments(several: Sequence[Stretch]) -> set[int]:
+def _segments(several: Sequence[Segment]) -> set[int]:
     return {n for begin, end in several for n in range(floor(begin / SEGMENT_S), ceil(end / SEGMENT_S))}

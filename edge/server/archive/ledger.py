@@ -180,7 +180,7 @@ class Ledger:
         row = self._base.execute("SELECT digest FROM shard WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
 
-    def note_written(self, number: int, digest: str) -> None:
+    def record_written(self, number: int, digest: str) -> None:
         """A shard is on the disk; an empty digest: it is about to be written."""
         self._base.execute("INSERT OR REPLACE INTO shard VALUES (?, ?)", (number, digest))
         self.commit()

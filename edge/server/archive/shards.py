@@ -75,9 +75,9 @@ class Shards:
             names, digest = found
             paths = {table: self._path(table, self._number) for table in COLUMNS}
             if self._ledger.written(self._number) != digest or not all(path.exists() for path in paths.values()):
-                self._ledger.note_written(self._number, "")  # a kill may leave some tables of this and some of before
+                self._ledger.record_written(self._number, "")  # a kill may leave some tables of this and some of before
                 self._write(names, paths)
-                self._ledger.note_written(self._number, digest)
+                self._ledger.record_written(self._number, digest)
             self._number, self._before = self._number + 1, names[-1]
 
     def finish(self) -> None:

@@ -53,7 +53,7 @@ from edge.server.board.access import (
     device_cookie,
     device_cookie_name,
 )
-from edge.server.board.bed_api import BedApi, Kept
+from edge.server.board.bed_api import BedApi, Latest
 from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
@@ -291,7 +291,7 @@ def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> 
     """
     watch, access = Watch(settings), Access(users is None, settings.session_h * 3600)
     gate = Gate(access, settings.listen.is_encrypted)
-    bed_api = BedApi(watch, gate, audit, Kept(settings))
+    bed_api = BedApi(watch, gate, audit, Latest(settings))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -39,7 +39,7 @@ from edge.settings.board import BoardSettings
 NO_BED = "expected site, node and stream of a bed"
 
 
-class Kept:
+class Latest:
     """What of the sound the board finds on disks: clips of the node, and labels of its own."""
 
     def __init__(self, settings: BoardSettings) -> None:
@@ -68,7 +68,7 @@ _EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
 class BedApi:
     """Answers for the beds of one board."""
 
-    def __init__(self, watch: Watch, gate: Gate, audit: Audit, kept: Kept) -> None:
+    def __init__(self, watch: Watch, gate: Gate, audit: Audit, kept: Latest) -> None:
         """Answer with what `watch` hears and what is `kept`."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._clips, self._labels = kept.clips, kept.labels

@@ -40,7 +40,7 @@ AnyBody = TypeVar("AnyBody", bound=Dated)
 
 
 @dataclass(frozen=True)
-class Kept(Generic[AnyBody]):
+class Latest(Generic[AnyBody]):
     """The last message of its kind."""
 
     body: AnyBody
@@ -106,7 +106,7 @@ class Unread:
     """Of the process whose message was cleared at the broker; empty: a message came that cannot be read."""
 
 
-Alarms = dict[str, Kept[AlarmMessage]]
+Alarms = dict[str, Latest[AlarmMessage]]
 """By condition."""
 
 
@@ -114,10 +114,10 @@ Alarms = dict[str, Kept[AlarmMessage]]
 class BedState:
     """What was heard of one bed."""
 
-    status: Kept[StreamStatus] | None = None
-    health: Kept[StreamHealth] | None = None
-    trend: Kept[TrendMessage] | None = None
-    breath: Kept[BreathMessage] | None = None
+    status: Latest[StreamStatus] | None = None
+    health: Latest[StreamHealth] | None = None
+    trend: Latest[TrendMessage] | None = None
+    breath: Latest[BreathMessage] | None = None
     rates: list[float] = field(default_factory=list)
     """Respiratory rates that were known since the last minute of `minutes`."""
     alarms: Alarms = field(default_factory=dict)
@@ -149,8 +149,8 @@ class BedState:
 class NodeState:
     """What was heard of one node."""
 
-    status: Kept[NodeStatus] | None = None
-    health: Kept[NodeHealth] | None = None
+    status: Latest[NodeStatus] | None = None
+    health: Latest[NodeHealth] | None = None
     info: NodeInfo | None = None
     alarms: Alarms = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)

@@ -37,7 +37,7 @@ IN_ORDER = ("event", "clip", "mel")  # last levels of such topics of beds
 
 
 @dataclass(frozen=True)
-class Arrived:
+class ReceivedMessage:
     """One message and when it came, seconds of the monotonic clock."""
 
     request: Request
@@ -49,7 +49,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._waiting: dict[tuple[str, bytes], Arrived] = {}
+        self._waiting: dict[tuple[str, bytes], ReceivedMessage] = {}
         self._bytes = 0
         self._numbers: Counter[str] = Counter()
         self.dropped = 0
@@ -69,10 +69,10 @@ class Inbox:
             if self._bytes + _size(request) > MAX_INBOX_BYTES:
                 self.dropped += 1
                 return
-            self._waiting[key] = Arrived(request, at_s)
+            self._waiting[key] = ReceivedMessage(request, at_s)
             self._bytes += _size(request)
 
-    def take(self) -> list[Arrived]:
+    def take(self) -> list[ReceivedMessage]:
         """All that wait, in the order in which they came."""
         with self._mutex:
             waiting, self._waiting, self._bytes = self._waiting, {}, 0
@@ -139,7 +139,7 @@ class Reader:
         """Disconnect."""
         self._session.stop()
 
-    def take(self) -> list[Arrived]:
+    def take(self) -> list[ReceivedMessage]:
         """What has come since the last call."""
         return self.inbox.take()
 

@@ -22,7 +22,7 @@ from edge.server.board.feed import BoardState, Hub
 from edge.server.board.latest import Arrival, Dated, Sounds
 from edge.server.board.limits import Screens
 from edge.server.board.orders import Orders, Outcome
-from edge.server.board.receiver import Arrived, Reader
+from edge.server.board.receiver import Reader, ReceivedMessage
 from edge.server.board.removed import Removed
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import node_trouble
@@ -98,7 +98,7 @@ class Watch:
         self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s)), now_s)
         self._look_at_beds(now_s)
 
-    def _take(self, arrived: Arrived, wall_s: float) -> None:
+    def _take(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """One message; `ValueError` if it is not of the contract."""
         request = arrived.request
         if request.topic.endswith("/mel") and not self.beds.looked_at:
@@ -127,7 +127,7 @@ class Watch:
         self.wake()
         return Outcome(True)
 
-    def _cannot_read(self, arrived: Arrived, wall_s: float) -> None:
+    def _cannot_read(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
         topic = arrived.request.topic
         sender = _sender(self.reader.prefix, topic)

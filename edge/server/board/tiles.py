@@ -27,7 +27,7 @@ from typing import Literal
 from edge.contract.alarms import AlarmMessage, Person
 from edge.contract.fields import Kind, Priority, Signal
 from edge.contract.trend import BREATH_EXPIRY_S, Window
-from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Kept, Minute
+from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Latest, Minute
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
     ("alarm", "Phy", "Hi"): 0,
@@ -190,14 +190,14 @@ def missing_words(window: Window | None) -> str:
     return max(causes, key=lambda name: causes[name]).replace("_", " ")
 
 
-def contact_words(alarm: Kept[AlarmMessage] | None) -> str:
+def contact_words(alarm: Latest[AlarmMessage] | None) -> str:
     """Whether the sensor touches: `yes`, `no`, or empty where nobody can tell."""
     if alarm is None or alarm.body.validity == "NA":
         return ""
     return "no" if alarm.body.presence else "yes"
 
 
-def _line(condition: str, kept: Kept[AlarmMessage]) -> AlarmLine:
+def _line(condition: str, kept: Latest[AlarmMessage]) -> AlarmLine:
     body = kept.body
 
     def until_s(node_s: float | None) -> float | None:

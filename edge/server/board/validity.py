@@ -11,7 +11,7 @@ from __future__ import annotations
 from edge.contract.alarms import ALARM_EXPIRY_S, AlarmMessage
 from edge.contract.status import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
 from edge.contract.trend import TREND_EXPIRY_S, TrendMessage, Window
-from edge.server.board.latest import Alarms, BedState, Kept, NodeState, Unread
+from edge.server.board.latest import Alarms, BedState, Latest, NodeState, Unread
 from edge.server.board.ward import WINDOW_S
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
@@ -100,12 +100,12 @@ def present(alarms: Alarms, boot_id: str) -> Alarms:
     return {name: each for name, each in alarms.items() if each.body.boot_id == boot_id}
 
 
-def is_old(alarm: Kept[AlarmMessage], now_s: float) -> bool:
+def is_old(alarm: Latest[AlarmMessage], now_s: float) -> bool:
     """Whether an alarm counts no more."""
     return alarm.age_s(now_s) >= ALARM_EXPIRY_S
 
 
-def window_of(trend: Kept[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
+def window_of(trend: Latest[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
     """A window of the last trend; None if there is none that counts."""
     if trend is None or trend.body.boot_id != boot_id or trend.age_s(now_s) >= TREND_EXPIRY_S:
         return None

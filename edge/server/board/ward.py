@@ -35,7 +35,7 @@ from edge.server.board.latest import (
     BedState,
     Dated,
     Episode,
-    Kept,
+    Latest,
     Minute,
     NodeState,
     Unread,
@@ -89,7 +89,7 @@ KINDS = (
     AlarmMessage,
 )
 """What is kept here."""
-Signalled = Kept[AlarmMessage] | Kept[StreamStatus]
+Signalled = Latest[AlarmMessage] | Latest[StreamStatus]
 MAX_RATES = 24  # of one minute; a node tells twelve
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
@@ -118,7 +118,7 @@ class Ward:
             if (bed := self._bed(place, arrival.at_s)) is not None:
                 bed.is_listed, bed.age = True, body.age or ""
         elif isinstance(body, Dated):
-            kept: Kept[Dated] = Kept(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
+            kept: Latest[Dated] = Latest(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
                 node.clock_off_s = body.ts - arrival.wall_s
             self._keep(node, heard, kept, arrival)
@@ -134,14 +134,14 @@ class Ward:
         else:
             part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
 
-    def _keep(self, node: NodeState, heard: Received, kept: Kept[Dated], arrival: Arrival) -> None:
+    def _keep(self, node: NodeState, heard: Received, kept: Latest[Dated], arrival: Arrival) -> None:
         body, stream = kept.body, heard.place.stream
         bed = self._bed(heard.place, arrival.at_s) if stream else None
         if stream and bed is None:
             return
         if isinstance(body, AlarmMessage):
             part = node if bed is None else bed
-            self._keep_alarm(part, heard.names.levels[1], Kept(body, kept.made_s, kept.is_dated), arrival)
+            self._keep_alarm(part, heard.names.levels[1], Latest(body, kept.made_s, kept.is_dated), arrival)
         elif bed is None:
             _keep_of_node(node, kept)
         else:
@@ -150,7 +150,7 @@ class Ward:
             bed.told_s = arrival.at_s
 
     def _keep_alarm(
-        self, part: NodeState | BedState, condition: str, kept: Kept[AlarmMessage], arrival: Arrival
+        self, part: NodeState | BedState, condition: str, kept: Latest[AlarmMessage], arrival: Arrival
     ) -> None:
         """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
         before, body = part.alarms.get(condition), kept.body
@@ -226,10 +226,10 @@ class Ward:
             part.unread.pop(heard.names.levels[1], None)
 
 
-def _keep_of_node(node: NodeState, kept: Kept[Dated]) -> None:
+def _keep_of_node(node: NodeState, kept: Latest[Dated]) -> None:
     body = kept.body
     if isinstance(body, NodeHealth):
-        node.health = Kept(body, kept.made_s, kept.is_dated)
+        node.health = Latest(body, kept.made_s, kept.is_dated)
     elif isinstance(body, NodeStatus):
         before = None if node.status is None else node.status.body
         is_late = (
@@ -238,13 +238,13 @@ def _keep_of_node(node: NodeState, kept: Kept[Dated]) -> None:
             and before.state == "online"
             and before.session != body.session
         )
-        node.status = node.status if is_late else Kept(body, kept.made_s, kept.is_dated)
+        node.status = node.status if is_late else Latest(body, kept.made_s, kept.is_dated)
 
 
 def _since_s(
-    kept: Kept[AlarmMessage] | Kept[StreamStatus],
+    kept: Latest[AlarmMessage] | Latest[StreamStatus],
     since: float | None,
-    before: Kept[AlarmMessage] | Kept[StreamStatus] | None,
+    before: Latest[AlarmMessage] | Latest[StreamStatus] | None,
 ) -> float | None:
     """Since when a state is so: as it was found at first, or a step of the node's clock would move it."""
     if since is None:
@@ -254,7 +254,7 @@ def _since_s(
     return before.since_s if before is not None and is_same else kept.at_s(since)
 
 
-def _began_s(kept: Kept[AlarmMessage], since_s: float | None, before: Kept[AlarmMessage] | None) -> float | None:
+def _began_s(kept: Latest[AlarmMessage], since_s: float | None, before: Latest[AlarmMessage] | None) -> float | None:
     """When an alarm began: as it was found at first; of a node that does not say so, as of its first signal here."""
     is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
     if before is not None and is_same and before.began_s is not None:
@@ -262,7 +262,7 @@ def _began_s(kept: Kept[AlarmMessage], since_s: float | None, before: Kept[Alarm
     return since_s if kept.body.began is None else kept.at_s(kept.body.began)
 
 
-def _keep_episode(bed: BedState, condition: str, kept: Kept[AlarmMessage]) -> None:
+def _keep_episode(bed: BedState, condition: str, kept: Latest[AlarmMessage]) -> None:
     """Note when an alarm was signalled, acknowledged and over; not one that was over before it was heard of."""
     body, since_s = kept.body, kept.since_s
     last = [key for key in bed.episodes if key[:2] == (body.boot_id, condition)][-1:]
@@ -282,28 +282,28 @@ def _keep_episode(bed: BedState, condition: str, kept: Kept[AlarmMessage]) -> No
     bed.episodes[key] = replace(found, priority=body.priority) if body.signal != "Off" else found
 
 
-def _keep_of_bed(bed: BedState, kept: Kept[Dated]) -> None:
+def _keep_of_bed(bed: BedState, kept: Latest[Dated]) -> None:
     body = kept.body
     if isinstance(body, StreamStatus):
-        status = Kept(body, kept.made_s, kept.is_dated)
+        status = Latest(body, kept.made_s, kept.is_dated)
         bed.status = replace(status, since_s=_since_s(status, body.since, bed.status))
         if body.state != "lost":
             bed.lost_s = None
         elif bed.lost_s is None:
             bed.lost_s = kept.made_s
     elif isinstance(body, StreamHealth):
-        bed.health = Kept(body, kept.made_s, kept.is_dated)
+        bed.health = Latest(body, kept.made_s, kept.is_dated)
     elif isinstance(body, BreathMessage):
-        bed.breath = Kept(body, kept.made_s, kept.is_dated)
+        bed.breath = Latest(body, kept.made_s, kept.is_dated)
         if body.breaths_per_min is not None and kept.is_dated and len(bed.rates) < MAX_RATES:
             bed.rates.append(body.breaths_per_min)
     elif isinstance(body, TrendMessage):
-        bed.trend = Kept(body, kept.made_s, kept.is_dated)
+        bed.trend = Latest(body, kept.made_s, kept.is_dated)
         if kept.is_dated:
             _keep_minute(bed, bed.trend)
 
 
-def _keep_minute(bed: BedState, trend: Kept[TrendMessage]) -> None:
+def _keep_minute(bed: BedState, trend: Latest[TrendMessage]) -> None:
     """What a trend says of the minute before it, and the respiratory rates that were told since the last."""
     windows = trend.body.windows
     window = min(windows, key=lambda each: each.s, default=None)

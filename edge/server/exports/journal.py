@@ -30,7 +30,7 @@ from edge.contract import RECORDS, Record, filters, parse_record, read_record, t
 from edge.contract.fields import rfc3339
 from edge.contract.tables import COLUMNS
 from edge.contract.topics import is_self_test
-from edge.delivery.consumer import Arrived, Subscriber, Subscription
+from edge.delivery.consumer import ReceivedMessage, Subscriber, Subscription
 from edge.errors import SourceError
 from edge.files import sync
 from edge.log import RateLimitedLog
@@ -206,7 +206,7 @@ class Collector:
     def connected(self) -> None:
         """Nothing waits here between two calls of `take`."""
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         """To the disk, as one; all of it may be acknowledged then.
 
         Raises:
@@ -218,7 +218,7 @@ class Collector:
             self.counts.update(table_of(record) for record, _ in stored)
         return came
 
-    def _to_store(self, message: Arrived) -> tuple[Record, bytes] | None:
+    def _to_store(self, message: ReceivedMessage) -> tuple[Record, bytes] | None:
         if is_self_test(message.topic):
             self.counts["self-test"] += 1
             return None

@@ -8,13 +8,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, case, exists, func, select
 
 from edge.contract.tables import Columns
-from edge.server.history.queries import PLACE, Answer, Asked, names_of, of_beds, place_columns
+from edge.server.history.queries import PLACE, Answer, Query, names_of, of_beds, place_columns
 from edge.server.history.tables import BEDS, GROUPS, HOUR_MS, MINUTE_S, MINUTES, PAUSES
 
 KNOWN_MINUTES = 30  # of an hour, at least; as the burden has it
 
 
-def breath_by_hour(connection: Connection, asked: Asked) -> Answer:
+def breath_by_hour(connection: Connection, asked: Query) -> Answer:
     """How each bed breathed in each hour: mean rate of its minutes, and the shares of breathing with sound.
 
     A number is of the minutes that know it, None where that is less than half of the hour.
@@ -40,7 +40,7 @@ def breath_by_hour(connection: Connection, asked: Asked) -> Answer:
     return Answer({**columns, **dict.fromkeys(ends, "number")}, rows)
 
 
-def pauses(connection: Connection, asked: Asked) -> Answer:
+def pauses(connection: Connection, asked: Query) -> Answer:
     """Each pause of breath that began in the time, as it was said last."""
     p, later = PAUSES.c, PAUSES.alias("later")
     when = and_(p.onset_ms >= asked.begin_ms, p.onset_ms < asked.end_ms)

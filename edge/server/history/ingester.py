@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from edge.contract import parse_record
 from edge.contract.topics import is_self_test
-from edge.delivery.consumer import Arrived
+from edge.delivery.consumer import ReceivedMessage
 from edge.errors import ConfigError, SourceError
 from edge.log import RateLimitedLog
 from edge.server.history.database import DatabaseAwayError
@@ -45,7 +45,7 @@ class Ingester:
             stop: what waits is written at once when it is set.
         """
         self._writer, self._prefix, self._stop = writer, prefix, stop
-        self._waiting: list[Arrived] = []
+        self._waiting: list[ReceivedMessage] = []
         self._since_s = self._retry_s = 0.0
         self._backoff_s, self._is_prepared = RETRY_MIN_S, False
         self._limited_log = RateLimitedLog(logger)
@@ -77,7 +77,7 @@ class Ingester:
             self._writer.prepare()
             self._is_prepared = True
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         """Take messages; write what is due.
 
         Returns:
@@ -86,7 +86,7 @@ class Ingester:
         Raises:
             ConfigError: the tables are of a newer version.
         """
-        safe: list[Arrived] = []
+        safe: list[ReceivedMessage] = []
         if came and not self._waiting:
             self._since_s = time.monotonic()
         self._waiting += came
@@ -104,7 +104,7 @@ class Ingester:
             return False
         return len(self._waiting) >= BATCH or now_s - self._since_s >= WAIT_S or self._stop.is_set()
 
-    def _store(self, some: Sequence[Arrived]) -> bool:
+    def _store(self, some: Sequence[ReceivedMessage]) -> bool:
         """Write messages; false if the database is away."""
         with self._answering():
             self.counts.update(self._written(some))
@@ -126,7 +126,7 @@ class Ingester:
             logger.info("ingest database=back waiting=%d", self.waiting)
         self.is_away, self._backoff_s = False, RETRY_MIN_S
 
-    def _written(self, some: Sequence[Arrived]) -> Counter[str]:
+    def _written(self, some: Sequence[ReceivedMessage]) -> Counter[str]:
         """What became of messages; where they cannot be written together, each alone."""
         batch, counts = self._batch_of(some)
         try:
@@ -140,7 +140,7 @@ class Ingester:
             self._refuse(some[0], f"the database does not take it: {why}")
             return Counter(refused=1)
 
-    def _batch_of(self, some: Sequence[Arrived]) -> tuple[Batch, Counter[str]]:
+    def _batch_of(self, some: Sequence[ReceivedMessage]) -> tuple[Batch, Counter[str]]:
         batch, counts = Batch(), Counter[str]()
         for each in some:
             if not each.payload:  # a retained trend that was withdrawn
@@ -154,5 +154,5 @@ class Ingester:
                 self._refuse(each, str(error))
         return batch, counts
 
-    def _refuse(self, message: Arrived, why: str) -> None:
+    def _refuse(self, message: ReceivedMessage, why: str) -> None:
         self._limited_log.log("message", f'ingest message=refused topic={message.topic[:128]!r} reason="{why}"')

@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from edge.contract.fields import rfc3339
 from edge.contract.tables import Columns
 from edge.server.exports.tables import cell_text
-from edge.server.history.sequences import Hole, Range, Start, holes
+from edge.server.history.sequences import MissingNumbers, Range, Start, holes
 from edge.server.history.tables import (
     ALARMS,
     BEDS,
@@ -43,7 +43,7 @@ PLACE: Columns = {"site": "text", "node": "text", "stream": "text"}
 
 
 @dataclass(frozen=True)
-class Asked:
+class Query:
     """Which beds, and when."""
 
     begin_ms: int
@@ -83,7 +83,7 @@ class Missing:
     seen_ms: int
 
 
-def events(connection: Connection, asked: Asked, label: str | None = None) -> Answer:
+def events(connection: Connection, asked: Query, label: str | None = None) -> Answer:
     """Each sound that began in the time, as it was said last."""
     e, later = EVENTS.c, EVENTS.alias("later")
     when = and_(e.onset_ms >= asked.begin_ms, e.onset_ms < asked.end_ms)
@@ -123,7 +123,7 @@ def events(connection: Connection, asked: Asked, label: str | None = None) -> An
     return Answer(columns, connection.execute(query).all())
 
 
-def burden_by_hour(connection: Connection, asked: Asked) -> Answer:
+def burden_by_hour(connection: Connection, asked: Query) -> Answer:
     """The burden of each bed in each hour."""
     h = HOURS.c
     sounds = (h[f"{name}_ms"] for name in GROUPS)
@@ -137,7 +137,7 @@ def burden_by_hour(connection: Connection, asked: Asked) -> Answer:
     return Answer({**columns, **{f"{name}_s_per_min": "number" for name in GROUPS}}, rows)
 
 
-def burden_by_bed(connection: Connection, asked: Asked) -> Answer:
+def burden_by_bed(connection: Connection, asked: Query) -> Answer:
     """The burden of each bed over the whole time, and in its worst hour."""
     h = HOURS.c
     worst = [func.max(case((h.judged_ms >= JUDGED_MS, h[f"{name}_ms"] * 60.0 / h.judged_ms))) for name in GROUPS]
@@ -154,7 +154,7 @@ def burden_by_bed(connection: Connection, asked: Asked) -> Answer:
     return Answer({**columns, **more}, sorted(rows))
 
 
-def coverage(connection: Connection, asked: Asked) -> Answer:
+def coverage(connection: Connection, asked: Query) -> Answer:
     """Of each bed how much of the time was measured, and why the rest was not; `not_told_h`: no trend came."""
     h, loss = HOURS.c, LOSSES.c
     sums = func.sum(h.measured_ms), func.sum(h.minutes)
@@ -182,7 +182,7 @@ def coverage(connection: Connection, asked: Asked) -> Answer:
     return Answer(columns, sorted(rows))
 
 
-def alarms(connection: Connection, asked: Asked) -> Answer:
+def alarms(connection: Connection, asked: Query) -> Answer:
     """Each change of an alarm."""
     a = ALARMS.c
     when = and_(a.changed_ms >= asked.begin_ms, a.changed_ms < asked.end_ms)
@@ -219,11 +219,11 @@ def missing(connection: Connection) -> list[Missing]:
     return [_missing(node, hole) for node, starts in sorted(nodes.items()) for hole in holes(starts)]
 
 
-def _missing(node: tuple[str, str], hole: Hole) -> Missing:
+def _missing(node: tuple[str, str], hole: MissingNumbers) -> Missing:
     return Missing(*node, hole.first, hole.last, hole.count, hole.seen_ms)
 
 
-def of_beds(connection: Connection, column: Any, asked: Asked) -> ColumnElement[bool]:
+def of_beds(connection: Connection, column: Any, asked: Query) -> ColumnElement[bool]:
     """That a row is of the beds that are asked for, so that each database finds its index.
 
     SQLite steps from bed to bed, all of them included. PostgreSQL plans by how many beds are named.
@@ -241,13 +241,13 @@ def place_columns() -> tuple[Any, Any, Any]:
     return BEDS.c.site, BEDS.c.node, BEDS.c.stream
 
 
-def names_of(connection: Connection, asked: Asked) -> dict[int, tuple[str, str, str]]:
+def names_of(connection: Connection, asked: Query) -> dict[int, tuple[str, str, str]]:
     """Site, node and stream of each bed."""
     query = select(BEDS.c.id, *place_columns()).where(*asked.places())
     return {bed: (site, node, stream) for bed, site, node, stream in connection.execute(query)}
 
 
-def _of_hours(connection: Connection, asked: Asked, *wanted: Any) -> Select[Any]:
+def _of_hours(connection: Connection, asked: Query, *wanted: Any) -> Select[Any]:
     """Of the hours of the beds in the time."""
     when = and_(HOURS.c.hour_ms >= asked.begin_ms, HOURS.c.hour_ms < asked.end_ms)
     return select(*wanted).where(of_beds(connection, HOURS.c.bed_id, asked), when)

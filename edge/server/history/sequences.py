@@ -37,7 +37,7 @@ class Start:
 
 
 @dataclass(frozen=True, order=True)
-class Hole:
+class MissingNumbers:
     """Numbers that did not come."""
 
     first: int
@@ -65,7 +65,7 @@ def joined(ranges: Iterable[Range], numbers: Iterable[int], now_ms: int) -> list
     return found
 
 
-def holes(starts: Mapping[int, Start]) -> list[Hole]:
+def holes(starts: Mapping[int, Start]) -> list[MissingNumbers]:
     """What is missing of one node, in order.
 
     Of a start of which nothing came, the numbers that it left out count as missing too, up to `RESERVE`.
@@ -73,15 +73,17 @@ def holes(starts: Mapping[int, Start]) -> list[Hole]:
     Args:
         starts: seq_start -> what came with it.
     """
-    found: list[Hole] = []
+    found: list[MissingNumbers] = []
     last: int | None = None  # the highest number that came
     for seq_start, start in sorted(starts.items()):
         first = start.ranges[0]
         if last is not None:
             if start.before is not None and last < start.before < seq_start:
-                found.append(Hole(last + 1, start.before, first.since_ms))
+                found.append(MissingNumbers(last + 1, start.before, first.since_ms))
             if first.first > seq_start:
-                found.append(Hole(seq_start, first.first - 1, first.since_ms))
-        found += [Hole(one.last + 1, other.first - 1, other.since_ms) for one, other in pairwise(start.ranges)]
+                found.append(MissingNumbers(seq_start, first.first - 1, first.since_ms))
+        found += [
+            MissingNumbers(one.last + 1, other.first - 1, other.since_ms) for one, other in pairwise(start.ranges)
+        ]
         last = max(last or 0, start.ranges[-1].last)  # a box that counts from 1 again has numbers below those of others
     return found

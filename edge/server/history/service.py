@@ -40,7 +40,7 @@ LATE_MS = 120_000  # what waits in a node's outbox comes behind live messages
 logger = logging.getLogger(__name__)
 
 
-class HolesLog:
+class MissingNumbersLog:
     """What was said of holes; used by one thread."""
 
     def __init__(self, url: str) -> None:
@@ -110,7 +110,7 @@ class IngestService:
         ]
         pairs = zip(wanted, (self._events, self._trends), strict=True)
         self._of_events, self._of_trends = (Subscriber(settings.mqtt, each, taker) for each, taker in pairs)
-        self._holes = HolesLog(settings.url)
+        self._holes = MissingNumbersLog(settings.url)
         self._failure: Exception | None = None
         self._said: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
 

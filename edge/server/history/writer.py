@@ -105,7 +105,7 @@ class HistoryWriter:
                 counts[name], counts["copies"] = len(new), counts["copies"] + len(rows) - len(new)
                 if table is MINUTES:
                     _add_to_hours(connection, rows, new)
-            _note_numbers(connection, [(beds[place], start, seq) for place, start, seq in batch.numbers])
+            _record_numbers(connection, [(beds[place], start, seq) for place, start, seq in batch.numbers])
             starts = [(beds[place], start, before) for place, start, before in sorted(batch.starts)]
             names = ("bed_id", "seq_start", "seq_before")
             _insert_new(connection, STARTS, [dict(zip(names, each, strict=True)) for each in starts])
@@ -183,7 +183,7 @@ def _add(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     connection.execute(wanted.on_conflict_do_update(index_elements=keys, set_=sums), rows)
 
 
-def _note_numbers(connection: Connection, numbers: Sequence[tuple[int, int, int]]) -> None:
+def _record_numbers(connection: Connection, numbers: Sequence[tuple[int, int, int]]) -> None:
     """Keep which numbers of each node came. One ingester at a time looks at a node."""
     came: defaultdict[tuple[int, int], set[int]] = defaultdict(set)
     for node, start, seq in numbers:

@@ -101,7 +101,7 @@ def test_before_a_long_gap_a_clip_ends_where_the_sound_does() -> None:
 def test_a_device_that_counts_anew_ends_what_is_open_and_nothing_is_joined() -> None:
     some = recorder()
     some.push(sound(1000, 1320))
-    some.note_gain(100, 3.0)
+    some.record_gain(100, 3.0)
     some.on_event(event("onset", 1300), "e1")
     assert spans(some.push(sound(0, 20))) == [(1200, 1320)]
     clip = some.last(1000, "c", Cause("command"))
@@ -138,9 +138,9 @@ def test_a_clip_holds_the_first_state_of_the_model_within_it_and_its_gains() -> 
     some, state = recorder(), np.array([1.5, -2.0], np.float32)
     some.push(sound(0, 320))
     for frame in range(0, 40, 5):
-        some.note_state(chunk(frame, restart=frame == 0), state)
+        some.record_state(chunk(frame, restart=frame == 0), state)
     for frame, gain_db in ((0, 0.0), (20, 1.5), (30, 2.5), (39, 9.0)):
-        some.note_gain(frame, gain_db)
+        some.record_gain(frame, gain_db)
     clip = some.last(150, "c", Cause("command"))
     assert clip.start == 170
     assert clip.resume is not None
@@ -154,18 +154,18 @@ def test_a_clip_holds_the_first_state_of_the_model_within_it_and_its_gains() -> 
 def test_a_chunk_that_begins_with_lost_sound_is_no_place_to_resume() -> None:
     some = recorder()
     some.push(sound(0, 320))
-    some.note_state(chunk(10, is_valid=False), np.zeros(2, np.float32))
+    some.record_state(chunk(10, is_valid=False), np.zeros(2, np.float32))
     assert some.last(320, "c", Cause("command")).resume is None
 
 
 def test_where_the_detector_began_anew_a_clip_resumes_behind_it() -> None:
     some, state = recorder(), np.zeros(2, np.float32)
     some.push(sound(0, 320))
-    some.note_state(chunk(5), state)
-    some.note_gain(20, 1.0)
+    some.record_state(chunk(5), state)
+    some.record_gain(20, 1.0)
     some.finish()
-    some.note_gain(15, 0.0)
-    some.note_state(chunk(15, restart=True), state)
+    some.record_gain(15, 0.0)
+    some.record_state(chunk(15, restart=True), state)
     clip = some.last(320, "c", Cause("command"))
     assert clip.resume is not None
     assert (clip.resume.frame, clip.gains) == (15, ((15, 0.0),))

@@ -33,7 +33,7 @@ SAME = 0.01  # of a score, behind a high-pass: what `edge.clips.replay` promises
 
 
 @dataclass
-class Kept(StreamObserver):
+class Latest(StreamObserver):
     """The clips of a bed, and its scores by score frame."""
 
     clips: list[Recorded] = field(default_factory=list)
@@ -54,9 +54,9 @@ def sound_of(bed: int) -> NDArray[np.float32]:
     return np.asarray(np.clip(np.round(turned * 32768), -32767, 32767) / np.float32(32768), np.float32)
 
 
-def make(model: Model, bed: int) -> tuple[NodeStream, Kept]:
+def make(model: Model, bed: int) -> tuple[NodeStream, Latest]:
     """A bed of a node, as the service makes it."""
-    settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Kept(), phase_of(bed, model.chunk)
+    settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Latest(), phase_of(bed, model.chunk)
     stream = NodeStream(settings, Script(), model, NODE, Heard(), phase)  # type: ignore[arg-type]
     hearing = replace(HEARING, stream=stream.id, model=model_name(model).body(), phase=phase)
     place = Place(
@@ -67,7 +67,7 @@ def make(model: Model, bed: int) -> tuple[NodeStream, Kept]:
     return stream, kept
 
 
-def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> list[Kept]:
+def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> list[Latest]:
     beds = [make(model, bed) for bed in range(len(sounds))]
     streams = [stream for stream, _ in beds]
     engine = Engine(model, streams, ["normal"] * len(streams))

@@ -37,7 +37,7 @@ from edge.delivery.outbox import Outbox
 from edge.delivery.trends import Trend, trend_body
 from edge.detector.sound_check import Verdict
 from edge.model.adaptation import Adaptation
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.node.breath import breath_body
 from edge.node.health import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
 from edge.node.model_comparison import ShadowBed
@@ -66,7 +66,7 @@ ID = "01M82V69XRES0V4E6QY2DZ65JA"
 NUMBERS = {"seq": 7, "seq_start": 5, "seq_before": 4}
 NURSE = Person("Schwester Ö (board)", 10.0, 'seen € <asthma> & "more"')
 RULE = Rule("Phy", "Me", latching=True, limit=6.0)
-KNOWN = KnownSound(
+KNOWN = TrainingDomain(
     recordings=100,
     patients=50,
     gain_db=(-1.0, 1.0),

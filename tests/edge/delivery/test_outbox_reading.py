@@ -49,7 +49,7 @@ def path(tmp_path: Path) -> Path:
     store = open_store(str(path))
     store.insert(Stamp(1, 1, 1000.0, 0.0), [event(1)])
     store.insert(Stamp(2, 1, 1100.0, 100.0), [event(2), gap(3)])
-    store.note_operating_time(3, 350.0)
+    store.record_operating_time(3, 350.0)
     store.delete([1])
     store.close()
     return path

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.delivery import sender as passing
+from edge.delivery import sender as best_effort
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.session import Acknowledged, Disconnected
 from tests.edge import dispatching
@@ -18,7 +18,7 @@ def test_a_message_of_the_moment_goes_at_once_with_qos_0_and_nobody_waits_for_it
     step(dispatch)
     session.sent.clear()
     assert set(session.qos) == {1}
-    assert dispatch.passing.publish("laennec/v1/ward/node/s/bed1/mel", {"k": 1}, 5) == ""
+    assert dispatch.best_effort.publish("laennec/v1/ward/node/s/bed1/mel", {"k": 1}, 5) == ""
     assert [(topic, body, retain, expiry_s) for _, topic, body, retain, expiry_s in session.sent] == [
         ("s/bed1/mel", {"k": 1}, False, 5)
     ]
@@ -27,7 +27,7 @@ def test_a_message_of_the_moment_goes_at_once_with_qos_0_and_nobody_waits_for_it
 
 
 def test_without_a_connection_it_is_dropped_with_its_cause(dispatch: Dispatch, session: Session) -> None:
-    assert dispatch.passing.publish("mel", {}, 5) == "no broker"
+    assert dispatch.best_effort.publish("mel", {}, 5) == "no broker"
     assert not session.sent
 
 
@@ -35,13 +35,13 @@ def test_a_network_that_takes_nothing_is_given_no_more_until_it_does(dispatch: D
     session.up("s1")
     step(dispatch)
     before = len(session.sent)
-    answers = [dispatch.passing.publish("mel", {}, 5) for _ in range(passing.MOST + 2)]
-    assert answers == [""] * passing.MOST + ["slow broker"] * 2
-    assert len(session.sent) == before + passing.MOST
+    answers = [dispatch.best_effort.publish("mel", {}, 5) for _ in range(best_effort.MOST + 2)]
+    assert answers == [""] * best_effort.MOST + ["slow broker"] * 2
+    assert len(session.sent) == before + best_effort.MOST
     session.notify(Acknowledged("s1", session.sent[-1][0], ""))
     step(dispatch)
-    assert [dispatch.passing.publish("mel", {}, 5) for _ in range(2)] == ["", "slow broker"]
+    assert [dispatch.best_effort.publish("mel", {}, 5) for _ in range(2)] == ["", "slow broker"]
     session.notify(Disconnected("s1"))
     session.up("s2")
     step(dispatch)
-    assert dispatch.passing.publish("mel", {}, 5) == ""
+    assert dispatch.best_effort.publish("mel", {}, 5) == ""

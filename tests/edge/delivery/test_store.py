@@ -116,12 +116,14 @@ def test_ends_that_were_made_by_a_restart_are_found_while_they_wait(store: Store
 
 
 def test_the_highest_seq_is_that_ever_written_and_may_begin_above_any(store: Store) -> None:
-    assert (store.highest_seq(), store.given_seq("a")) == (0, 0)
+    assert (store.highest_seq(), store.assigned_seq("a")) == (0, 0)
     store.begin_after(500)
-    assert (store.highest_seq(), store.given_seq("a")) == (500, None), "what the database before it gave is not known"
+    assert (store.highest_seq(), store.assigned_seq("a")) == (500, None), (
+        "what the database before it gave is not known"
+    )
     store.insert(Stamp(600, 600, 1.8e9, 0.0, None, "a"), [event(1)])
     store.delete([600])
-    assert (store.highest_seq(), store.given_seq("a"), store.given_seq("b")) == (600, 600, None)
+    assert (store.highest_seq(), store.assigned_seq("a"), store.assigned_seq("b")) == (600, 600, None)
 
 
 def test_operating_time_is_noted_every_ten_seconds_below_the_seq_that_follows(
@@ -137,7 +139,7 @@ def test_operating_time_is_noted_every_ten_seconds_below_the_seq_that_follows(
 
 def test_a_note_of_operating_time_never_goes_back(db: sqlite3.Connection, store: Store) -> None:
     for seq, at_s in ((4, 30.0), (4, 25.0), (6, 40.0), (6, 41.0)):
-        store.note_operating_time(seq, at_s)
+        store.record_operating_time(seq, at_s)
     assert rows(db, "operation") == [(4, 30.0), (6, 41.0)]
     store.add_operating_time(100.0)
     assert rows(db, "operation") == [(4, 130.0), (6, 141.0)]
@@ -206,9 +208,9 @@ def test_what_waited_in_memory_is_moved_with_its_numbers_its_log_and_its_age(
     spare = Store(spare_db)
     store.insert(stamp(1, 50.0), [event(1), gap(2)])
     spare.insert(stamp(3, 40.0), [event(3), gap(4), event(5)])
-    spare.note_operating_time(4, 60.0)
+    spare.record_operating_time(4, 60.0)
     spare.delete([5])
-    spare.note_operating_time(0, 20.0)
+    spare.record_operating_time(0, 20.0)
     store.take_over(spare)
     assert [(entry.seq, entry.body["n"]) for entry in store.waiting(0, MAX_SEQ, 9)] == [(1, 1), (2, 2), (3, 3), (4, 4)]
     assert store.has_later(("id5", 0))

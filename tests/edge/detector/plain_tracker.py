@@ -18,7 +18,7 @@ from edge.types import Scores
 
 Found = tuple[str, int, int, float, float, str]
 """An event that ended: class, first score frame, one past the last, highest and mean score, why it ended."""
-Stretch = tuple[int, int]
+Segment = tuple[int, int]
 """First of some valid frames that follow each other, and one past the last."""
 
 
@@ -43,12 +43,12 @@ def plain_events(
     return {(label, scores.start + first, scores.start + stop, *rest) for label, first, stop, *rest in found}
 
 
-def _stretches(valid: NDArray[np.bool_]) -> list[Stretch]:
+def _stretches(valid: NDArray[np.bool_]) -> list[Segment]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(int))).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _smoothed(sums: NDArray[np.float64], half: int, stretch: Stretch) -> dict[int, float]:
+def _smoothed(sums: NDArray[np.float64], half: int, stretch: Segment) -> dict[int, float]:
     """The running median: what was lost beside a stretch counts as quiet, and beyond the recording there is nothing."""
     first, stop = stretch
 
@@ -60,7 +60,7 @@ def _smoothed(sums: NDArray[np.float64], half: int, stretch: Stretch) -> dict[in
     return {t: float(median(around(t))) for t in range(first, stop)}
 
 
-def _more(t: int, is_near_bridge: bool, stretch: Stretch) -> float:
+def _more(t: int, is_near_bridge: bool, stretch: Segment) -> float:
     """What an event needs above its threshold to open at a frame, natural logarithm of the odds."""
     if stretch[0] > 0 and t - stretch[0] < CAREFUL_FRAMES:
         return AFTER_GAP_LOG_ODDS
@@ -68,7 +68,7 @@ def _more(t: int, is_near_bridge: bool, stretch: Stretch) -> float:
 
 
 def _of_stretch(
-    group: GroupSpec, rows: NDArray[np.float64], opening: dict[int, float], smooth: dict[int, float], stretch: Stretch
+    group: GroupSpec, rows: NDArray[np.float64], opening: dict[int, float], smooth: dict[int, float], stretch: Segment
 ) -> set[Found]:
     """Events of one group in one stretch; `opening`: frames that can open one, and what then is no longer quiet."""
     found: set[Found] = set()

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.quality_measures import StretchMeter, evidence_of_contact
+from edge.detector.quality_measures import SegmentMeter, evidence_of_contact
 from tests.edge.chests import RATE_HZ, TIME_S, Sound, chest, heart, shelf
 from tests.edge.knowing import noise
 
-METER = StretchMeter(RATE_HZ)
+METER = SegmentMeter(RATE_HZ)
 
 
 def _evidence(samples: Sound, seconds: int = 16) -> float:

@@ -13,12 +13,12 @@ import soxr
 from numpy.typing import NDArray
 
 from edge.detector.quality import LEAST, STRETCHES, fault_of
-from edge.detector.quality_measures import StretchMeter
+from edge.detector.quality_measures import SegmentMeter
 from edge.types import Fault
 from tests.edge.chests import shelf
 from training.datasets.files import read_sound
 
-METER = StretchMeter(8000)
+METER = SegmentMeter(8000)
 
 
 def _fault(samples: NDArray[np.float32]) -> Fault | None:

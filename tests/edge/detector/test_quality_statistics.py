@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.quality_measures import BREATH, LOW, MID, StretchMeter
+from edge.detector.quality_measures import BREATH, LOW, MID, SegmentMeter
 from tests.edge.chests import RATE_HZ, TIME_S, chest, voice
 from tests.edge.knowing import noise
 
-METER = StretchMeter(RATE_HZ)
+METER = SegmentMeter(RATE_HZ)
 
 
 def _sine(hz: float, amplitude: float = 0.5) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -75,7 +75,7 @@ def test_a_gain_moves_the_levels_by_itself_and_changes_nothing_else(gain_db: flo
 
 @pytest.mark.parametrize("rate_hz", [4000, 16_000, 44_100])
 def test_any_rate_has_its_two_seconds(rate_hz: int) -> None:
-    meter = StretchMeter(rate_hz)
+    meter = SegmentMeter(rate_hz)
     time_s = np.arange(meter.samples) / rate_hz
     stretch = meter.measure((0.5 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32))
     assert meter.samples / rate_hz == pytest.approx(2.0, rel=2e-3)

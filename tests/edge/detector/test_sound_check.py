@@ -15,7 +15,7 @@ from edge.detector.pipeline import Pipeline
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.statistics import SILENT
 from edge.features import FrontEnd
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from edge.settings.names import Outside
 from edge.types import Event
 from tests.edge.adapting import adaptation
@@ -27,7 +27,7 @@ LOUD_DB = -20.0
 FAINT_DB = -80.0  # lower than any stream that is raised to a level that the model knows
 
 
-def _model(known: KnownSound | None) -> LoudnessModel:
+def _model(known: TrainingDomain | None) -> LoudnessModel:
     model = LoudnessModel()
     model.known = known
     return model

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from edge.errors import ModelError
-from edge.model.training_domain import LONGEST_TEXT, KnownSound
+from edge.model.training_domain import LONGEST_TEXT, TrainingDomain
 
-KNOWN = KnownSound(
+KNOWN = TrainingDomain(
     recordings=1948,
     patients=251,
     gain_db=(-13.1, 13.1),
@@ -25,7 +25,7 @@ KNOWN = KnownSound(
 def test_the_json_of_the_reference_is_small_and_read_back_as_it_was() -> None:
     text = KNOWN.to_json()
     assert len(text) < 500
-    assert KnownSound.from_json(text) == KNOWN
+    assert TrainingDomain.from_json(text) == KNOWN
     assert str(KNOWN) == (
         "level -62 to -37 dBFS (from -92 dBFS on brought to it), 6 to 23 dB above its noise floor, as 1948 "
         "recordings of 251 patients"
@@ -48,10 +48,10 @@ def test_the_json_of_the_reference_is_small_and_read_back_as_it_was() -> None:
 )
 def test_numbers_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ModelError, match=r"metadata not understood: laennec\.known"):
-        KnownSound.from_json(json.dumps(asdict(KNOWN) | changes))
+        TrainingDomain.from_json(json.dumps(asdict(KNOWN) | changes))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 100_000, KNOWN.to_json() + " " * LONGEST_TEXT])
 def test_text_that_is_no_reference_is_refused(text: str) -> None:
     with pytest.raises(ModelError, match=r"laennec\.known"):
-        KnownSound.from_json(text)
+        TrainingDomain.from_json(text)

@@ -15,7 +15,7 @@ from edge.errors import ModelError
 from edge.model.model import DEFAULT_PATH, load_model
 from edge.model.onnx_file import MAX_BYTES, seal
 from edge.model.runtime import open_model
-from edge.model.training_domain import KnownSound
+from edge.model.training_domain import TrainingDomain
 from tests.conftest import HANGS_S
 from tests.edge.artefacts import nobody_writes, variant
 from tests.edge.knowing import known_noise
@@ -126,7 +126,7 @@ def test_what_a_model_knows_is_read_and_shown_and_a_model_without_it_says_so(tmp
     known = known_noise(-42.0)
     knows = load_model(_edited(tmp_path / "knows.onnx", {"known": known.to_json()}))
     silent = load_model(_edited(tmp_path / "silent.onnx", {}))
-    assert knows.known == KnownSound.from_json(known.to_json())
+    assert knows.known == TrainingDomain.from_json(known.to_json())
     assert "known sound: level -43 to -41 dBFS (from -73 dBFS on brought to it)" in knows.describe()
     assert silent.known is None
     assert "known sound: not in this model" in silent.describe()

@@ -38,7 +38,7 @@ class Desk:
         self.answers: list[Body] = []
         self.refusal = ""
         self.listening: Listening | None = None
-        self.passing = self
+        self.best_effort = self
 
     def listen(self, listening: Listening) -> None:
         self.listening = listening

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.errors import ModelError, SourceError
 from edge.node.engine import Engine, phase_of
 from edge.node.inbox import OVERLOAD, End
-from edge.node.readers import MOST_STUCK, THREADS, Readers, Reading
+from edge.node.readers import MOST_STUCK, THREADS, ReaderPool, Reading
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State
 from edge.settings.node import Stream
@@ -54,7 +54,7 @@ class Ward:
             Reading(*each, self.stop, wake)  # type: ignore[arg-type]
             for *each, wake in zip(sources, self.streams, wakes, strict=True)
         ]
-        self.readers = Readers(readings, self.streams)
+        self.readers = ReaderPool(readings, self.streams)
 
     def start(self) -> None:
         self.engine.start()
@@ -120,7 +120,7 @@ def test_sources_that_hang_are_replaced_and_do_not_hold_up_the_others() -> None:
     ended = ward.streams[-3:]
 
     def others_ended() -> bool:
-        ward.readers.relieve()
+        ward.readers.replace_hung()
         return all(stream.is_closed for stream in ended)
 
     wait_for(others_ended, "the streams that do not hang")

@@ -23,7 +23,7 @@ from tests.edge.conftest import wait_for
 REPORTS = Reports({"dropped": 3, "checks": {"inbox": "crit"}}, {})
 
 
-class Asked:
+class Query:
     """Reports that count how often they are made."""
 
     def __init__(self) -> None:
@@ -35,12 +35,12 @@ class Asked:
 
 
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def asked() -> Query:
+    return Query()
 
 
 @pytest.fixture
-def server(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
+def server(asked: Query, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
     monkeypatch.setattr(metrics_server, "EXCHANGE_S", HANGS_S)  # this machine may be slow
     monkeypatch.setattr(metrics_server._Exchange, "timeout", HANGS_S)
     running = MetricsServer(Metrics(port=free_port()), asked)
@@ -100,7 +100,7 @@ def test_readers_that_hang_are_cut_off_one_after_the_other_and_the_next_is_serve
 
 
 def test_who_asks_all_the_time_gets_the_same_page_and_costs_no_more(
-    server: MetricsServer, asked: Asked, monkeypatch: pytest.MonkeyPatch
+    server: MetricsServer, asked: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_server, "FRESH_S", 1e6)
     server._made_s = -2e6
@@ -108,7 +108,7 @@ def test_who_asks_all_the_time_gets_the_same_page_and_costs_no_more(
     assert asked.times == 1
 
 
-def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Asked, lines: pytest.LogCaptureFixture) -> None:
+def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Query, lines: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         second = MetricsServer(Metrics(port=port), asked)
@@ -122,7 +122,7 @@ def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Asked, lines: py
     second.stop()
 
 
-def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Asked, lines: pytest.LogCaptureFixture) -> None:
+def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Query, lines: pytest.LogCaptureFixture) -> None:
     server = MetricsServer(Metrics(port=free_port(), host="192.0.2.1"), asked)
     server.start()
     (record,) = lines.records
@@ -130,7 +130,7 @@ def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Asked, li
     assert not server.is_well
 
 
-def test_the_end_frees_the_port(asked: Asked) -> None:
+def test_the_end_frees_the_port(asked: Query) -> None:
     port = free_port()
     first, second = (MetricsServer(Metrics(port=port), asked) for _ in range(2))
     first.start()

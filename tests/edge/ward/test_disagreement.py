@@ -7,7 +7,7 @@ from dataclasses import asdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ward.model_comparison import CONFIRM_S, MOST, NEAR_S, SIDES, Counts, Disagreement, Side
+from edge.ward.model_comparison import CONFIRM_S, MOST, NEAR_S, SIDES, Counts, ModelComparison, Side
 
 RATE_HZ = 1000
 GROUPS = ("continuous", "discontinuous")
@@ -17,7 +17,7 @@ Events = list[tuple[int, int]]
 
 def compared(live: Events, shadow: Events, *holes: tuple[int, int]) -> Counts:
     """Counts of events at these samples, all of one group, that were judged when everything was decided."""
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     for hole in holes:
         found.left_out(*hole)
     for side, events in zip(SIDES, (live, shadow), strict=True):
@@ -26,7 +26,7 @@ def compared(live: Events, shadow: Events, *holes: tuple[int, int]) -> Counts:
     return found.counts["continuous"]
 
 
-def tell(found: Disagreement, side: Side, events: Events) -> None:
+def tell(found: ModelComparison, side: Side, events: Events) -> None:
     for onset, end in events:
         found.onset(side, "continuous", onset)
         found.end(side, "continuous", onset, end)
@@ -52,7 +52,7 @@ def test_one_long_event_over_two_short_ones_is_an_agreement() -> None:
 
 
 def test_events_of_two_groups_are_never_of_one_sound() -> None:
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     tell(found, "live", [(1000, 2000)])
     found.onset("shadow", "discontinuous", 1000)
     found.end("shadow", "discontinuous", 1000, 2000)
@@ -61,7 +61,7 @@ def test_events_of_two_groups_are_never_of_one_sound() -> None:
 
 
 def test_nothing_is_judged_before_both_have_decided_what_could_match_it() -> None:
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     tell(found, "live", [(1000, 2000)])
     found.settle(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ) - 1)
     assert found.counts["continuous"] == Counts()
@@ -71,7 +71,7 @@ def test_nothing_is_judged_before_both_have_decided_what_could_match_it() -> Non
 
 
 def test_an_event_that_lasts_is_a_partner_before_it_ends() -> None:
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     found.onset("shadow", "continuous", 500)
     tell(found, "live", [(1000, 2000)])
     found.settle(100_000)
@@ -88,7 +88,7 @@ def test_what_touches_sound_that_was_left_out_is_not_compared_and_counted() -> N
 
 
 def test_a_clock_that_begins_anew_leaves_nothing_to_be_compared_wrongly() -> None:
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     tell(found, "live", [(10**6, 10**6 + 10)])
     found.onset("shadow", "continuous", 10**6)
     found.forget()
@@ -99,7 +99,7 @@ def test_a_clock_that_begins_anew_leaves_nothing_to_be_compared_wrongly() -> Non
 
 
 def test_a_model_that_has_gone_mad_takes_no_memory_and_its_events_are_counted() -> None:
-    found = Disagreement(GROUPS, RATE_HZ)
+    found = ModelComparison(GROUPS, RATE_HZ)
     for onset in range(3 * MOST):
         found.onset("shadow", "continuous", onset)
     assert found.counts["continuous"] == Counts(not_compared=2 * MOST)
@@ -130,7 +130,7 @@ def test_every_event_is_counted_once(live: Events, shadow: Events, hole: tuple[i
 
 @given(live=spans(), shadow=spans(), steps=st.lists(st.integers(1, 5000), min_size=1, max_size=30))
 def test_judged_piece_by_piece_is_judged_as_at_the_end(live: Events, shadow: Events, steps: list[int]) -> None:
-    found, now, confirm = Disagreement(GROUPS, RATE_HZ), 0, round(CONFIRM_S * RATE_HZ)
+    found, now, confirm = ModelComparison(GROUPS, RATE_HZ), 0, round(CONFIRM_S * RATE_HZ)
     for step in [*steps, FAR]:
         before, now = now, now + step
         for side, events in zip(SIDES, (live, shadow), strict=True):

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
-from edge.delivery.consumer import Arrived, Subscriber, Subscription
+from edge.delivery.consumer import ReceivedMessage, Subscriber, Subscription
 from edge.settings.broker import Mqtt
 from tests.edge.conftest import wait_for
 from tests.system.edge.publisher import Publisher
@@ -23,7 +23,7 @@ class Silent:
     def connected(self) -> None:
         """Nothing is kept."""
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         """All of it is safe."""
         return came
 
@@ -51,7 +51,7 @@ class Failing(Silent):
         if self.at_connection:
             raise self.error
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         raise self.error
 
 
@@ -89,7 +89,7 @@ class Busy(Silent):
         self.taken: list[bytes] = []
         self._meanwhile = meanwhile
 
-    def take(self, came: list[Arrived]) -> list[Arrived]:
+    def take(self, came: list[ReceivedMessage]) -> list[ReceivedMessage]:
         is_first = came and not self.taken
         self.taken += [each.payload for each in came]
         if is_first:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.training.clips.ward import TINY, make_ward
-from training.clips.comparison import WHOLE, Asked, main, variants
+from training.clips.comparison import WHOLE, Query, main, variants
 from training.clips.experiment import RULE, metrics_of
 from training.clips.schema import parse_recipe
 from training.recipes.parser import merged, recipe_names, recipe_parts, sized_recipe
@@ -45,7 +45,7 @@ def test_every_paper_names_parts_and_each_changes_its_recipe(name: str) -> None:
 
 
 def test_the_patients_that_validate_choose_nothing(recipe: Path) -> None:
-    trees = variants(Asked(str(recipe), recipe.parent, recipe.parent))
+    trees = variants(Query(str(recipe), recipe.parent, recipe.parent))
     assert list(trees) == [WHOLE, *PARTS]
     assert all((tree["loop"]["monitor"], tree["loop"]["patience"]) == ("", 0) for tree in trees.values())
 

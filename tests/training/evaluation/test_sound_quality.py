@@ -9,14 +9,14 @@ import pytest
 import soundfile
 
 from edge.detector.quality import LEAST, fault_of
-from edge.detector.quality_measures import StretchMeter
+from edge.detector.quality_measures import SegmentMeter
 from edge.errors import ConfigError
 from tests.edge.chests import chest, voice
 from training.datasets import Recording
 from training.evaluation.sound_faults import AIR, FAULTS, LOW, heard_by, rms, with_fault
 from training.evaluation.sound_quality import fit, half_of, interval, pieces_of, report, stretches_of
 
-METER = StretchMeter(8000)
+METER = SegmentMeter(8000)
 CHEST = chest()[: 16 * 8000]
 WANTED = (
     {

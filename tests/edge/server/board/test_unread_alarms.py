@@ -9,7 +9,7 @@ import pytest
 from edge.contract.topics import Place
 from edge.delivery.mqtt_client import Request
 from edge.server.board.latest import Arrival
-from edge.server.board.receiver import Arrived
+from edge.server.board.receiver import ReceivedMessage
 from edge.server.board.service import Watch
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import alarms_trouble, bed_trouble
@@ -84,7 +84,7 @@ def test_an_unreadable_alarm_of_a_node_makes_the_node_unknown(watch: Watch) -> N
 
 
 def test_unreadable_alarms_make_no_bed_and_no_node_and_are_bounded(watch: Watch) -> None:
-    arrived = Arrived(Request("laennec/v1/other/box/s/bed/alarm/continuous", b"{"), NOW_S)
+    arrived = ReceivedMessage(Request("laennec/v1/other/box/s/bed/alarm/continuous", b"{"), NOW_S)
     watch.reader.inbox.put(arrived.request, arrived.at_s)
     hear(watch, "s/nobody/alarm/continuous", b"{")
     assert list(watch.ward.nodes) == [("ward", "box")]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.delivery.consumer import Arrived
+from edge.delivery.consumer import ReceivedMessage
 from edge.server.exports.fhir import LOCAL
 from edge.server.exports.files import make
 from edge.server.exports.journal import Collector, Journal, Reading, journals, read
@@ -18,8 +18,8 @@ from tests.edge.server.exports.messages import BED, event, trend
 LAST = event("end", 2, 1.5)
 
 
-def arrived(topic: str, payload: bytes) -> Arrived:
-    return Arrived(topic, payload, 1, 1, 1)
+def arrived(topic: str, payload: bytes) -> ReceivedMessage:
+    return ReceivedMessage(topic, payload, 1, 1, 1)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from edge.server.history import service as holes_log
-from edge.server.history.service import LOOK_S, HolesLog
+from edge.server.history.service import LOOK_S, MissingNumbersLog
 from edge.server.history.tables import Batch
 from edge.server.history.writer import HistoryWriter
 
@@ -18,7 +18,7 @@ LINE = "ingest holes={} messages={}; laennec history holes  lists them"
 def test_what_stays_missing_is_told_when_it_changes_and_what_is_young_is_not(
     url: str, lines: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer, log, now_s = HistoryWriter(url), HolesLog(url), time.monotonic()
+    writer, log, now_s = HistoryWriter(url), MissingNumbersLog(url), time.monotonic()
     writer.write(Batch(numbers=[(NODE, 1, seq) for seq in (1, 4)]))
     log.tick(now_s + LOOK_S)
     assert lines.messages == [], "they may be on their way"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.delivery.consumer import Arrived
+from edge.delivery.consumer import ReceivedMessage
 from edge.server.history import ingester as module
 from edge.server.history.database import DatabaseAwayError
 from edge.server.history.ingester import BATCH, IN_FLIGHT, RETRY_MAX_S, Ingester
@@ -57,9 +57,9 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     return Made(monkeypatch)
 
 
-def arrived(number: int, **changed: Any) -> Arrived:
+def arrived(number: int, **changed: Any) -> ReceivedMessage:
     body = {**event("onset", 1, None), "id": f"01M82V69XRES0V4E6QY2D{number:05d}", **changed}
-    return Arrived(f"{BED}/event", json.dumps(body).encode(), number, 1, 1)
+    return ReceivedMessage(f"{BED}/event", json.dumps(body).encode(), number, 1, 1)
 
 
 def test_a_batch_goes_when_it_is_full_and_what_is_left_after_a_second(made: Made) -> None:
@@ -130,7 +130,7 @@ def test_a_trend_that_was_withdrawn_is_nothing_and_one_without_a_minute_is_refus
     made.stop.set()
     no_minute = {**trend(), "windows": trend()["windows"][1:]}
     payloads = [b"", json.dumps(no_minute).encode(), b"\xff"]
-    made.ingester.take([Arrived(f"{BED}/trend", payload, 1, 1, 1) for payload in payloads])
+    made.ingester.take([ReceivedMessage(f"{BED}/trend", payload, 1, 1, 1) for payload in payloads])
     assert made.ingester.counts == {"refused": 2}
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from edge.server.history.breath_queries import breath_by_hour, pauses
 from edge.server.history.database import open_database, transaction
 from edge.server.history.queries import (
-    Asked,
+    Query,
     alarms,
     burden_by_bed,
     burden_by_hour,
@@ -25,7 +25,7 @@ from tests.edge.server.exports.messages import BED, NURSE, WALL_S, event, pause,
 from tests.edge.server.history.messages import batch, minute
 
 EIGHT_MS = round(WALL_S * 1000)  # 08:00
-DAY = Asked(EIGHT_MS - 8 * HOUR_MS, EIGHT_MS + 16 * HOUR_MS)
+DAY = Query(EIGHT_MS - 8 * HOUR_MS, EIGHT_MS + 16 * HOUR_MS)
 PLACE = ("ward-b", "edge-7", "bed1")
 BED2 = BED.replace("bed1", "bed2")
 
@@ -69,10 +69,10 @@ def test_a_pause_is_one_row_as_it_was_said_last_and_copies_change_nothing(ward: 
 
 @pytest.mark.parametrize("bed", ["bed2", "edge-7/bed2", "ward-b/edge-7/bed2"])
 def test_a_bed_is_named_as_far_as_one_likes(ward: Connection, bed: str) -> None:
-    assert [row[3] for row in events(ward, Asked(DAY.begin_ms, DAY.end_ms, bed)).rows] == ["bed2"]
-    assert events(ward, Asked(DAY.begin_ms, DAY.end_ms, bed, "ward-c")).rows == []
+    assert [row[3] for row in events(ward, Query(DAY.begin_ms, DAY.end_ms, bed)).rows] == ["bed2"]
+    assert events(ward, Query(DAY.begin_ms, DAY.end_ms, bed, "ward-c")).rows == []
     assert len(events(ward, DAY, "rhonchus").rows) == 1
-    assert events(ward, Asked(DAY.end_ms, DAY.end_ms + HOUR_MS)).rows == []
+    assert events(ward, Query(DAY.end_ms, DAY.end_ms + HOUR_MS)).rows == []
 
 
 def test_burden_by_hour_is_the_mean_of_what_was_judged_and_none_where_too_little_was(ward: Connection) -> None:
