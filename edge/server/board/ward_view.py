@@ -160,13 +160,13 @@ def _unknown(reason: str, since_s: float | None, lines: list[AlarmLine], is_told
 
 def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine]) -> _Head:
     head = _of_alarms(lines)
-    reason, is_best_effort = unmeasured(node, bed, now_s)
+    reason, is_brief = unmeasured(node, bed, now_s)
     has_alarm = any(line.kind == "Tec" and line.signal != "Off" for line in lines)  # which says so already
     if not reason or has_alarm or head.level == "alarm":
         return head
     assert bed.status is not None, "a bed without status is not known"
     since_s, is_lost = bed.status.since_s, bed.status.body.state == "lost"
-    if not is_best_effort:
+    if not is_brief:
         since_s = max(since_s, bed.measured_s or since_s) if is_lost and since_s is not None else last_measured_s(bed)
         return _unknown(reason, since_s, lines, is_told=True)
     words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"

@@ -36,7 +36,9 @@ def test_a_day_or_a_month_is_asked_for(url: str, day: str, rows: int) -> None:
 
 def test_what_was_taken_away_is_told(url: str) -> None:
     said = asked("prune", "--days", "40", "--database", url).stdout.splitlines()
-    assert said == [f"{name}: 0 taken away" for name in ("alarms", "events", "gaps", "hours", "losses", "minutes")]
+    assert said == [
+        f"{name}: 0 taken away" for name in ("alarms", "events", "gaps", "hours", "losses", "minutes", "pauses")
+    ]
 
 
 @pytest.mark.parametrize("day", ["yesterday", "2026-13", "2026-02-30", "26-1-1", "9999-12", "9999-12-31"])
