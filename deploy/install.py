@@ -60,7 +60,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
         _check(options.config, None if board is None else Path(options.board))
     has_board = board is not None or (facts.has_board and options.board != NO_BOARD)
     with _step("making the wheelhouse") as report:
-        extras = ("board",) if has_board else ()
+        extras = ("board", "notify") if has_board else ()
         wheelhouse = (
             read(options.wheelhouse)
             if options.wheelhouse

@@ -19,7 +19,7 @@ EXTRAS = {
     **dict.fromkeys(("argon2", "starlette", "uvicorn"), "starlette uvicorn argon2-cffi"),
     **dict.fromkeys(("pyarrow",), "pyarrow"),
     **dict.fromkeys(("distributed",), "distributed pyarrow"),
-    **dict.fromkeys(("amqtt", "bleak", "matplotlib", "pandas", "pyaudio"), ""),
+    **dict.fromkeys(("amqtt", "apprise", "bleak", "matplotlib", "pandas", "pyaudio"), ""),
 }
 """Packages that only some commands need: module -> what to install; empty where it is called as the module."""
 

@@ -37,6 +37,7 @@ ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "amqtt": {"edge/commands/demo_broker.py"},
     "uvicorn": {"edge/server/board/server.py", "edge/server/board/connections.py"},
     "starlette": {f"edge/server/board/{name}.py" for name in STARLETTE},
+    "apprise": {"edge/server/board/notifier.py"},
     "argon2": {"edge/server/board/users.py"},
     "psycopg": set(),  # SQLAlchemy loads it
     "alembic": {"edge/server/history/database.py", *STEPS},

@@ -23,7 +23,7 @@ app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 users = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(users, name="users", short_help="Who may sign in; a running board takes over what changes.")
 
-Settings = Annotated[Path, typer.Option("--config", help="Settings of the board, whose key `users` names the file.")]
+Settings = Annotated[Path, typer.Option("--config", help="Settings of the board.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the person or the screen.")]
 RoleOption = Annotated[str, typer.Option("--role", help="What they may: view, acknowledge, configure.")]
 
@@ -67,6 +67,23 @@ def _settings(config: Path | None, host: str | None, port: int | None, listen: i
             before = tree.get(section) or {}
             tree = {**tree, **({section: {**before, **given}} if given and isinstance(before, dict) else {})}
     return parse_board(tree, str(config or "command line"), config and config.parent)
+
+
+@app.command(short_help="Send a test message to phones and chats.")
+def notify(config: Settings) -> None:
+    """Send one test message to each receiver of `notify:`, whatever its beds, hours and limits; 1 if one takes none."""
+    from edge.server.board.notifier import Service
+
+    settings = _settings(config, None, None, None)
+    if not settings.notify:
+        raise ConfigError(f"{config}: expected receivers in  notify: , found none; deploy/board.example.yaml shows one")
+    troubles = 0
+    for service in [Service(receiver) for receiver in settings.notify]:
+        trouble = service.send(f"TEST: {settings.title}", "A test of notifications. They are no alarm channel.", "Lo")
+        troubles += bool(trouble)
+        print(f"{service.name}: {trouble or 'sent'}")
+    if troubles:
+        raise typer.Exit(1)
 
 
 @users.command(short_help="Add a person (asks for a password) or a screen (prints a token).")

@@ -6,6 +6,7 @@ of passwords and tokens, stands in the file that `users` names, never in the YAM
     mqtt: {host: broker.ward.example, username: board-b, password_file: board-password, tls: {ca: ca.pem}}
     listen: {host: 0.0.0.0, port: 8443, names: [board.ward.example], cert: board.pem, key: board.key}
     users: board-users
+    notify: [{name: night, urls_file: notify-night, priority: Hi, hours: "20:00-07:00"}]
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from edge.contract.fields import ID_PATTERN
+from edge.contract.fields import ID_PATTERN, Kind, Priority
 from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN, Mqtt
 from edge.settings.errors import joined, mistakes_of, shortened
@@ -79,6 +80,35 @@ class Listen(Section):
         return frozenset((*LOCAL_NAMES, *(name.lower() for name in (self.host, *self.names))))
 
 
+Step = Literal["raise", "escalation", "return"]
+"""Of an alarm: it is signalled; nobody has acknowledged it in time; it is back soon after somebody has."""
+BED_PATTERN = r"^([a-z0-9-]{1,32}/){0,2}[a-z0-9-]{1,32}$"
+HOURS_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])?$"
+
+
+class Receiver(Section):
+    """A phone or a chat that is told of alarms. It is no alarm channel: nobody may rely on it."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9 _-]{1,40}$")]
+    """Stands in logs and on the page."""
+    urls_file: PathBeside
+    """File with a URL of Apprise a line (ntfy://..., mailto://...); they are secrets, so never in the YAML."""
+    beds: Annotated[tuple[Annotated[str, Field(pattern=BED_PATTERN)], ...], Field(max_length=512)] = ()
+    """`bed1`, `edge-7/bed1` or `ward-b/edge-7/bed1`; none: all, and the nodes' own alarms."""
+    priority: Priority = "Me"
+    """The lowest that is told."""
+    kinds: tuple[Kind, ...] = ("Phy", "Tec")
+    of: tuple[Step, ...] = ("raise", "escalation", "return")
+    hours: Annotated[str, Field(pattern=HOURS_PATTERN)] = ""
+    """Local time of this machine, `20:00-07:00`; empty: always."""
+    per_hour: Annotated[int, Field(ge=1, le=1000)] = 30
+    """More are held back and counted; what is raised or escalated with priority Hi never is."""
+    repeat_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
+    """The same of one alarm is told once in so long; but for priority Hi, as above."""
+    test: bool = False
+    """Whether alarms of mode Test are told, too."""
+
+
 class BoardSettings(Section):
     """Everything that an operator decides of a board."""
 
@@ -98,8 +128,19 @@ class BoardSettings(Section):
     """Folder of a node's clips (`edge.settings.sections`), which the board may read; None: no sound is shown."""
     labels: PathBeside | None = None
     """What people said of events; None: `laennec/board-labels.jsonl` in the user's state directory."""
+    notify: Annotated[tuple[Receiver, ...], Field(max_length=8)] = ()
+    """Who is told of alarms beside the page; needs Apprise."""
+    notified: PathBeside | None = None
+    """What they were told of; None: `laennec/board-notified.json` in the user's state directory."""
     session_h: Annotated[float, Field(gt=0, le=24 * 7)] = 12.0
     """How long a person stays signed in, hours."""
+
+    @field_validator("notify")
+    @classmethod
+    def _has_names_once(cls, notify: tuple[Receiver, ...]) -> tuple[Receiver, ...]:
+        if len({each.name for each in notify}) < len(notify):
+            raise ValueError("two receivers have the same name; give each its own")
+        return notify
 
     @model_validator(mode="after")
     def _is_not_open_to_a_network(self) -> BoardSettings:
@@ -127,6 +168,10 @@ class BoardSettings(Section):
     def labels_path(self) -> Path:
         """Where what people said of events lies."""
         return _kept(self.labels, "board-labels.jsonl")
+
+    def notified_path(self) -> Path:
+        """Where it lies what receivers were told of."""
+        return _kept(self.notified, "board-notified.json")
 
 
 def _kept(given: Path | None, name: str) -> Path:

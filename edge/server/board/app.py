@@ -58,6 +58,7 @@ from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
+from edge.server.board.notifier import ReceiverState
 from edge.server.board.service import Watch
 from edge.server.board.shift import MAX_HOURS, Shift, heard_of, shifts_of, to_csv
 from edge.server.board.users import LOOK_S, UsersFile
@@ -125,6 +126,7 @@ class Fleet:
 
     now_s: float
     boxes: list[Box]
+    receivers: tuple[ReceiverState, ...]
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
 async def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Response:
-    return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s))))
+    return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s), watch.notifier.states())))
 
 
 async def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:

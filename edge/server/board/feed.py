@@ -81,6 +81,8 @@ class BoardState:
     """Since when the broker has been out of reach, on the board's clock; None while it is there."""
     refused: tuple[str, ...] = ()
     """What it could not take, for a person."""
+    failing: tuple[str, ...] = ()
+    """Receivers of notifications that take none."""
 
 
 class Viewer:
@@ -156,6 +158,7 @@ class Hub:
             "title": self._state.title,
             "lost_s": self._state.lost_s,
             "refused": self._state.refused,
+            "failing": self._state.failing,
             "summary": summary_of(list(self._shown.values())),
         }
         if with_order:

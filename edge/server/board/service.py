@@ -12,6 +12,7 @@ import time
 from contextlib import suppress
 
 from edge.contract import parse
+from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Place, read_topic
@@ -21,6 +22,7 @@ from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.latest import Arrival, Dated, Sounds
 from edge.server.board.limits import Screens
+from edge.server.board.notifier import Notifier
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.receiver import Reader, ReceivedMessage
 from edge.server.board.removed import Removed
@@ -48,7 +50,7 @@ class Watch:
         """Prepare; nothing runs before `run`.
 
         Raises:
-            ConfigError: the broker's password or a certificate cannot be read.
+            ConfigError: the broker's password, a certificate or the URLs of a receiver cannot be read.
         """
         self.title = settings.title
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -57,7 +59,7 @@ class Watch:
         self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
-        self.screens = Screens()
+        self.screens, self.notifier = Screens(), Notifier(settings)
         self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
@@ -69,6 +71,7 @@ class Watch:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
         self.reader.start()
+        self.notifier.start()
         try:
             while True:
                 self.look(time.monotonic())
@@ -80,6 +83,7 @@ class Watch:
         finally:
             self.looking.stop()
             await asyncio.to_thread(self.reader.stop)
+            await asyncio.to_thread(self.notifier.stop)
 
     def look(self, now_s: float) -> None:
         """Take what came and tell what changed."""
@@ -95,7 +99,7 @@ class Watch:
         is_lost = lost_s is not None and now_s - lost_s >= LOST_S
         tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
         self.tiles = [tile for tile in tiles if not self._removed.hides(tile.key)]
-        self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s)), now_s)
+        self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s), self.notifier.failing()), now_s)
         self._look_at_beds(now_s)
 
     def _take(self, arrived: ReceivedMessage, wall_s: float) -> None:
@@ -115,6 +119,8 @@ class Watch:
             self.ward.push(received, arrival)
             if isinstance(message, Dated):
                 self._removed.heard(place, message.ts, arrival)
+            if isinstance(message, AlarmMessage):
+                self.notifier.push(place, message, wall_s, request.stored)
         else:
             raise ValueError("not what a board subscribes to")
 

@@ -123,6 +123,7 @@ function banner() {
   if (stream.isSilent) lines.push(lostBoard(stream.heardS, stream.nowS));
   else if (stream.head.lost_s !== null) lines.push(lostBroker(stream.head.lost_s, stream.nowS));
   for (const refused of stream.head.refused ?? []) lines.push([t("Not shown: {what}.", { what: refused })]);
+  for (const name of stream.head.failing ?? []) lines.push([t("Notifications to {name} fail. They are no alarm channel: look at the board.", { name })]);
   drawBanner(lines);
 }
 

@@ -72,12 +72,24 @@ function card(box, boxes, now) {
   return make("section", "box", name, state, list, links(box));
 }
 
+// Who is told of alarms beside the page; nothing where nobody is.
+function told(receivers, now) {
+  if (!receivers.length) return [];
+  const list = make("dl", "facts");
+  for (const each of receivers) {
+    const sent = each.sent_s === null ? t("none sent") : t("the last was sent {time} ago", { time: ago(now - each.sent_s) });
+    list.append(make("div", "", make("dt", "", each.name), make("dd", "", each.trouble ? t("fails: check URLs and network; {last}", { last: sent }) : sent)));
+  }
+  const words = make("p", receivers.some((each) => each.trouble) ? "trouble" : "fine", t("No alarm channel: nobody may rely on it."));
+  return [make("section", "box", make("h2", "", t("Notifications")), words, list)];
+}
+
 async function show() {
   try {
     const answer = await ask("/api/fleet");
     if (!answer.ok) throw new Error(answer.statusText);
-    const { now_s: now, boxes } = await answer.json();
-    $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)));
+    const { now_s: now, boxes, receivers } = await answer.json();
+    $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)), ...told(receivers, now));
     setText($("#state"), boxes.length ? t("{count} told of, {unknown} unknown", { count: boxes.length, unknown: boxes.filter((box) => box.trouble).length }) : t("No box has been heard of yet."));
   } catch {
     setText($("#state"), t("This screen has lost the board; what it shows is old."));
