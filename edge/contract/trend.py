@@ -108,6 +108,13 @@ class Breath(Part):
     why: Text = Field(max_length=40, description="Why the rate is unknown; empty where it is known.")
     sounds: dict[Name, BreathSounds] = Field(max_length=MAX_GROUPS, description="By group, as in windows.")
 
+    def share_of_time(self, group: str) -> tuple[float, float, float] | None:
+        """The share of breathing time with sounds of a group, and the ends of its interval; None: unknown."""
+        found = self.sounds[group].of_time if group in self.sounds else None
+        if found is None or found.share is None or found.low is None or found.high is None:
+            return None
+        return found.share, found.low, found.high
+
 
 class Stop(Part):
     """Where in the stream it ends what it is of."""

@@ -1,19 +1,10 @@
 """One bed as a tile: words, numbers, urgency. Pure.
 
-How urgent what a tile or one of its alarms says is: one table for both. Pure.
-
 Patients come before the unknown, and those before the monitoring of the same priority; what nobody has seen before what
-lasts and was seen.
-
-The alarms and burdens of a bed in words and numbers for a person. Pure.
-
-Not for how urgent a bed is (`edge.server.board.ward_view`). The words are those of the ward for the names of the
-contract; a name that is not known is shown as it came.
-
-What the screen shows of one bed, as plain records: the words, the numbers, how urgent it is.
-
-Not for finding any of it (`edge.server.board.ward_view`), and not for colours or shapes (`edge/server/board/static`).
-Every text may come from the wire: whoever shows it shows it as text. Times are seconds on the board's clock.
+lasts and was seen. The words are those of the ward for the names of the contract; a name that is not known is shown as
+it came. Not for finding any of it (`edge.server.board.ward_view`), and not for colours or shapes
+(`edge/server/board/static`). Every text may come from the wire: whoever shows it shows it as text. Times are seconds on
+the board's clock.
 """
 
 from __future__ import annotations
@@ -26,7 +17,7 @@ from typing import Literal
 
 from edge.contract.alarms import AlarmMessage, Person
 from edge.contract.fields import Kind, Priority, Signal
-from edge.contract.trend import BREATH_EXPIRY_S, Window
+from edge.contract.trend import BREATH_EXPIRY_S, Breath, Window
 from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Latest, Minute
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
@@ -125,7 +116,11 @@ def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
 
 
 def burden_lines(
-    bed: BedState, alarms: Alarms, windows: tuple[Window | None, Window | None], recent: Sequence[Minute]
+    bed: BedState,
+    alarms: Alarms,
+    windows: tuple[Window | None, Window | None],
+    breathing: Breath | None,
+    recent: Sequence[Minute],
 ) -> tuple[BurdenLine, ...]:
     """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
 
@@ -133,6 +128,7 @@ def burden_lines(
         bed: what was heard of it.
         alarms: those that count.
         windows: of 5 min and of an hour, None where there is none that counts.
+        breathing: of an hour, the same.
         recent: its minutes of the last hour (`last_hour`).
     """
     last = () if bed.trend is None else bed.trend.body.windows
@@ -154,6 +150,7 @@ def burden_lines(
             value(windows[1], group),
             None if limit is None else limit.s_per_min,
             points,
+            None if breathing is None else breathing.share_of_time(group),
         )
 
     return tuple(line(group) for group in groups)
@@ -276,6 +273,8 @@ class BurdenLine:
     limit: float | None
     points: tuple[tuple[float, float | None], ...]
     """Of the last hour, one a minute: (board's clock, minutes; s/min)."""
+    of_breathing: tuple[float, float, float] | None
+    """Share of the last hour's breathing time with such sounds, with its interval of 95 %."""
 
 
 Change = Literal["rising", "falling", "steady", ""]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from edge.contract.alarms import ALARM_EXPIRY_S, AlarmMessage
 from edge.contract.status import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
-from edge.contract.trend import TREND_EXPIRY_S, TrendMessage, Window
+from edge.contract.trend import TREND_EXPIRY_S, Breath, TrendMessage, Window
 from edge.server.board.latest import Alarms, BedState, Latest, NodeState, Unread
 from edge.server.board.ward import WINDOW_S
 
@@ -107,9 +107,18 @@ def is_old(alarm: Latest[AlarmMessage], now_s: float) -> bool:
 
 def window_of(trend: Latest[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Window | None:
     """A window of the last trend; None if there is none that counts."""
-    if trend is None or trend.body.boot_id != boot_id or trend.age_s(now_s) >= TREND_EXPIRY_S:
-        return None
-    return next((each for each in trend.body.windows if each.s == seconds), None)
+    windows = trend.body.windows if trend is not None and _counts(trend, boot_id, now_s) else ()
+    return next((each for each in windows if each.s == seconds), None)
+
+
+def breathing_of(trend: Latest[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Breath | None:
+    """The same of the breathing."""
+    told = trend.body.breath if trend is not None and _counts(trend, boot_id, now_s) else None
+    return next((each for each in told or () if each.s == seconds), None)
+
+
+def _counts(trend: Latest[TrendMessage], boot_id: str, now_s: float) -> bool:
+    return trend.body.boot_id == boot_id and trend.age_s(now_s) < TREND_EXPIRY_S
 
 
 def last_measured_s(bed: BedState) -> float:

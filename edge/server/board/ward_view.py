@@ -31,6 +31,7 @@ from edge.server.board.validity import (
     Trouble,
     alarms_trouble,
     bed_trouble,
+    breathing_of,
     is_gone,
     last_measured_s,
     node_trouble,
@@ -193,6 +194,7 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head, has_br
     (site, node, stream), alarms = who.names, who.alarms
     also, is_of_patient = ("", False) if head.level == "unknown" else beside(who.lines, head.shown)
     window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
+    breathing = breathing_of(bed.trend, boot, HOUR_S, now_s) if head.is_told else None
     health = bed.health.body if bed.health is not None and head.is_told else None
     device = None if health is None else health.device
     recent = last_hour(bed, now_s)
@@ -215,7 +217,7 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head, has_br
         None if is_test else _sound(head, alarms, now_s),
         is_test,
         tuple(who.lines),
-        burden_lines(bed, alarms, (window, hour), recent),
+        burden_lines(bed, alarms, (window, hour), breathing, recent),
         breath_line(bed, boot, recent, now_s) if stream and head.is_told else None,
         None if window is None else window.coverage,
         None if hour is None else hour.coverage,

@@ -54,7 +54,7 @@ function draw() {
   const tile = told?.bed.tile ?? null;
   if (tile) setText($("#title"), tile.name);
   drawState(tile);
-  drawBreath(stream.isSilent ? null : tile?.breath);
+  drawBreath(stream.isSilent ? null : tile?.breath, stream.isSilent ? [] : tile?.burdens ?? []);
   drawProposed(stream.isSilent ? null : told?.bed, tile);
   admission.offer(!stream.isSilent && Boolean(tile));
   drawLook();
@@ -85,9 +85,14 @@ function drawState(tile) {
   setText(state.lastChild, parts.filter(Boolean).join(" · "));
 }
 
-// The respiratory rate, or why it is not known.
-function drawBreath(breath) {
+// The respiratory rate, or why it is not known; and in how much of the breathing there are sounds.
+function drawBreath(breath, groups) {
   const parts = breath ? [t("{rate} breaths/min", { rate: breathWords(breath) }), said(breath.why) || { rising: t("faster than before"), falling: t("slower than before"), steady: t("as before") }[breath.change]] : [t("{rate} breaths/min", { rate: "--" })];
+  const percent = (share) => Math.round(100 * share);
+  for (const { words, of_breathing: of } of groups.filter((group) => group.of_breathing)) {
+    const [share, low, high] = of.map(percent);
+    parts.push(t("{words} in {share} % ({low} to {high} %) of an hour's breathing", { words: said(words), share, low, high }));
+  }
   setText($("#breath"), parts.filter(Boolean).join(" · "));
 }
 

@@ -11,6 +11,7 @@ from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.told_ward import NOW_S, say, say_all, tile_of, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
+from tests.edge.server.exports.messages import breathing
 
 MINUTE_S = 60.0
 
@@ -80,3 +81,12 @@ def test_of_the_patient_before_nothing_is_shown_and_the_bed_waits_to_be_measured
     (tile,) = tiles_of(ward, NOW_S + 4)
     assert tile.level == "quiet"
     assert tile.breath == BreathLine(18, "", "", ((round((NOW_S + 3) / 60, 2), None),))
+
+
+@pytest.mark.parametrize(("known", "boot_id"), [(True, made.BOOT), (False, made.BOOT), (True, "00000001")])
+def test_the_share_of_an_hours_breathing_with_sounds_is_shown_while_its_trend_counts(known: bool, boot_id: str) -> None:
+    trend = {**made.trend(boot_id=boot_id), "breath": breathing(known)["breath"]}
+    shares = {line.group: line.of_breathing for line in tile_of({"trend": trend}).burdens}
+    expected = {"continuous": (0.25, 0.2, 0.3), "discontinuous": (0.0, 0.0, 0.0)}
+    counts = known and boot_id == made.BOOT
+    assert shares == {group: value if counts else None for group, value in expected.items()}
