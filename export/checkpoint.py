@@ -98,7 +98,9 @@ class Checkpoint:
             result["thresholds"],
             result["calibration"],
             result["training_data"],
-            card_fields(result, self.recipe, __version__, date.fromisoformat(result["date"]), model),
+            card_fields(
+                result, self.recipe, result.get("version", __version__), date.fromisoformat(result["date"]), model
+            ),
             result["tasks"],
             result["trained_on"],
             TrainingDomain.from_json(json.dumps(result["known"])) if result.get("known") else None,

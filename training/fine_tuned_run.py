@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from edge import __version__
 from edge.errors import ConfigError
 from training.datasets import Recording, hashed_names
 from training.datasets.targets import COLUMNS
@@ -96,6 +97,7 @@ def write_run(out: Path, run: Run, learnt: FineTuned) -> None:
         "calibration": calibration,
         "thresholds": thresholds,
         "date": datetime.now(timezone.utc).date().isoformat(),
+        "version": __version__,
         "trained_on": sorted({*run.result["trained_on"], *hashed_names(list(learnt.recordings))}),
         "fine_tuned": {
             "device": learnt.device,

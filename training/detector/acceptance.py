@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import __version__
 from training.datasets import Recording, hashed_names
 from training.detector.ages import INFANTS, by_age, infant_step, infants_with, with_step
 from training.detector.answers import (
@@ -119,6 +120,7 @@ def assess(
         "shift": {name: _shift(several, heard, recipe) for name, several in (shifted or {}).items()},
         "parameters": parameter_count(Detector(recipe.network)),
         "date": date.today().isoformat(),
+        "version": __version__,
         "patients": len({r.patient for r in chest}),
         "recordings": len(chest),
         "trained_on": hashed_names(chest),

@@ -21,6 +21,7 @@ import pytest
 from deploy.box.layout import BoxLayout
 from deploy.box.process import Process
 from deploy.wheelhouse import PROJECT
+from edge import __version__
 
 MISTAKEN = "streams:\n  - {id: bed1, sauce: mic}\n"
 
@@ -170,7 +171,7 @@ def test_settings_change_alone_without_a_wheel_being_made(seen: Seen) -> None:
 
 def test_the_service_knows_the_name_of_its_release(seen: Seen) -> None:
     assert seen.running.endswith(f"-{seen.release.strip()}")
-    assert seen.release.startswith("0.")
+    assert seen.release.startswith(f"{__version__}-")
 
 
 def test_status_for_programs(seen: Seen) -> None:

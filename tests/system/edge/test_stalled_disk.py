@@ -60,6 +60,7 @@ def test_an_alarm_does_not_wait_for_a_disk_and_is_marked_until_the_disk_has_it(
     ward.burden = 0.0
     wait_for(lambda: last(watcher, ALARM).get("signal") == "Latch", "its end")
     assert last(watcher, ALARM)["durable"] is True
+    wait_for(lambda: len(watcher.bodies(f"{ALARM}/transition")) == 2, "that this is told, too")
     with stalled(tmp_path):
         ward.burden = 20.0
         told = wait_for(lambda: (body := last(watcher, ALARM)).get("signal") == "On" and body, "the alarm")

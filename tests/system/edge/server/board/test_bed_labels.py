@@ -69,7 +69,7 @@ def test_a_label_by_keyboard_alone_is_on_the_disk_and_is_shown_after_a_restart(
     page.keyboard.type("S")  # the only one; "Str" is another where a second passes between two letters
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    page.get_by_text("Kept.").wait_for()
+    page.get_by_text("Kept.", exact=True).wait_for()
     (label,) = lines(tmp_path / "labels.jsonl")
     assert (label["event"]["id"], label["verdict"], label["sound"], label["by"]) == (
         EVENT,
