@@ -13,7 +13,7 @@ from edge.types import Block, Event, Scores
 from firmware_bridge.assemble import Assembler
 from firmware_bridge.messages import Samples
 from firmware_bridge.wire import Packet
-from training.evaluation.repeatability import changes
+from training.evaluation.changed_sound import changes
 from training.synthetic.scene import scene
 
 RATE_HZ, PACKET = 8000, 160

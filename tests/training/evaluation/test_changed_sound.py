@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.evaluation.repeatability import Changed, changes
+from training.evaluation.changed_sound import Changed, changes
 
 RATE_HZ = 8000
 SOUND = np.arange(120 * RATE_HZ, dtype=np.float32)
