@@ -63,7 +63,7 @@ def events(
     """List the sounds of a day, each as it was said last."""
     from edge.server.history.queries import events as ask
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     _show(database, lambda connection: ask(connection, asked, label), jsonl, csv)
 
 
@@ -80,7 +80,7 @@ def burden(
     """List the burden of each bed: over the whole time and in its worst hour, or hour by hour."""
     from edge.server.history.queries import burden_by_bed, burden_by_hour
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     ask = burden_by_hour if hours else burden_by_bed
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
@@ -97,7 +97,7 @@ def coverage(
     """List how much of the time each bed was measured, and why not."""
     from edge.server.history.queries import coverage as ask
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
 
@@ -113,7 +113,7 @@ def alarms(
     """List what the alarms did, and who answered."""
     from edge.server.history.queries import alarms as ask
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
 
@@ -129,7 +129,7 @@ def breath(
     """List how each bed breathed, hour by hour: respiratory rate, and shares with sound (0 to 1); no vital sign."""
     from edge.server.history.breath_queries import breath_by_hour as ask
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
 
@@ -145,7 +145,7 @@ def pauses(
     """List the pauses of breath that were told: no vital sign, and where a length is missing it is not known."""
     from edge.server.history.breath_queries import pauses as ask
 
-    asked = _asked(day, bed, site)
+    asked = _query(day, bed, site)
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
 
@@ -192,7 +192,7 @@ def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: 
     show(answer, "jsonl" if jsonl else "csv" if csv else "table")
 
 
-def _asked(day: str | None, bed: str | None, site: str | None) -> Query:
+def _query(day: str | None, bed: str | None, site: str | None) -> Query:
     from edge.server.history.queries import Query
 
     begin, end = _bounds(day)
@@ -244,10 +244,10 @@ def ingest(
         try:
             service.run()
         finally:
-            print(_told(service.counts))
+            print(_counts_text(service.counts))
 
 
-def _told(counts: Counter[str]) -> str:
+def _counts_text(counts: Counter[str]) -> str:
     return "ingested " + ", ".join(f"{counts[kind]} {kind}" for kind in TOLD)
 
 

@@ -83,15 +83,19 @@ def init(  # noqa: PLR0913 - the options of the command
     placed = _placed(where, lambda path, name: ON_BOX / name if box else _beside(path, output))
     text = first_ward(site, named, streams, placed)
     parse_config(parse_yaml(text, str(output)), str(output), output.parent)
+    _write(output, text)
+    if box:
+        _say_how_to_send(where, output)
+    else:
+        raise typer.Exit(_checked(output))
+
+
+def _write(output: Path, text: str) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"-o {output}: cannot be written ({error.strerror}); give another file") from error
     print(f"\nwrote {output}\n")
-    if box:
-        _say_how_to_send(where, output)
-    else:
-        raise typer.Exit(_checked(output))
 
 
 Ask = Callable[[str, str, Callable[[str], str]], str]
@@ -241,11 +245,11 @@ def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path 
             raise ConfigError(f"--password-file {password_file}: is nobody's; give --user, too, or leave it out")
         return broker
     if password_file is None and ask is not _takes_default:
-        password_file = _asked_password(output.absolute().with_name("mqtt-password"))
+        password_file = _requested_password(output.absolute().with_name("mqtt-password"))
     return replace(broker, username=name, password_file=password_file)
 
 
-def _asked_password(path: Path) -> Path | None:
+def _requested_password(path: Path) -> Path | None:
     """The file with the password that a person types, or the one that is there; None: they typed none."""
     from edge.files import open_private
 

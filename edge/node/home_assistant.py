@@ -159,7 +159,21 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
         )
         for group in bed.groups
     }
-    found["quality"] = {
+    found["quality"] = _quality(health)
+    if BATTERY in bed.conditions:
+        found[BATTERY] = _measurement(
+            "Battery",
+            (health, "{{ value_json.device.battery_percent }}", HEALTH_EXPIRY_S),
+            "%",
+            device_class="battery",
+            entity_category="diagnostic",
+        )
+    return found
+
+
+def _quality(health: str) -> Body:
+    """The state of the stream, by the topic of its health."""
+    return {
         "platform": "sensor",
         "name": "Quality",
         "state_topic": health,
@@ -170,15 +184,6 @@ def _measurements(node: Node, bed: Bed) -> dict[str, Body]:
         "json_attributes_template": REASON,
         "expire_after": HEALTH_EXPIRY_S,
     }
-    if BATTERY in bed.conditions:
-        found[BATTERY] = _measurement(
-            "Battery",
-            (health, "{{ value_json.device.battery_percent }}", HEALTH_EXPIRY_S),
-            "%",
-            device_class="battery",
-            entity_category="diagnostic",
-        )
-    return found
 
 
 def _measurement(name: str, source: tuple[str, str, int], unit: str, **more: Any) -> Body:

@@ -54,6 +54,7 @@ from edge.node.trends import Trends
 from edge.settings.node import Config, Stream, config_hash
 from edge.settings.sections import check_groups
 from edge.sources.source import Source
+from edge.ward.alarm_records import Key
 
 TICK_S = 0.25  # how often the states of the streams are checked
 HEALTH_S = 30.0  # between two health reports
@@ -135,14 +136,19 @@ class Service:
         self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
         beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
         self._shadow = self._engine.spare = beside
-        self._trends = Trends(self._views, model, self._node, self._dispatch.set_state, self._followed())
-        self._breath_rates = BreathRates(self._views, model, self._node, self._dispatch.set_state)
-        self._supervision = Supervision(notifier or Notifier())
+        self._prepare_reports(groups, rules, notifier or Notifier())
+
+    def _prepare_reports(self, groups: Sequence[str], alarms: Iterable[Key], notifier: Notifier) -> None:
+        """What is published of the node and its streams, and what the broker may hold of those before."""
+        self._trends = Trends(self._views, self._model, self._node, self._dispatch.set_state, self._followed())
+        self._breath_rates = BreathRates(self._views, self._model, self._node, self._dispatch.set_state)
+        self._supervision = Supervision(notifier)
+        beds = beds_of(self._config.streams, groups, alarms)
+        self._announced = announcements(self._node, self._config.home_assistant, beds)
         self._published: dict[str, State] = {}
-        self._announced = announcements(self._node, config.home_assistant, beds_of(config.streams, groups, rules))
         self._stream_topics = [*self._topics_of_streams(), *self._alarms.topics, *self._announced]
         self._in_turn = 0  # reports on the health of a stream that were published
-        self._retained = RetainedTopics(outbox.path.with_name(f"retained-{config.node}.json"))
+        self._retained = RetainedTopics(self._outbox.path.with_name(f"retained-{self._config.node}.json"))
         self._has_ended_orphans, self._started_s = False, time.monotonic()
 
     def _followed(self) -> TrendHistory:

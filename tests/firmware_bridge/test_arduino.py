@@ -74,6 +74,7 @@ def test_an_example_is_code_of_a_cortex_m4(name: str, tmp_path: Path) -> None:
     flags = ("-mcpu=cortex-m4", "-mthumb", "-Os", "-std=gnu++14", *WARNINGS)
     folders = f"-I{stubbed(tmp_path)}", f"-I{SDK}", f"-I{LIBRARY / 'src'}"
     run("arm-none-eabi-g++", *flags, *folders, "-c", sketch(name, tmp_path), "-o", tmp_path / "out.o")
+    assert (tmp_path / "out.o").read_bytes()[18:20] == b"\x28\x00"  # e_machine: EM_ARM
 
 
 @pytest.mark.needs("avr-g++")

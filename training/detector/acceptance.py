@@ -101,7 +101,6 @@ def assess(
     found = streaming_metrics(pairs, detection.rate_hz, detection.frame_s)
     print("choosing thresholds for budgets of false alarms", flush=True)
     limits = ward_limits(shipped.scored, [h.fold for h in heard], recipe.frame_s)
-    budgets = [point.to_fields() for point in nested_points(shipped, outer, heard)]
     views = {fold: _seen(heard, fold, chosen) for fold, chosen in outer.items()}
     answers, official = answer_tasks(shipped.scored, [h.fold for h in heard], clips, views)
     estimates = [*(metric.estimate() for metric in found), *official]
@@ -110,7 +109,7 @@ def assess(
         "calibration": asdict(shipped.calibration),
         "groups": [asdict(group) for group in detection.groups],
         "thresholds": detection.thresholds,
-        "budgets": budgets,
+        "budgets": [point.to_fields() for point in nested_points(shipped, outer, heard)],
         "burden_limits": limits,
         "tasks": answers.to_fields(),
         "validation": values(estimates),

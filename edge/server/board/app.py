@@ -60,7 +60,7 @@ from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, jso
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
 from edge.server.board.notifier import ReceiverState
 from edge.server.board.service import Watch
-from edge.server.board.shift import MAX_HOURS, Shift, heard_of, shifts_of, to_csv
+from edge.server.board.shift import MAX_HOURS, Shift, received_of, shifts_of, to_csv
 from edge.server.board.users import LOOK_S, UsersFile
 from edge.settings.board import BoardSettings, Language
 
@@ -149,12 +149,12 @@ async def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Respo
 
 async def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
     hours = _hours(asked)
-    beds = await asyncio.to_thread(shifts_of, heard_of(watch.ward, watch.tiles), hours, now_s)
+    beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), hours, now_s)
     return _json(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
 
 
 async def _shift_csv(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
-    beds = await asyncio.to_thread(shifts_of, heard_of(watch.ward, watch.tiles), _hours(asked), now_s)
+    beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), _hours(asked), now_s)
     headers = {"content-disposition": 'attachment; filename="shift.csv"'}
     return Response(await asyncio.to_thread(to_csv, beds, time.time() - now_s), media_type="text/csv", headers=headers)
 

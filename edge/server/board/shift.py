@@ -86,7 +86,7 @@ Heard = tuple[Tile, tuple[Minute, ...], tuple[Episode, ...]]
 """Of a bed: what it shows now, its minutes and its alarms."""
 
 
-def heard_of(ward: Ward, tiles: Sequence[Tile]) -> list[Heard]:
+def received_of(ward: Ward, tiles: Sequence[Tile]) -> list[Heard]:
     """What was heard of every bed, in the order of their names: a copy, for another thread.
 
     Args:
@@ -102,7 +102,7 @@ def shifts_of(heard: Sequence[Heard], hours: int, now_s: float) -> list[Shift]:
     """Every bed over the last hours.
 
     Args:
-        heard: as `heard_of` gives it.
+        heard: as `received_of` gives it.
         hours: 1 to `MAX_HOURS`.
         now_s: on the board's clock.
     """

@@ -12,7 +12,7 @@ from edge.delivery.mqtt_client import Request
 from edge.server.board.bed_history import day_of
 from edge.server.board.latest import MAX_GROUPS
 from edge.server.board.service import MAX_SENDERS, TOLD_S, Watch
-from edge.server.board.shift import heard_of, shifts_of, to_csv
+from edge.server.board.shift import received_of, shifts_of, to_csv
 from edge.server.board.ward import MAX_BEDS
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
@@ -68,7 +68,7 @@ def test_groups_that_change_with_every_trend_add_no_rows() -> None:
     last = ["continuous", *names[-1][:3]]
     assert [line.group for line in tiles[0].burdens] == last
     assert len(day_of(ward.nodes["ward", "box"].beds["bed"], now_s).groups) == MAX_GROUPS
-    header = to_csv(shifts_of(heard_of(ward, tiles), 8, now_s), 0.0).splitlines()[0].split(",")
+    header = to_csv(shifts_of(received_of(ward, tiles), 8, now_s), 0.0).splitlines()[0].split(",")
     assert len(header) == 8 + MAX_GROUPS
     assert "continuous_s_per_min" in header, "what most minutes tell of stays"
 

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from edge.contract import parse
 from edge.server.board.latest import Arrival
-from edge.server.board.shift import heard_of, shifts_of
+from edge.server.board.shift import received_of, shifts_of
 from edge.server.board.ward import Ward
 from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board import ward_messages as made
@@ -109,7 +109,7 @@ def test_beds_of_one_name_are_told_apart_by_their_box_and_those_of_one_box_name_
     tiles = tiles_of(ward, NOW_S)
     names = ["bed1 · edge-7", "bed1 · edge-8 · a", "bed1 · edge-8 · b", "bed2"]
     assert sorted(tile.name for tile in tiles) == names
-    assert sorted(shift.name for shift in shifts_of(heard_of(ward, tiles), 1, NOW_S)) == names
+    assert sorted(shift.name for shift in shifts_of(received_of(ward, tiles), 1, NOW_S)) == names
 
 
 def test_a_box_that_has_the_name_of_another_sites_says_its_site() -> None:

@@ -12,7 +12,7 @@ import pytest
 from edge.contract import parse
 from edge.contract.fields import rfc3339
 from edge.server.board.latest import Arrival, Minute
-from edge.server.board.shift import Rate, Shift, heard_of, shifts_of, to_csv
+from edge.server.board.shift import Rate, Shift, received_of, shifts_of, to_csv
 from edge.server.board.ward import Ward
 from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board import ward_messages as made
@@ -28,7 +28,7 @@ def shift_of(minutes: list[tuple[float, float | None, float]], bed: str = "bed1"
         body = made.trend(continuous=value, discontinuous=0.0, coverage=coverage)
         heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/{bed}/trend", made.bytes_of(body))
         ward.push(heard, Arrival(END_S - ago_s, made.WALL_S))
-    (shift,) = shifts_of(heard_of(ward, tiles_of(ward, END_S)), 1, END_S)
+    (shift,) = shifts_of(received_of(ward, tiles_of(ward, END_S)), 1, END_S)
     return shift
 
 
@@ -76,7 +76,7 @@ def alarm_at(ward: Ward, ago_s: float, **changed: Any) -> None:
 
 def alarms_of(ward: Ward) -> list[tuple[float, float | None, str, float | None]]:
     """When each began, was over, by whom and when it was acknowledged, seconds before the end."""
-    (shift,) = shifts_of(heard_of(ward, tiles_of(ward, END_S)), 1, END_S)
+    (shift,) = shifts_of(received_of(ward, tiles_of(ward, END_S)), 1, END_S)
 
     def ago(at_s: float | None) -> float | None:
         return None if at_s is None else END_S - at_s
@@ -96,7 +96,7 @@ def test_alarms_of_the_hours_say_when_they_began_who_acknowledged_them_and_when_
     alarm_at(ward, 700.0, rev=3, **made.OFF)
     alarm_at(ward, 300.0, rev=4, episode=2, since=at(300.0))
     assert alarms_of(ward) == [(300.0, None, "", None), (1000.0, 700.0, "nurse K", 900.0)]
-    csv_rows = list(csv.reader(io.StringIO(to_csv(shifts_of(heard_of(ward, tiles_of(ward, END_S)), 1, END_S), 0.0))))
+    csv_rows = list(csv.reader(io.StringIO(to_csv(shifts_of(received_of(ward, tiles_of(ward, END_S)), 1, END_S), 0.0))))
     assert [row[-2:] for row in csv_rows[1:]] == [["1", "1"], ["1", "0"]], "nothing was measured, and alarms are told"
 
 
@@ -113,7 +113,7 @@ def test_an_alarm_that_is_over_and_unseen_is_over_when_its_node_says() -> None:
 
 
 def test_a_respiratory_rate_is_told_with_how_much_of_the_hours_it_was_known() -> None:
-    tile, _, _ = heard_of(ward := told(), tiles_of(ward, END_S))[0]
+    tile, _, _ = received_of(ward := told(), tiles_of(ward, END_S))[0]
     minutes = tuple(Minute(END_S - 60.0 * n, 1.0, {}, rate) for n, rate in ((3, 14.0), (2, None), (1, 20.0), (0, 15.0)))
     (shift,) = shifts_of([(tile, minutes, ())], 1, END_S)
     assert shift.rate == Rate(15.0, 14.0, 20.0, pytest.approx(3 / 60))

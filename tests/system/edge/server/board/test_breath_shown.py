@@ -34,3 +34,4 @@ def test_the_rate_is_a_number_and_two_dashes_once_it_is_unknown(
     tell(ward, per_min=None, why="speech")
     wait_for(lambda: on_tile.inner_text() == "--", "no rate on the tile")
     wait_for(lambda: on_page.inner_text() == "-- breaths/min · speech", "why there is none")
+    assert "31" not in tile(page, "bed1").locator(".breath").first.inner_text()

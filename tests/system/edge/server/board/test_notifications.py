@@ -180,6 +180,7 @@ def test_one_that_hangs_holds_up_neither_the_others_nor_the_board(
         ward.alarm(f"bed{number}", priority="Hi")
     page.locator(".tile.level-alarm").nth(notifier.MAX_WAITING + 7).wait_for(state="attached")
     wait_for(lambda: len(phone.got) > 1, "alarms at the other")
+    assert {title.partition(": ")[2] for title in phone.titles} == {"Wheezing"}
 
 
 def test_an_alarm_is_told_again_after_a_restart_if_nobody_had_taken_it(
@@ -193,8 +194,10 @@ def test_an_alarm_is_told_again_after_a_restart_if_nobody_had_taken_it(
     wait_for(lambda: phone.refused >= 1, "a try")
     board.close()
     phone.status = 200
+    start_notifying(settings).close()  # ends what is on its way
+    assert phone.titles in ([], ["bed1: Wheezing"])
     start_notifying(settings)
-    wait_for(lambda: phone.titles == ["bed1: Wheezing"], "the alarm")
+    wait_for(lambda: phone.titles == ["bed1: Wheezing"], "the alarm, once")
 
 
 def test_a_damaged_memory_is_logged_and_what_lasts_is_told(
