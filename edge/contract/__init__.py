@@ -20,7 +20,7 @@ from edge.contract.pauses import PauseMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.status import IngestStatus, NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import ShadowMessage, StreamHealth, StreamInfo, StreamStatus
-from edge.contract.topics import OF_BED, Place, TopicNames, read_topic
+from edge.contract.topics import OF_BED, Address, TopicNames, read_topic
 from edge.contract.trend import BreathMessage, TrendMessage
 
 MAX_BYTES = 65_536  # ten times the largest message
@@ -92,9 +92,9 @@ class Received:
     """None: what was retained is cleared."""
 
     @property
-    def place(self) -> Place:
+    def address(self) -> Address:
         """Whose it is, as the topic says, which the broker's access list guards."""
-        return self.names.place
+        return self.names.address
 
 
 def parse(prefix: str, topic: str, payload: bytes) -> Received:

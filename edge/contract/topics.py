@@ -23,7 +23,7 @@ _ID, _NAME, _NAMES = re.compile(ID_PATTERN), re.compile(NAME), re.compile(f"{NAM
 
 
 @dataclass(frozen=True)
-class Place:
+class Address:
     """A bed, or a node itself, as a topic names it."""
 
     site: str
@@ -44,9 +44,9 @@ class TopicNames:
     """What is behind that, at least one."""
 
     @property
-    def place(self) -> Place:
+    def address(self) -> Address:
         """Whose it is."""
-        return Place(self.site, self.node, self.stream)
+        return Address(self.site, self.node, self.stream)
 
 
 def is_id(name: object) -> bool:

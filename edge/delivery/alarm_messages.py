@@ -37,7 +37,7 @@ Wall = Callable[[float], float]
 
 
 @dataclass(frozen=True)
-class Address:
+class CommandAddress:
     """Where a command was sent, as its topic says."""
 
     stream: str
@@ -56,14 +56,14 @@ def command_filters(node: Node) -> tuple[str, ...]:
     return node.filter("s", "+", "cmd", "+", "+"), node.filter("cmd", "+", "+")
 
 
-def address_of(node: Node, topic: str) -> Address | None:
+def address_of(node: Node, topic: str) -> CommandAddress | None:
     """Bed, verb and user of a command's topic; None if it is none, or one of them is no name."""
     own = f"{node.topic()}/"
     found = COMMAND.fullmatch(topic[len(own) :]) if topic.startswith(own) else None
-    return None if found is None else Address(found["stream"] or "", found["verb"], found["user"])
+    return None if found is None else CommandAddress(found["stream"] or "", found["verb"], found["user"])
 
 
-def answer_topic(node: Node, address: Address, wanted: str | None) -> str:
+def answer_topic(node: Node, address: CommandAddress, wanted: str | None) -> str:
     """Where an answer goes: to the sender's own topic or below it, wherever else it may have been asked for.
 
     The broker lets a node write its whole tree; who may only acknowledge must not make it write an alarm there.

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 
 from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import Acknowledge, ident_of
-from edge.delivery.alarm_messages import Address, answer_body, answer_topic
+from edge.delivery.alarm_messages import CommandAddress, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S
@@ -55,7 +55,7 @@ REFUSALS = 4096  # on their way at once, 1.5 MB
 class Order:
     """A command of somebody."""
 
-    address: Address
+    address: CommandAddress
     request: Request
 
 

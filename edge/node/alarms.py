@@ -21,8 +21,8 @@ from edge.contract.alarms import ALARM_EXPIRY_S, ANSWER_EXPIRY_S, REFRESH_S
 from edge.contract.commands import ClipOrder, Command, NewPatient, parse_command
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
-    Address,
     AlarmNow,
+    CommandAddress,
     address_of,
     alarm_body,
     alarm_topic,
@@ -218,7 +218,7 @@ class AlarmService:
         body = answer_body(self._node, answer, now_s, self._clock.wall_s)
         self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
-    def _ordered(self, now_s: float, address: Address, command: Command) -> tuple[Answer, list[Record]]:
+    def _ordered(self, now_s: float, address: CommandAddress, command: Command) -> tuple[Answer, list[Record]]:
         if isinstance(command, NewPatient):
             return self._admitted(now_s, address, command)
         if not isinstance(command, ClipOrder):
@@ -233,7 +233,7 @@ class AlarmService:
             clips.keep_last(address.stream, command.seconds, answer.clip, f"{command.by} ({user})")
         return answer, records
 
-    def _admitted(self, now_s: float, address: Address, command: NewPatient) -> tuple[Answer, list[Record]]:
+    def _admitted(self, now_s: float, address: CommandAddress, command: NewPatient) -> tuple[Answer, list[Record]]:
         user, bed, patients = address.user, address.stream, self._patients
         if patients is None:
             raise ValueError("no patients are admitted here")

@@ -23,7 +23,7 @@ from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import LOOK, LookOrder, read_order
 from edge.contract.fields import Body
 from edge.contract.spectrogram import MEL_EXPIRY_S
-from edge.delivery.alarm_messages import Address, address_of, answer_body, answer_topic
+from edge.delivery.alarm_messages import CommandAddress, address_of, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.mel_message import Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
 from edge.delivery.messages import Node
@@ -184,7 +184,7 @@ class NodeLooks:
         body = answer_body(self._node, answer, time.time(), lambda at_s: at_s)
         self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
-    def _look(self, address: Address, order: LookOrder) -> None:
+    def _look(self, address: CommandAddress, order: LookOrder) -> None:
         """Let a user look from now on, or no more.
 
         Raises:

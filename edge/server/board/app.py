@@ -56,7 +56,7 @@ from edge.server.board.access import (
 from edge.server.board.bed_api import BedApi, Latest
 from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
-from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_of, json_of, place_in, refused
+from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_in, address_of, json_of, refused
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
 from edge.server.board.notifier import ReceiverState
 from edge.server.board.service import Watch
@@ -248,12 +248,12 @@ class Api:
         if isinstance(session, Response):
             return session
         verb = str((given or {}).get("verb", ""))
-        if given is None or verb not in ROLE_OF_VERB or (place := place_in(given)) is None:
+        if given is None or verb not in ROLE_OF_VERB or (target := address_in(given)) is None:
             return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
         if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
         session.orders.count(now_s)
-        bed, address = f"{place.site}/{place.node}/{place.stream}", address_of(request)
+        bed, address = f"{target.site}/{target.node}/{target.stream}", address_of(request)
         if not session.may(ROLE_OF_VERB[verb]):
             reason = f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}"
             self._audit.write("order refused", address=address, bed=bed, verb=verb, by=session.name, reason=reason)
@@ -265,7 +265,7 @@ class Api:
             fields["by"] = session.role
         try:
             is_own = verb == REMOVE
-            outcome = self._watch.remove(place) if is_own else await self._watch.orders.give(place, verb, fields)
+            outcome = self._watch.remove(target) if is_own else await self._watch.orders.give(target, verb, fields)
         except ValueError as error:
             return refused(400, str(error))
         fields.pop("age", None)

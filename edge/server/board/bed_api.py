@@ -25,13 +25,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from edge.contract.fields import printable
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.errors import SourceError
 from edge.server.board.access import Audit, Session
 from edge.server.board.bed_history import Day, EventRow, day_of, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.feed import EventStream
-from edge.server.board.guard import MAX_BY, Gate, address_of, json_of, place_in, refused
+from edge.server.board.guard import MAX_BY, Gate, address_in, address_of, json_of, refused
 from edge.server.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
 from edge.server.board.service import Watch
 from edge.settings.board import BoardSettings
@@ -87,12 +87,15 @@ class BedApi:
 
     async def bed(self, request: Request) -> Response:
         """One bed, as it changes."""
-        place = self._asked(request)
-        if isinstance(place, Response):
-            return place
+        address = self._asked(request)
+        if isinstance(address, Response):
+            return address
         screens, beds, sounds = self._watch.screens, self._watch.beds, self._watch.sounds
         screen = screens.open(
-            self._gate.owner(request), "bed", lambda: beds.join(place, sounds.of(place)), partial(beds.leave, place)
+            self._gate.owner(request),
+            "bed",
+            lambda: beds.join(address, sounds.of(address)),
+            partial(beds.leave, address),
         )
         if screen is None:
             return refused(503, "too many look at beds already")
@@ -101,20 +104,20 @@ class BedApi:
 
     async def day(self, request: Request) -> Response:
         """The last 24 hours of a bed."""
-        place = self._asked(request)
-        if isinstance(place, Response):
-            return place
-        node = self._watch.ward.nodes.get((place.site, place.node))
-        if node is None or (bed := node.beds.get(place.stream)) is None:
+        address = self._asked(request)
+        if isinstance(address, Response):
+            return address
+        node = self._watch.ward.nodes.get((address.site, address.node))
+        if node is None or (bed := node.beds.get(address.stream)) is None:
             return refused(404, "the board has heard nothing of this bed")
         return _json(_DAY.dump_json(day_of(bed, time.monotonic())))
 
     async def events(self, request: Request) -> Response:
         """The events of a bed."""
-        place = self._asked(request)
-        if isinstance(place, Response):
-            return place
-        return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(place))))
+        address = self._asked(request)
+        if isinstance(address, Response):
+            return address
+        return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(address))))
 
     async def clip(self, request: Request) -> Response:
         """The picture of a clip."""
@@ -165,14 +168,14 @@ class BedApi:
         session.orders.count(now_s)
         if not session.may("acknowledge"):
             return self._not_for(session, request, "label refused", "label events")
-        if given is None or (place := place_in(given)) is None or not place.stream:
+        if given is None or (address := address_in(given)) is None or not address.stream:
             return refused(400, NO_BED)
         if not (by := _who(session, given)):
             return refused(400, "say who you are")
-        event = next((row.event for row in await self._rows(place) if row.event.id == given.get("event")), None)
+        event = next((row.event for row in await self._rows(address) if row.event.id == given.get("event")), None)
         if event is None:
             return refused(404, "the board does not know this event")
-        label = _label(place, event, given, by)
+        label = _label(address, event, given, by)
         if label is None:
             return refused(400, f"expected a verdict of {', '.join(VERDICTS)}; other: one of {', '.join(CLASSES)}")
         try:
@@ -186,7 +189,7 @@ class BedApi:
             event=event.id,
             verdict=label.verdict,
             sound=label.sound,
-            bed=f"{place.site}/{place.node}/{place.stream}",
+            bed=f"{address.site}/{address.node}/{address.stream}",
         )
         return JSONResponse({"ok": True, "reason": ""})
 
@@ -196,17 +199,17 @@ class BedApi:
         self._audit.write(what, address=address_of(request), by=session.name, reason=reason)
         return refused(403, reason)
 
-    def _asked(self, request: Request) -> Place | Response:
+    def _asked(self, request: Request) -> Address | Response:
         """The bed that a request names, or why it gets nothing."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")
-        place = place_in(request.query_params)
-        return refused(400, NO_BED) if place is None or not place.stream else place
+        address = address_in(request.query_params)
+        return refused(400, NO_BED) if address is None or not address.stream else address
 
-    async def _rows(self, place: Place) -> list[EventRow]:
+    async def _rows(self, address: Address) -> list[EventRow]:
         await asyncio.to_thread(self._clips.refresh)
-        sounds, clips = self._watch.sounds.of(place), self._clips.clips
-        return await asyncio.to_thread(rows_of, place, sounds, clips, self._labels, self._clips.trouble)
+        sounds, clips = self._watch.sounds.of(address), self._clips.clips
+        return await asyncio.to_thread(rows_of, address, sounds, clips, self._labels, self._clips.trouble)
 
 
 def _who(session: Session, given: Any) -> str:
@@ -214,13 +217,13 @@ def _who(session: Session, given: Any) -> str:
     return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
 
 
-def _label(place: Place, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:
+def _label(address: Address, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:
     """The label that a request asks for; None if it is none."""
     verdict = next((each for each in VERDICTS if each == given.get("verdict")), None)
     sound = {"true": event.label, "false": "", "other": given.get("sound")}.get(verdict or "")
     if verdict is None or not isinstance(sound, str) or (verdict == "other" and sound not in CLASSES):
         return None
-    return Label(event, place, verdict, sound, by, time.time())
+    return Label(event, address, verdict, sound, by, time.time())
 
 
 def _json(body: bytes) -> Response:

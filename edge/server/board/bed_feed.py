@@ -25,7 +25,7 @@ from pydantic import TypeAdapter
 from edge.contract.commands import MOST_LOOK_S
 from edge.contract.message import encode
 from edge.contract.spectrogram import MelMessage
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer
 from edge.server.board.latest import Sound
 from edge.server.board.orders import Orders, Outcome
@@ -52,30 +52,30 @@ class Looking:
     def __init__(self, orders: Orders) -> None:
         """Nothing is asked before `keep`."""
         self._orders = orders
-        self._looks: dict[Place, _Look] = {}
+        self._looks: dict[Address, _Look] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def keep(self, places: list[Place], now_s: float) -> None:
+    def keep(self, addresses: list[Address], now_s: float) -> None:
         """Ask for the pictures of these beds where that is due, and no more for those of others."""
-        for place in self._looks.keys() - set(places):
-            del self._looks[place]
-            self._start(place, 0.0)
-        for place in places:
-            look = self._looks.setdefault(place, _Look())
+        for address in self._looks.keys() - set(addresses):
+            del self._looks[address]
+            self._start(address, 0.0)
+        for address in addresses:
+            look = self._looks.setdefault(address, _Look())
             is_shown = now_s - look.tile_s < FRESH_S
             refused = look.answer is not None and not look.answer.ok
             if now_s - look.asked_s >= (AGAIN_S if is_shown or refused else SOON_S):
                 look.asked_s = now_s
-                self._start(place, MOST_LOOK_S)
+                self._start(address, MOST_LOOK_S)
 
-    def tile_came(self, place: Place, now_s: float) -> None:
+    def tile_came(self, address: Address, now_s: float) -> None:
         """A tile of this bed has come."""
-        if place in self._looks:
-            self._looks[place].tile_s = now_s
+        if address in self._looks:
+            self._looks[address].tile_s = now_s
 
-    def state(self, place: Place, now_s: float) -> tuple[str, str]:
+    def state(self, address: Address, now_s: float) -> tuple[str, str]:
         """Whether there is a picture of a bed that is looked at, as `BedState.look`, and why not."""
-        look = self._looks.get(place, _Look())
+        look = self._looks.get(address, _Look())
         if now_s - look.tile_s < FRESH_S:
             return "showing", ""
         if look.answer is None:
@@ -89,15 +89,15 @@ class Looking:
         for task in self._tasks:
             task.cancel()
 
-    def _start(self, place: Place, duration_s: float) -> None:
-        task = asyncio.ensure_future(self._ask(place, duration_s))
+    def _start(self, address: Address, duration_s: float) -> None:
+        task = asyncio.ensure_future(self._ask(address, duration_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, place: Place, duration_s: float) -> None:
-        outcome = await self._orders.look(place, duration_s)
-        if duration_s and place in self._looks:
-            self._looks[place].answer = outcome
+    async def _ask(self, address: Address, duration_s: float) -> None:
+        outcome = await self._orders.look(address, duration_s)
+        if duration_s and address in self._looks:
+            self._looks[address].answer = outcome
 
 
 MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
@@ -140,34 +140,34 @@ class BedHub:
     """Viewers of beds; to be used from one event loop."""
 
     def __init__(self) -> None:
-        self._beds: dict[Place, _Bed] = {}
+        self._beds: dict[Address, _Bed] = {}
         self.lost = 0
         """Tiles that a viewer was too slow for."""
         self.dropped = 0
         """Viewers that took nothing."""
 
     @property
-    def looked_at(self) -> list[Place]:
+    def looked_at(self) -> list[Address]:
         """Beds that somebody looks at."""
         return list(self._beds)
 
-    def join(self, place: Place, sounds: Iterable[Sound]) -> Viewer | None:
+    def join(self, address: Address, sounds: Iterable[Sound]) -> Viewer | None:
         """A new viewer of a bed, with its events in the queue; None if there are too many."""
         if sum(len(bed.viewers) for bed in self._beds.values()) >= MAX_VIEWERS:
             return None
-        bed, viewer = self._beds.setdefault(place, _Bed()), Viewer()
+        bed, viewer = self._beds.setdefault(address, _Bed()), Viewer()
         viewer.queue.put_nowait(_message("sounds", _SOUNDS.dump_json(list(sounds))))
         bed.viewers.add(viewer)
         bed.state = None  # said anew at the next look, to all: it is short
         return viewer
 
-    def leave(self, place: Place, viewer: Viewer) -> None:
+    def leave(self, address: Address, viewer: Viewer) -> None:
         """It looks no more."""
-        bed = self._beds.get(place)
+        bed = self._beds.get(address)
         if bed is not None:
             bed.viewers.discard(viewer)
             if not bed.viewers:
-                del self._beds[place]
+                del self._beds[address]
 
     def close(self) -> None:
         """The board ends: every viewer is let go."""
@@ -175,23 +175,23 @@ class BedHub:
             for viewer in bed.viewers:
                 viewer.drop()
 
-    def show(self, place: Place, state: BedState, now_s: float) -> None:
+    def show(self, address: Address, state: BedState, now_s: float) -> None:
         """Tell the viewers of a bed how it is, if that has changed or was said long ago."""
-        bed = self._beds[place]
+        bed = self._beds[address]
         if state == bed.state and now_s - bed.said_s < BEAT_S:
             return
         bed.state, bed.said_s = state, now_s
         head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
-        self._tell(place, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
+        self._tell(address, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
 
-    def show_sounds(self, place: Place, changed: list[Sound]) -> None:
+    def show_sounds(self, address: Address, changed: list[Sound]) -> None:
         """Tell the viewers of a bed of events that have begun, last or are over."""
-        if changed and place in self._beds:
-            self._tell(place, _message("sounds", _SOUNDS.dump_json(changed)))
+        if changed and address in self._beds:
+            self._tell(address, _message("sounds", _SOUNDS.dump_json(changed)))
 
-    def show_tile(self, place: Place, tile: MelMessage) -> None:
+    def show_tile(self, address: Address, tile: MelMessage) -> None:
         """Pass a tile of the live picture on to the viewers of a bed."""
-        bed = self._beds.get(place)
+        bed = self._beds.get(address)
         if bed is None:
             return
         message = _message("mel", encode({**tile.body(), "time": tile.time}))
@@ -201,14 +201,14 @@ class BedHub:
             else:
                 self.lost += 1
 
-    def _tell(self, place: Place, message: bytes) -> None:
-        for viewer in list(self._beds[place].viewers):
+    def _tell(self, address: Address, message: bytes) -> None:
+        for viewer in list(self._beds[address].viewers):
             try:
                 viewer.queue.put_nowait(message)
             except asyncio.QueueFull:
                 viewer.is_dropped = True
                 self.dropped += 1
-                self.leave(place, viewer)
+                self.leave(address, viewer)
 
 
 def _message(kind: str, body: bytes) -> bytes:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.contract.fields import seconds_of
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.labels import EventFacts, Label, Labels
 from edge.server.board.latest import BedState, Sound
 from edge.server.board.shift import MAX_HOURS, Slot, groups_of, slots_of
@@ -47,23 +47,23 @@ class EventRow:
 
 
 def rows_of(
-    place: Place, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, clip_trouble: str
+    address: Address, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, clip_trouble: str
 ) -> list[EventRow]:
     """The list of a bed, the latest first.
 
     Args:
-        place: the bed.
+        address: the bed.
         sounds: what was heard of it.
         clips: that are there, of any bed.
         labels: of all beds.
         clip_trouble: why there are none; empty: the folder was read.
     """
     heard = {sound.id: sound for sound in sounds}
-    facts = {label.event.id: label.event for label in labels.all() if label.place == place}
+    facts = {label.event.id: label.event for label in labels.all() if label.place == address}
     held: dict[str, str] = {}  # id of the clip by that of the event
     for about in clips.values():
         hearing = about.hearing
-        if Place(hearing.site, hearing.node, hearing.stream) == place:
+        if Address(hearing.site, hearing.node, hearing.stream) == address:
             facts |= {event.id: of_clip(event, about) for event in about.events}
             held |= {event.id: about.id for event in about.events}
     facts |= {sound.id: _of_sound(sound, held.get(sound.id, sound.clip)) for sound in heard.values()}

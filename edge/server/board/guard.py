@@ -25,7 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from edge.contract.topics import Place, is_id
+from edge.contract.topics import Address, is_id
 from edge.server.board.access import Access, Session, is_same
 from edge.server.board.limits import Owner, plain
 
@@ -160,10 +160,10 @@ class Gate:
         )
 
 
-def place_in(given: Mapping[str, Any]) -> Place | None:
+def address_in(given: Mapping[str, Any]) -> Address | None:
     """The bed or the node of a request; None if it names none that can be in a topic."""
     site, node, stream = (given.get(key, "") for key in ("site", "node", "stream"))
-    return Place(site, node, stream) if is_id(site) and is_id(node) and (stream == "" or is_id(stream)) else None
+    return Address(site, node, stream) if is_id(site) and is_id(node) and (stream == "" or is_id(stream)) else None
 
 
 async def json_of(request: Request) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ from typing import Literal, get_args
 from pydantic import TypeAdapter, ValidationError
 
 from edge.clips.clip import ClipEvent, ClipFile
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict, sync, written_whole
 from edge.server.exports.tables import cell_text
@@ -61,7 +61,7 @@ class Label:
     """What a person said of an event."""
 
     event: EventFacts
-    place: Place
+    place: Address
     verdict: Verdict
     sound: str
     """What it is by that person's word: the class; empty: no adventitious sound."""

@@ -26,7 +26,7 @@ from edge.contract.events import EventMessage
 from edge.contract.fields import Kind, Priority
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.contract.trend import BreathMessage, TrendMessage
 
 DAY_MINUTES = 24 * 60
@@ -218,22 +218,22 @@ class Sounds:
     """What was heard of all beds."""
 
     def __init__(self) -> None:
-        self._beds: dict[Place, dict[str, Sound]] = {}
+        self._beds: dict[Address, dict[str, Sound]] = {}
         self.refused: Counter[str] = Counter()
         """Events that had no room, by cause."""
 
-    def push(self, place: Place, told: EventMessage | ClipMessage) -> list[Sound]:
+    def push(self, address: Address, told: EventMessage | ClipMessage) -> list[Sound]:
         """Take one message; return the sounds that it changed."""
         if isinstance(told, ClipMessage):
-            return self._clip(place, told)
+            return self._clip(address, told)
         if told.self_test:
             return []
-        bed = self._beds.get(place)
+        bed = self._beds.get(address)
         if bed is None:
             if len(self._beds) >= MAX_BEDS:
                 self.refused["more beds with events than fit"] += 1
                 return []
-            bed = self._beds[place] = {}
+            bed = self._beds[address] = {}
         before = bed.get(told.id)
         if before is not None and told.rev <= before.rev:
             return []
@@ -242,12 +242,12 @@ class Sounds:
         bed[told.id] = _sound(told, before)
         return [bed[told.id]]
 
-    def of(self, place: Place) -> list[Sound]:
+    def of(self, address: Address) -> list[Sound]:
         """Of a bed, the latest onset last."""
-        return sorted(self._beds.get(place, {}).values(), key=lambda sound: (sound.time, sound.id))
+        return sorted(self._beds.get(address, {}).values(), key=lambda sound: (sound.time, sound.id))
 
-    def _clip(self, place: Place, told: ClipMessage) -> list[Sound]:
-        bed = self._beds.get(place, {})
+    def _clip(self, address: Address, told: ClipMessage) -> list[Sound]:
+        bed = self._beds.get(address, {})
         lost = "" if told.state == "stored" else _why(told.state, told.cause)
         changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == told.id]
         bed.update({each.id: each for each in changed})

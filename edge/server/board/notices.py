@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import Kind, Priority, Signal
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.tiles import condition_words
 from edge.settings.board import Receiver, Step
 from edge.ward.alarm_records import PRIORITIES
@@ -42,7 +42,7 @@ class Notice:
 
     key: str
     """Of the alarm: site/node/stream/condition."""
-    place: Place
+    address: Address
     step: Step
     words: str
     kind: Kind
@@ -53,17 +53,17 @@ class Notice:
     is_test: bool
 
 
-def key_of(place: Place, condition: str) -> str:
+def key_of(address: Address, condition: str) -> str:
     """The same for every message of one alarm."""
-    return f"{place.site}/{place.node}/{place.stream}/{condition}"
+    return f"{address.site}/{address.node}/{address.stream}/{condition}"
 
 
-def look_at(before: Told | None, place: Place, body: AlarmMessage) -> tuple[Told, Notice | None]:
+def look_at(before: Told | None, address: Address, body: AlarmMessage) -> tuple[Told, Notice | None]:
     """What is known of an alarm from now on, and what is to be told of it.
 
     Args:
         before: what was known; None: nothing.
-        place: of the bed, or of the node itself.
+        address: of the bed, or of the node itself.
         body: the alarm's present state.
     """
     if before is not None and before.boot_id == body.boot_id and body.rev <= before.rev:
@@ -72,9 +72,9 @@ def look_at(before: Told | None, place: Place, body: AlarmMessage) -> tuple[Told
     step = _step(before, now)
     if step is None:
         return now, None
-    key, words = key_of(place, body.condition), condition_words(body.condition)
+    key, words = key_of(address, body.condition), condition_words(body.condition)
     since = body.since if body.began is None else body.began
-    return now, Notice(key, place, step, words, body.kind, body.priority, since, body.episode, body.mode == "Test")
+    return now, Notice(key, address, step, words, body.kind, body.priority, since, body.episode, body.mode == "Test")
 
 
 def _step(before: Told | None, now: Told) -> Step | None:
@@ -133,13 +133,13 @@ class Selection:
         of = self._of
         is_urgent_enough = PRIORITIES.index(notice.priority) >= PRIORITIES.index(of.priority)
         is_asked_for = notice.kind in of.kinds and notice.step in of.of and (of.test or not notice.is_test)
-        return is_asked_for and is_urgent_enough and is_among(notice.place, of.beds) and is_within(of.hours, minute)
+        return is_asked_for and is_urgent_enough and is_among(notice.address, of.beds) and is_within(of.hours, minute)
 
 
-def is_among(place: Place, beds: Sequence[str]) -> bool:
+def is_among(address: Address, beds: Sequence[str]) -> bool:
     """Whether a bed is one of `bed1`, `edge-7/bed1` or `ward-b/edge-7/bed1`; of none all are."""
-    path = f"/{place.site}/{place.node}/{place.stream}"
-    return not beds or (place.stream != "" and any(path.endswith(f"/{bed}") for bed in beds))
+    path = f"/{address.site}/{address.node}/{address.stream}"
+    return not beds or (address.stream != "" and any(path.endswith(f"/{bed}") for bed in beds))
 
 
 def is_within(hours: str, minute: int) -> bool:
@@ -153,9 +153,9 @@ def is_within(hours: str, minute: int) -> bool:
 def text_of(notice: Notice, board: str, held: int) -> tuple[str, str]:
     """Title and body of a message; `held` others were held back before it."""
     steps: dict[Step, str] = {"raise": "", "escalation": "Nobody has answered: ", "return": "Again: "}
-    name = notice.place.stream or notice.place.node
+    name = notice.address.stream or notice.address.node
     title = f"{'TEST ' if notice.is_test else ''}{steps[notice.step]}{name}: {notice.words}"
     since = "" if notice.since is None else f", since {time.strftime('%H:%M:%S', time.localtime(notice.since))}"
-    where = "/".join(part for part in (notice.place.site, notice.place.node) if part)
+    where = "/".join(part for part in (notice.address.site, notice.address.node) if part)
     more = f"{held} more were held back. " if held else ""
     return title, f"{board}, {where}: {WORDS_OF_PRIORITY[notice.priority]} priority{since}. {more}{NO_ALARM}"

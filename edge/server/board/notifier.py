@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edge.contract.alarms import AlarmMessage
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.files import make_private_folder, written_whole
 from edge.log import RateLimitedLog
@@ -202,21 +202,21 @@ class Notifier:
         """Names of receivers that take nothing."""
         return tuple(each.name for each in self.states() if each.trouble)
 
-    def push(self, place: Place, body: AlarmMessage, wall_s: float, is_stored: bool) -> None:
+    def push(self, address: Address, body: AlarmMessage, wall_s: float, is_stored: bool) -> None:
         """Look at an alarm's state; nobody waits.
 
         Args:
-            place: of the bed, or of the node itself.
+            address: of the bed, or of the node itself.
             body: the state.
             wall_s: now, seconds since 1970.
             is_stored: whether the broker had it before; it may be old then.
         """
         if not self._senders or (is_stored and wall_s >= body.valid_until):
             return
-        key, now_s, local = key_of(place, body.condition), time.monotonic(), time.localtime(wall_s)
+        key, now_s, local = key_of(address, body.condition), time.monotonic(), time.localtime(wall_s)
         with self._mutex:
             before = self._last.get(key)
-            told, notice = look_at(before, place, body)
+            told, notice = look_at(before, address, body)
             if told is before:
                 return
             if before is None and len(self._last) >= MAX_ALARMS:

@@ -16,7 +16,7 @@ from edge.contract import MAX_BYTES
 from edge.contract.alarms import ResultMessage
 from edge.contract.commands import LOOK, parse_command
 from edge.contract.message import decode, read
-from edge.contract.topics import OF_BED, Place, make_topic
+from edge.contract.topics import OF_BED, Address, make_topic
 
 ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
 MAX_WAITING = 64
@@ -40,11 +40,11 @@ class Orders:
         self._prefix, self._user, self._send = prefix, user, send
         self._waiting: dict[tuple[str, str], asyncio.Future[Outcome]] = {}
 
-    async def give(self, place: Place, verb: str, fields: Mapping[str, object]) -> Outcome:
+    async def give(self, address: Address, verb: str, fields: Mapping[str, object]) -> Outcome:
         """Send an order and wait for its answer.
 
         Args:
-            place: the bed, or the node for its own alarms.
+            address: the bed, or the node for its own alarms.
             verb: of the command.
             fields: of its form, without the id.
 
@@ -53,21 +53,21 @@ class Orders:
         """
         ident = secrets.token_hex(12)
         parse_command(verb, _payload(ident, fields))
-        return await self._ask(place, verb, ident, fields)
+        return await self._ask(address, verb, ident, fields)
 
-    async def look(self, place: Place, duration_s: float) -> Outcome:
+    async def look(self, address: Address, duration_s: float) -> Outcome:
         """Ask for the live picture of a bed for a while; 0 s: no more of it. That is no order of a person."""
         if sum(f"/result/{LOOK}/" in topic for topic, _ in self._waiting) >= MAX_LOOKS:
             return Outcome(False, "too many beds are looked at; try again")
         fields = {"by": self._user, "duration_s": duration_s}
-        return await self._ask(place, LOOK, secrets.token_hex(12), fields)
+        return await self._ask(address, LOOK, secrets.token_hex(12), fields)
 
-    async def _ask(self, place: Place, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
+    async def _ask(self, address: Address, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
         """Send a command and wait for its answer."""
         if len(self._waiting) >= MAX_WAITING:
             return Outcome(False, "too many orders are under way; try again")
         try:
-            command, result = (self._topic(place, kind, verb) for kind in ("cmd", "result"))
+            command, result = (self._topic(address, kind, verb) for kind in ("cmd", "result"))
         except ValueError as error:
             return Outcome(False, f"nothing was sent: {error}")
         key = (result, ident)
@@ -95,9 +95,9 @@ class Orders:
             waiting.set_result(Outcome(result.ok, result.reason))
         return True
 
-    def _topic(self, place: Place, kind: str, verb: str) -> str:
-        bed = (OF_BED, place.stream) if place.stream else ()
-        return make_topic(self._prefix, place.site, place.node, *bed, kind, verb, self._user)
+    def _topic(self, address: Address, kind: str, verb: str) -> str:
+        bed = (OF_BED, address.stream) if address.stream else ()
+        return make_topic(self._prefix, address.site, address.node, *bed, kind, verb, self._user)
 
 
 def _payload(ident: str, fields: Mapping[str, object]) -> bytes:

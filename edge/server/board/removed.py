@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.files import written_whole
 from edge.server.board.latest import Arrival
 
@@ -41,16 +41,16 @@ class Removed:
         """Whether the tile of this key is not to be shown."""
         return key in self._times
 
-    def add(self, place: Place, wall_s: float) -> None:
+    def add(self, address: Address, wall_s: float) -> None:
         """Hide a bed from now on."""
-        self._times[_key(place)] = wall_s
+        self._times[_key(address)] = wall_s
         self._write()
 
-    def heard(self, place: Place, ts: float, arrival: Arrival) -> None:
+    def heard(self, address: Address, ts: float, arrival: Arrival) -> None:
         """A message of a bed, made at `ts` by its node's clock: one that is new brings it back."""
-        removed_s = self._times.get(_key(place))
+        removed_s = self._times.get(_key(address))
         if removed_s is not None and (not arrival.is_stored or ts > removed_s):
-            del self._times[_key(place)]
+            del self._times[_key(address)]
             self._write()
 
     def _write(self) -> None:
@@ -61,5 +61,5 @@ class Removed:
             logger.warning('board removed=unwritten file=%s reason="%s"; make room there', self._path, error.strerror)
 
 
-def _key(place: Place) -> str:
-    return f"{place.site}/{place.node}/{place.stream}"
+def _key(address: Address) -> str:
+    return f"{address.site}/{address.node}/{address.stream}"

@@ -15,7 +15,7 @@ from edge.contract import parse
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable
 from edge.contract.spectrogram import MelMessage
-from edge.contract.topics import Place, read_topic
+from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, Looking
@@ -108,28 +108,28 @@ class Watch:
         if request.topic.endswith("/mel") and not self.beds.looked_at:
             return  # another board has asked for it
         received = parse(self.reader.prefix, request.topic, request.payload)
-        place, message = received.place, received.message
+        address, message = received.address, received.message
         if isinstance(message, MelMessage):
-            self.looking.tile_came(place, arrived.at_s)
-            self.beds.show_tile(place, message)
+            self.looking.tile_came(address, arrived.at_s)
+            self.beds.show_tile(address, message)
         elif isinstance(message, sounds.KINDS):
-            self.beds.show_sounds(place, self.sounds.push(place, message))
+            self.beds.show_sounds(address, self.sounds.push(address, message))
         elif received.kind in ward_state.KINDS:
             arrival = Arrival(arrived.at_s, wall_s, request.stored)
             self.ward.push(received, arrival)
             if isinstance(message, Dated):
-                self._removed.heard(place, message.ts, arrival)
+                self._removed.heard(address, message.ts, arrival)
             if isinstance(message, AlarmMessage):
-                self.notifier.push(place, message, wall_s, request.stored)
+                self.notifier.push(address, message, wall_s, request.stored)
         else:
             raise ValueError("not what a board subscribes to")
 
-    def remove(self, place: Place) -> Outcome:
+    def remove(self, address: Address) -> Outcome:
         """Take a bed that is gone from this board, until it is heard again."""
-        key = f"{place.site}/{place.node}/{place.stream}"
+        key = f"{address.site}/{address.node}/{address.stream}"
         if not any(tile.key == key and tile.is_gone for tile in self.tiles):
             return Outcome(False, "only a bed that was silent for 5 minutes can be removed")
-        self._removed.add(place, time.time())
+        self._removed.add(address, time.time())
         self.wake()
         return Outcome(True)
 
@@ -146,30 +146,30 @@ class Watch:
 
     def _look_at_beds(self, now_s: float) -> None:
         """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
-        places, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
-        troubles = {place: self._trouble(place, now_s) for place in places}
-        self.looking.keep([place for place in places if not troubles[place]], now_s)
-        for place in places:
-            look, words = ("nothing", troubles[place]) if troubles[place] else self.looking.state(place, now_s)
-            tile = tiles.get(f"{place.site}/{place.node}/{place.stream}")
+        addresses, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
+        troubles = {address: self._trouble(address, now_s) for address in addresses}
+        self.looking.keep([address for address in addresses if not troubles[address]], now_s)
+        for address in addresses:
+            look, words = ("nothing", troubles[address]) if troubles[address] else self.looking.state(address, now_s)
+            tile = tiles.get(f"{address.site}/{address.node}/{address.stream}")
             self.beds.show(
-                place, BedState(self.title, tile, look, words, self.reader.lost_s, *self._age_of(place)), now_s
+                address, BedState(self.title, tile, look, words, self.reader.lost_s, *self._age_of(address)), now_s
             )
 
-    def _age_of(self, place: Place) -> tuple[str, ProposedLimits | None]:
+    def _age_of(self, address: Address) -> tuple[str, ProposedLimits | None]:
         """The age of a bed's patient, and which limits of the respiratory rate may be proposed for it."""
-        node = self.ward.nodes.get((place.site, place.node))
-        age = node.beds[place.stream].age if node is not None and place.stream in node.beds else ""
+        node = self.ward.nodes.get((address.site, address.node))
+        age = node.beds[address.stream].age if node is not None and address.stream in node.beds else ""
         with suppress(ValueError):
             return age, proposed_limits(years_of(age))
         return "", None
 
-    def _trouble(self, place: Place, now_s: float) -> str:
+    def _trouble(self, address: Address, now_s: float) -> str:
         """Why nobody can be asked for the picture of a bed; empty if its box can."""
         if self.reader.lost_s is not None:
             return "the board has lost the broker"
-        node = self.ward.nodes.get((place.site, place.node))
-        if node is None or place.stream not in node.beds:
+        node = self.ward.nodes.get((address.site, address.node))
+        if node is None or address.stream not in node.beds:
             return "the board has heard nothing of this bed"
         return node_trouble(node, now_s)
 
@@ -212,10 +212,10 @@ def _sender(prefix: str, topic: str) -> str:
     return printable("/".join(levels[:2]), 40)
 
 
-def _alarm_named(prefix: str, topic: str) -> tuple[Place, str] | None:
+def _alarm_named(prefix: str, topic: str) -> tuple[Address, str] | None:
     """The place and the condition that a topic names; None if it is of no alarm."""
     try:
         names = read_topic(prefix, topic)
     except ValueError:
         return None
-    return (names.place, names.levels[1]) if len(names.levels) == 2 and names.levels[0] == "alarm" else None
+    return (names.address, names.levels[1]) if len(names.levels) == 2 and names.levels[0] == "alarm" else None

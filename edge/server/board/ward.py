@@ -26,7 +26,7 @@ from edge.contract import Received
 from edge.contract.alarms import AlarmMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.contract.trend import BreathMessage, TrendMessage
 from edge.server.board.latest import (
     MAX_EPISODES,
@@ -107,15 +107,15 @@ class Ward:
 
     def push(self, heard: Received, arrival: Arrival) -> None:
         """Take one message."""
-        place, body = heard.place, heard.message
+        address, body = heard.address, heard.message
         if body is None:
             self._clear(heard, arrival)
-        elif (node := self._node(place)) is None:
+        elif (node := self._node(address)) is None:
             self.refused["more nodes than fit"] += 1
         elif isinstance(body, NodeInfo):
             node.info = body
         elif isinstance(body, StreamInfo):
-            if (bed := self._bed(place, arrival.at_s)) is not None:
+            if (bed := self._bed(address, arrival.at_s)) is not None:
                 bed.is_listed, bed.age = True, body.age or ""
         elif isinstance(body, Dated):
             kept: Latest[Dated] = Latest(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
@@ -123,9 +123,9 @@ class Ward:
                 node.clock_off_s = body.ts - arrival.wall_s
             self._keep(node, heard, kept, arrival)
 
-    def miss(self, place: Place, condition: str, arrival: Arrival) -> None:
+    def miss(self, address: Address, condition: str, arrival: Arrival) -> None:
         """An alarm that cannot be read came: its bed is not known until one can; it makes no bed or node."""
-        part = self._part(place)
+        part = self._part(address)
         if part is None:
             return
         before = part.unread.get(condition)
@@ -135,8 +135,8 @@ class Ward:
             part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
 
     def _keep(self, node: NodeState, heard: Received, kept: Latest[Dated], arrival: Arrival) -> None:
-        body, stream = kept.body, heard.place.stream
-        bed = self._bed(heard.place, arrival.at_s) if stream else None
+        body, stream = kept.body, heard.address.stream
+        bed = self._bed(heard.address, arrival.at_s) if stream else None
         if stream and bed is None:
             return
         if isinstance(body, AlarmMessage):
@@ -171,22 +171,22 @@ class Ward:
             if isinstance(part, BedState):
                 _keep_episode(part, condition, part.alarms[condition])
 
-    def _part(self, place: Place) -> NodeState | BedState | None:
+    def _part(self, address: Address) -> NodeState | BedState | None:
         """What is known of a bed, or of a node itself."""
-        node = self.nodes.get((place.site, place.node))
-        return node if node is None or not place.stream else node.beds.get(place.stream)
+        node = self.nodes.get((address.site, address.node))
+        return node if node is None or not address.stream else node.beds.get(address.stream)
 
-    def _node(self, place: Place) -> NodeState | None:
-        key = (place.site, place.node)
+    def _node(self, address: Address) -> NodeState | None:
+        key = (address.site, address.node)
         if key not in self.nodes and len(self.nodes) < MAX_NODES:
             self.nodes[key] = NodeState()
         return self.nodes.get(key)
 
-    def _bed(self, place: Place, now_s: float) -> BedState | None:
+    def _bed(self, address: Address, now_s: float) -> BedState | None:
         """A bed, if there is room for it; where there is none, a node that has more than its share makes some."""
-        node = self.nodes[place.site, place.node]
-        if place.stream in node.beds:
-            return node.beds[place.stream]
+        node = self.nodes[address.site, address.node]
+        if address.stream in node.beds:
+            return node.beds[address.stream]
         if self._beds >= MAX_BEDS:
             if (other := giving_room(list(self.nodes.values()), node)) is None:
                 node.hidden_s = now_s
@@ -195,27 +195,27 @@ class Ward:
             other.hidden_s = now_s
             self._beds -= 1
         self._beds += 1
-        return node.beds.setdefault(place.stream, BedState())
+        return node.beds.setdefault(address.stream, BedState())
 
     def _clear(self, heard: Received, arrival: Arrival) -> None:
         """A cleared status takes its bed or node away, a cleared burden what was measured of the patient before."""
-        place, node = heard.place, self.nodes.get((heard.place.site, heard.place.node))
+        address, node = heard.address, self.nodes.get((heard.address.site, heard.address.node))
         if node is None:
             return
         if heard.kind is AlarmMessage:
             self._clear_alarm(node, heard, arrival)
-        elif heard.kind is TrendMessage and (bed := node.beds.get(place.stream)) is not None:
+        elif heard.kind is TrendMessage and (bed := node.beds.get(address.stream)) is not None:
             bed.trend, bed.breath, bed.patient_s = None, None, arrival.at_s
             bed.minutes.clear()
             bed.rates.clear()
         elif heard.kind is StreamStatus:
-            self._beds -= node.beds.pop(place.stream, None) is not None
+            self._beds -= node.beds.pop(address.stream, None) is not None
         elif heard.kind is NodeStatus:
-            self._beds -= len(self.nodes.pop((place.site, place.node)).beds)
+            self._beds -= len(self.nodes.pop((address.site, address.node)).beds)
 
     def _clear_alarm(self, node: NodeState, heard: Received, arrival: Arrival) -> None:
         """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
-        part = self._part(heard.place)
+        part = self._part(heard.address)
         kept = None if part is None else part.alarms.get(heard.names.levels[1])
         if part is None:
             return

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from edge.contract import MESSAGES, Received, filters, parse
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable, seconds_of
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.contract.trend import TrendMessage
 from tests.edge.conftest import SCHEMAS
 from tests.edge.server.board import ward_messages as made
@@ -27,8 +27,8 @@ def read(levels: str, body: Any) -> Received:
 
 def test_an_alarm_of_a_bed_is_read_with_its_place_and_condition() -> None:
     heard = read("s/bed1/alarm/continuous", made.alarm(priority="Hi"))
-    assert (heard.place, heard.names.levels, heard.kind) == (
-        Place("site", "node", "bed1"),
+    assert (heard.address, heard.names.levels, heard.kind) == (
+        Address("site", "node", "bed1"),
         ("alarm", "continuous"),
         AlarmMessage,
     )
@@ -86,7 +86,7 @@ def test_any_topic_and_payload_are_read_or_refused(topic: str, payload: bytes) -
         heard = parse(PREFIX, f"{PREFIX}/{topic}", payload)
     except ValueError:
         return
-    assert heard.place.site
+    assert heard.address.site
 
 
 @given(st.text())

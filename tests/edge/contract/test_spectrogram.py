@@ -14,7 +14,7 @@ from jsonschema import ValidationError
 from edge.contract import parse
 from edge.contract.events import EventMessage
 from edge.contract.spectrogram import MelMessage
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from tests.edge.conftest import SCHEMAS
 from tests.edge.server.board import ward_messages as made
 
@@ -28,7 +28,7 @@ def read(kind: str, body: Any) -> Any:
 
 def test_an_event_is_read_with_its_place() -> None:
     heard = parse(made.PREFIX, f"{TOPIC}/event", json.dumps(made.event(EVENT_ID, 8000, 16000)).encode())
-    assert heard.place == Place("site", "node", "bed1")
+    assert heard.address == Address("site", "node", "bed1")
     assert isinstance(heard.message, EventMessage)
     assert (heard.message.id, heard.message.type, heard.message.sample.end) == (EVENT_ID, "end", 16000)
 

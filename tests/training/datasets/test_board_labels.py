@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.delivery.messages import ulid
 from edge.errors import ConfigError
 from edge.server.board.clips import ClipIndex
@@ -20,7 +20,7 @@ from training.datasets.targets import COLUMNS
 from training.detector.truth import LabelSpec, Timeline
 
 FRAME_S = 0.032
-BED = Place("ward-b", "box-1", "bed1")
+BED = Address("ward-b", "box-1", "bed1")
 
 
 def said(event: str, sound: str, label: str = "wheeze") -> Label:

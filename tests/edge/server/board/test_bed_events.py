@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.bed_history import EventRow, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.labels import EventFacts, Label, Labels
@@ -13,14 +13,14 @@ from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.board_clips import BEGIN, RATE_HZ, a_clip, hearing, put
 from tests.edge.server.board.test_sounds import push
 
-BED = Place("ward-b", "box-1", "bed1")
+BED = Address("ward-b", "box-1", "bed1")
 FIRST, SECOND, THIRD = (f"01KB2M000000000000000{name}" for name in ("FRST1", "SCND2", "THRD3"))
 
 
 def listed(tmp_path: Path, sounds: Sounds | None = None, folder: Path | None = None) -> list[EventRow]:
     index = ClipIndex(folder)
     index.refresh()
-    heard = [] if sounds is None else sounds.of(Place("site", "node", "bed1"))
+    heard = [] if sounds is None else sounds.of(Address("site", "node", "bed1"))
     return rows_of(BED, heard, index.clips, Labels(tmp_path / "labels.jsonl"), index.trouble)
 
 
@@ -53,8 +53,8 @@ def test_an_event_that_was_heard_and_has_a_clip_is_one(tmp_path: Path) -> None:
 
 def test_what_was_said_is_shown_also_where_nothing_else_is_left(tmp_path: Path) -> None:
     facts = EventFacts(THIRD, "wheeze", made.WALL_S, 1.0, 0.9, 0.6, "")
-    for place in (BED, Place("ward-b", "box-1", "bed2")):
-        Labels(tmp_path / "labels.jsonl").add(Label(facts, place, "true", "wheeze", "nurse K", 1.0))
+    for address in (BED, Address("ward-b", "box-1", "bed2")):
+        Labels(tmp_path / "labels.jsonl").add(Label(facts, address, "true", "wheeze", "nurse K", 1.0))
     Labels(tmp_path / "labels.jsonl").add(Label(facts, BED, "false", "", "Dr. L", 2.0))
     (row,) = listed(tmp_path)
     assert row.said is not None

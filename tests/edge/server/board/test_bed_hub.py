@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 from edge.contract.spectrogram import MelMessage
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.bed_feed import MAX_TILES, BedHub, BedState
 from edge.server.board.feed import MAX_VIEWERS, MAX_WAITING, Viewer
 from tests.edge.server.board import ward_messages as made
 
-BED, OTHER = Place("site", "node", "bed1"), Place("site", "node", "bed2")
+BED, OTHER = Address("site", "node", "bed1"), Address("site", "node", "bed2")
 STATE = BedState("Ward", None, "waiting", "waiting for the box")
 
 
@@ -18,8 +18,8 @@ def tile(number: int) -> MelMessage:
     return MelMessage.model_validate_json(made.bytes_of(made.tile(number)))
 
 
-def joined(hub: BedHub, place: Place = BED) -> Viewer:
-    viewer = hub.join(place, [])
+def joined(hub: BedHub, address: Address = BED) -> Viewer:
+    viewer = hub.join(address, [])
     assert viewer is not None
     return viewer
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.server.board.labels import EventFacts, Label, Labels
 from tests.edge.full_disk import small_disk
 
-BED = Place("ward-b", "box-1", "bed1")
+BED = Address("ward-b", "box-1", "bed1")
 
 
 def label(event: str = "e1", by: str = "nurse K", verdict: str = "false", sound: str = "") -> Label:

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from edge.contract.commands import MOST_LOOK_S
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.bed_feed import AGAIN_S, SOON_S, Looking
 from edge.server.board.orders import MAX_WAITING, Orders
 from tests.edge.server.board import ward_messages as made
 
-BED, OTHER = Place("site", "node", "bed1"), Place("site", "node", "bed2")
+BED, OTHER = Address("site", "node", "bed1"), Address("site", "node", "bed2")
 
 
 class Box:
@@ -92,7 +92,7 @@ def test_nothing_is_asked_where_nobody_looks() -> None:
 def test_however_many_beds_do_not_answer_a_person_can_still_order_something() -> None:
     sent: list[str] = []
     orders = Orders("p", "board", lambda topic, _: not sent.append(topic))
-    beds = [Place("site", "node", f"bed{number}") for number in range(2 * MAX_WAITING)]
+    beds = [Address("site", "node", f"bed{number}") for number in range(2 * MAX_WAITING)]
 
     async def run() -> None:
         looking = Looking(orders)

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.alarms import AlarmMessage
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.notices import Notice, Selection, Told, is_among, is_within, look_at, text_of
 from edge.settings.board import Receiver
 from tests.edge.server.board.ward_messages import alarm
 
-BED, OTHER_BOOT = Place("ward-b", "edge-7", "bed1"), "0000beef"
+BED, OTHER_BOOT = Address("ward-b", "edge-7", "bed1"), "0000beef"
 LIFE = [  # of one alarm: raised, escalated, acknowledged, over, back soon, over, raised again
     {"signal": "On"},
     {"signal": "On", "escalated": True},
@@ -46,7 +46,7 @@ def receiver(**changed: Any) -> Selection:
 
 
 def notice(**changed: Any) -> Notice:
-    found = look_at(None, changed.pop("place", BED), said(**changed))[1]
+    found = look_at(None, changed.pop("address", BED), said(**changed))[1]
     assert found is not None
     return found
 
@@ -120,13 +120,13 @@ def test_a_bed_is_named_by_the_last_parts_of_its_topic(beds: tuple[str, ...], is
 
 
 def test_a_box_itself_is_told_to_those_who_name_no_beds() -> None:
-    box = Place("ward-b", "edge-7", "")
+    box = Address("ward-b", "edge-7", "")
     assert (is_among(box, ()), is_among(box, ("bed1",))) == (True, False)
 
 
 def test_too_many_are_held_back_and_counted_and_an_hour_later_there_is_room() -> None:
     phone = receiver(per_hour=3)
-    beds = [notice(place=Place("ward-b", "edge-7", f"bed{number}")) for number in range(10)]
+    beds = [notice(address=Address("ward-b", "edge-7", f"bed{number}")) for number in range(10)]
     assert [phone.takes(each, 1.0, 0) for each in beds] == [True] * 3 + [False] * 7
     assert phone.held == 7
     assert phone.takes(notice(), 3601.0, 0)

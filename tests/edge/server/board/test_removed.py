@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.latest import Arrival
 from edge.server.board.removed import Removed
 from edge.server.board.validity import GONE_S
@@ -14,7 +14,7 @@ from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board.told_ward import NOW_S, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
 
-BED, KEY = Place("ward", "box", "bed"), "ward/box/bed"
+BED, KEY = Address("ward", "box", "bed"), "ward/box/bed"
 FIRST_S = 1.0  # of the board's clock
 
 

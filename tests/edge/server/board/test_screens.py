@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.server.board.bed_feed import BedHub
 from edge.server.board.feed import MAX_VIEWERS, Hub
 from edge.server.board.limits import MAX_OF_SESSION, Owner, Screen, Screens
 
-BED = Place("ward-b", "box-1", "bed1")
+BED = Address("ward-b", "box-1", "bed1")
 
 
 class Ward:

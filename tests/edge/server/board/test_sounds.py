@@ -6,19 +6,19 @@ import json
 from typing import Any
 
 from edge.contract import parse
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.delivery.messages import ulid
 from edge.server.board.latest import MAX_SOUNDS, Sound, Sounds
 from tests.edge.server.board import ward_messages as made
 
-BED = Place("site", "node", "bed1")
+BED = Address("site", "node", "bed1")
 EVENT_ID = "01KB2M0000000000000000TEST"
 CLIP_ID = "01KB2M0000000000000000CWWP"
 
 
 def push(sounds: Sounds, kind: str, body: Any) -> list[Sound]:
     heard = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/{kind}", json.dumps(body).encode())
-    return sounds.push(heard.place, heard.message)  # type: ignore[arg-type]  # no tile
+    return sounds.push(heard.address, heard.message)  # type: ignore[arg-type]  # no tile
 
 
 def test_an_onset_becomes_a_sound_with_an_end() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from edge.contract.topics import Place
+from edge.contract.topics import Address
 from edge.delivery.mqtt_client import Request
 from edge.server.board.latest import Arrival
 from edge.server.board.receiver import ReceivedMessage
@@ -58,7 +58,7 @@ def test_an_alarm_that_could_never_be_read_makes_its_bed_unknown_too(watch: Watc
 
 
 def test_an_alarm_that_could_never_be_read_is_none_when_it_comes_no_more() -> None:
-    ward, bed = ward_of(), Place("ward", "box", "bed")
+    ward, bed = ward_of(), Address("ward", "box", "bed")
     for after_s in (0.0, 60.0, 100.0):
         ward.miss(bed, "made-up", Arrival(NOW_S + after_s, WALL_S + after_s))
     for levels in ("alarm/continuous", "alarm/discontinuous"):
@@ -90,7 +90,7 @@ def test_unreadable_alarms_make_no_bed_and_no_node_and_are_bounded(watch: Watch)
     assert list(watch.ward.nodes) == [("ward", "box")]
     assert list(watch.ward.nodes["ward", "box"].beds) == ["bed"]
     for number in range(3 * MAX_ALARMS):
-        watch.ward.miss(Place("ward", "box", "bed"), f"made-up-{number}", Arrival(NOW_S, WALL_S))
+        watch.ward.miss(Address("ward", "box", "bed"), f"made-up-{number}", Arrival(NOW_S, WALL_S))
     assert len(watch.ward.nodes["ward", "box"].beds["bed"].unread) == MAX_ALARMS
     assert watch.ward.refused["more alarms than fit"] == 2 * MAX_ALARMS
 
