@@ -207,8 +207,13 @@ def row_of(task: Task, clips: Sequence[Clip], labels: NDArray[np.int64], decided
     each = np.zeros((len(patients), len(task.labels), len(task.labels)), np.int64)
     owner = np.array([place[clip.recording.patient] for clip in clips], np.int64)
     np.add.at(each, (owner, labels, decided), 1)
-    by_patient = dict(zip(patients, each.tolist(), strict=True))
-    row = asdict(official_score(task, each.sum(0))) | {"confusion": each.sum(0).tolist(), "by_patient": by_patient}
+    return row_from(task, dict(zip(patients, each.tolist(), strict=True)))
+
+
+def row_from(task: Task, by_patient: Mapping[str, Any]) -> dict[str, Any]:
+    """The same from the (L, L) confusion matrix of each patient."""
+    total = np.sum([by_patient[patient] for patient in by_patient], axis=0)
+    row = asdict(official_score(task, total)) | {"confusion": total.tolist(), "by_patient": by_patient}
     found = {name: metric.estimate().bounds for name, metric in metrics_of(task, by_patient).items()}
     return row | {"bounds": {name: [bounds.low, bounds.high] for name, bounds in found.items() if bounds}}
 

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
+from training.clips.compared import with_coarser
+from training.clips.experiment import row_from
 from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
 from training.results.stored import Stored, UnreadableError
 from training.tasks import TASKS
@@ -158,13 +160,25 @@ def _clips(folder: Path, name: str, key: str) -> Source:
         notice = "the kept epoch was chosen on these patients" if loop.text("monitor", "") else ""
         own = {"model": (who, weights, notice)}  # beside it the duration rule
         rows = [
-            TaskRow(said, task, where, key, *_values(task, scores.part(part)), False, clips, size, mind)
+            TaskRow(said, answered, where, key, *_values(answered, row), False, clips, size, notice)
             for part in scores.names()
             for said, size, mind in [own.get(part, (part, None, ""))]
+            for answered, row, notice in _answers(task, scores.part(part), mind)
         ]
     told = {"recipe": method, "seed": str(recipe.count("seed")), "epochs": epochs}
     told |= {"weights": f"{weights:,}" if weights else "not noted", "commit": _commit(run)}
     return Source(key, name, folder, _command(run), told | {"date": run.text("begun", "")[:10]}, rows, weights=weights)
+
+
+def _answers(task: str, row: Stored, notice: str) -> Iterator[tuple[str, Stored, str]]:
+    """A task with its row, and those whose answers follow from its, as 2-1 from 2-2, each with what must be said."""
+    yield task, row, notice
+    own = TASKS.get(task)
+    each = row.counts_by_name("by_patient", len(own.labels)) if own else {}
+    for name, matrices in with_coarser(own, each).items() if own and each else ():
+        if name != task:
+            said = "; ".join(filter(None, (f"its answers to {task}", notice)))
+            yield name, Stored("result.json", row_from(TASKS[name], matrices)), said
 
 
 def _bounds(bounds: Stored, metric: str) -> Sequence[float | None]:

@@ -94,6 +94,14 @@ class Stored:
         row = self._tree.get(key) or []
         return [None if x is None else self._checked(x, self._at(key), _is_finite, "a finite number") for x in row]
 
+    def counts_by_name(self, key: str, size: int) -> dict[str, list[list[int]]]:
+        """Tables of `size` rows and columns of whole numbers, by name; empty where the key is lacking."""
+        tables = self.part(key) if key in self._tree else Stored(self._name, {}, self._at(key))
+        found = {name: tables._tree[name] for name in tables.names()}
+        for name, rows in found.items():
+            self._checked(rows, tables._at(name), lambda x: _is_table(x, size), f"{size} rows of {size} whole numbers")
+        return found
+
     def is_true(self, key: str) -> bool:
         """Whether it says yes; no where it is lacking."""
         return self._tree.get(key) is True
@@ -113,3 +121,8 @@ class Stored:
 
 def _is_finite(found: object) -> bool:
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _is_table(found: object, size: int) -> bool:
+    rows = found if isinstance(found, list) and len(found) == size else [None]
+    return all(isinstance(row, list) and len(row) == size and all(type(x) is int for x in row) for row in rows)

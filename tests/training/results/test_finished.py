@@ -47,6 +47,23 @@ def test_a_schedule_that_chooses_no_epoch_has_no_notice(tmp_path: Path) -> None:
     assert not read_runs([tmp_path]).sources[0].rows[0].notice
 
 
+def test_a_run_of_2_2_answers_2_1_too(tmp_path: Path) -> None:
+    """By hand: of four adventitious recordings one is called Normal, so SE is 3/4; both normal ones are right."""
+    path = make_clip_run(tmp_path / "ngo", task="2-2", monitor="") / "result.json"
+    a = [[2, 0, 0, 0, 0], [0, 0, 1, 0, 0], [1, 0, 1, 0, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 3]]
+    b = [[0, 0, 0, 0, 0], [0, 0, 0, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 0, 0], [1, 0, 0, 0, 0]]
+    result = json.loads(path.read_text())
+    result["validation"]["model"]["by_patient"] = {"a": a, "b": b}
+    path.write_text(json.dumps(result))
+    (row,) = [row for row in read_runs([tmp_path]).sources[0].rows if row.task == "2-1"]
+    assert (row.se.value, row.sp.value, row.poor_found.value) == (0.75, 1.0, 0.75)
+    assert row.notice == "its answers to 2-2"
+    result["validation"]["model"]["by_patient"]["b"] = b[:4]
+    path.write_text(json.dumps(result))
+    why = read_runs([tmp_path]).left_out[0].why
+    assert "validation.model.by_patient.b: expected 5 rows of 5 whole numbers" in why
+
+
 def test_hear_gives_a_row_for_each_probe_and_its_detector_is_no_run(tmp_path: Path) -> None:
     make_hear_run(tmp_path / "hear")
     found = read_runs([tmp_path])
