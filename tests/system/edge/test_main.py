@@ -42,6 +42,17 @@ def test_help_imports_nothing_heavy() -> None:
     assert not set(HEAVY) & set(result.stdout.split())
 
 
+def test_a_detector_computes_in_one_thread() -> None:
+    count = (
+        "import atexit, os, sys; atexit.register(lambda: print(len(os.listdir('/proc/self/task')), file=sys.stderr))"
+    )
+    program = f"{count}; from edge.__main__ import main; main()"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", program, "detect", str(DEMO_AUDIO)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, env=environment)
+    assert result.stderr.splitlines()[-1] == "1"
+
+
 def test_without_a_command_the_help_is_shown() -> None:
     assert "run" in laennec().stdout + laennec().stderr
 
