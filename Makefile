@@ -26,7 +26,7 @@ test: dev ## run the tests that tell most in a few minutes, one process for each
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(call parallel,$(CORES)) -m "not rest" $(ARGS)
 
 test-rest: dev ## run all other tests, two processes for each core; as root or with sudo, install the Debian packages that they need
-	@deploy/install rest "$(PYTHON)" "$(VENV)"
+	@deploy/venv rest "$(PYTHON)" "$(VENV)"
 	@LAENNEC_DATA="$(DATA)" $(BIN)/python -m pytest $(call parallel,$(twice)) -m rest $(ARGS)
 
 coverage: dev ## run all tests and list the lines and branches that none of them reaches (ARGS="tests/edge")
@@ -40,7 +40,7 @@ twice = $(shell echo $$((2 * $(CORES))))
 parallel = -n $(or $(JOBS),$(1)) --dist loadfile --no-loadscope-reorder
 
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
-	@$(BIN)/python -m deploy.aarch64 $(ARGS)
+	@$(BIN)/python -m tests.system.aarch64 $(ARGS)
 
 test-gpu: $(VENV)-gpu/.gpu ## test TensorRT on this machine's NVIDIA GPU (Jetson or PC): build, compare, time; writes runs/gpu-report.json
 	@LAENNEC_GPU=required $(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
@@ -92,7 +92,7 @@ switch = $(call given,HEALTHY_S,--healthy-s) $(call given,KEEP,--keep)
 # One box, or with FLEET=fleet.yaml all that it names: deploy/FLEET.md.
 of_one_box = DEVICE HOST PORT ROOT SSH_OPTIONS CONFIG BOARD MODEL FILES SIGN KEEP HEALTHY_S FORCE RELEASE ARGS
 beside_fleet = $(firstword $(foreach name,$(of_one_box),$(if $(filter command,$(origin $(name))),$(name))))
-fleet = $(if $(beside_fleet),$(error $(beside_fleet)= is of one box and would be ignored beside FLEET=; leave it out: what each box is to be stands in $(FLEET)))$(PYTHON) -m deploy.fleet $(1) --fleet "$(FLEET)" $(call given,ONLY,--only)
+fleet = $(if $(beside_fleet),$(error $(beside_fleet)= is of one box and would be ignored beside FLEET=; leave it out: what each box is to be stands in $(FLEET)))$(PYTHON) -m deploy fleet $(1) --fleet "$(FLEET)" $(call given,ONLY,--only)
 has_fleet = $(if $(filter command,$(origin FLEET)),$(FLEET))
 
 deploy: ## install on a box, and go back if it is not healthy: DEVICE=jetson|rpi|x86|local HOST=user@box (CONFIG=ward.yaml BOARD=board.yaml MODEL=a.onnx SIGN=key.pem PORT=22 ROOT=/a/folder FORCE=1), or on many: FLEET=fleet.yaml
@@ -142,9 +142,9 @@ workstation: dev # ends with one line on a Python that is too old to train with
 	@$(BIN)/python -c "import training.python_version"
 
 $(VENV)/.edge: pyproject.toml constraints.txt
-	@deploy/install edge "$(PYTHON)" "$(VENV)"
+	@deploy/venv edge "$(PYTHON)" "$(VENV)"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.edge
-	@deploy/install dev "$(PYTHON)" "$(VENV)"
+	@deploy/venv dev "$(PYTHON)" "$(VENV)"
 	@touch $@

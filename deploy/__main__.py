@@ -1,13 +1,14 @@
 """`python -m deploy`: what `make deploy | configure | model | credentials | rollback | status | logs | undeploy` call.
 
-Not for work on the box (`deploy.box`), nor for many boxes (`deploy.fleet`). A mistake or a broken thing is one line on
-stderr and exit code 2; a service that does not run is exit code 1 of `status`.
+`python -m deploy fleet ...` is about many boxes (`deploy.rollout`). Not for work on the box (`deploy.box`). A mistake
+or a broken thing is one line on stderr and exit code 2; a service that does not run is exit code 1 of `status`.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import fcntl
 import os
 import signal
 import sys
@@ -16,12 +17,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-from deploy.commands import configure, credentials, logs, model, rollback, status, undeploy
-from deploy.devices import PROFILES
-from deploy.errors import DeployError
-from deploy.install import install, sign_folder
-from deploy.session import Target
-from deploy.transport import Local, Ssh
+from deploy.commands import BUILD, configure, credentials, install, logs, model, rollback, sign_folder, status, undeploy
+from deploy.devices import PROFILES, DeployError
+from deploy.release import PROJECT, make_tools
+from deploy.remote import Local, Ssh, Target
 
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 COMMANDS = {
@@ -66,12 +65,24 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def _run(argv: list[str] | None) -> int:
-    options = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    if words[:1] == ["fleet"]:
+        _of_fleet(words[1:])
+    options = _parser().parse_args(words)
     command: Callable[..., int] = options.command
     if command is sign_folder:  # of a folder here: no box is asked
         return command(options)
     with _target(options) as target:
         return command(target, options)
+
+
+def _of_fleet(words: list[str]) -> NoReturn:
+    """Go on as `deploy.rollout`, with the Python that can read settings: this one may have nothing but itself."""
+    BUILD.mkdir(parents=True, exist_ok=True)
+    with open(BUILD / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        tools = make_tools(BUILD)
+    os.execve(tools, [str(tools), "-m", "deploy.rollout", *words], {**os.environ, "PYTHONPATH": str(PROJECT)})
 
 
 class _Parser(argparse.ArgumentParser):

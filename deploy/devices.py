@@ -1,6 +1,6 @@
 """Which box a DEVICE is, and why this one is not it. Pure: facts in, a refusal or an interpreter out.
 
-Not for asking the box (`deploy.box.facts`).
+Not for asking the box (`deploy.box.examine`).
 Source: JetPack and L4T releases as in NVIDIA's release notes; PEP 600 for what glibc means to a wheel.
 """
 
@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from deploy.box.facts import Facts, Python
-from deploy.errors import DeployError
+from deploy.box.examine import Facts, Python
+from edge.errors import LaennecError
 
 OLDEST_GLIBC = (2, 28)  # what the wheels of numba, onnxruntime and cryptography ask for
 CLOCK_APART_S = 86_400.0  # certificates and the times of events; a box without a battery wakes in 1970
 JETPACK_PYTHON = {36: "3.10", 38: "3.12", 39: "3.12"}  # L4T major release -> the Python that TensorRT is built for
+
+
+class DeployError(LaennecError):
+    """What was expected, what was found, and what to do; `state` says what the box runs now, as far as is known."""
+
+    def __init__(self, message: str, state: str = "") -> None:
+        super().__init__(message)
+        self.state = state
 
 
 @dataclass(frozen=True)

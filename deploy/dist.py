@@ -7,7 +7,7 @@
     auslink-VERSION.zip                a library of Arduino and PlatformIO: `firmware_bridge/arduino`
     SHA256SUMS                         of these
 
-and an image `laennec:VERSION` where docker or podman answers. Not for boxes (`deploy.install`): nothing is uploaded.
+and an image `laennec:VERSION` where docker or podman answers. Not for boxes (`deploy.commands`): nothing is uploaded.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from deploy.box.durable import digest_of
-from deploy.errors import DeployError
+from deploy.box.layout import digest_of
+from deploy.devices import DeployError
+from deploy.release import PROJECT, build_own_wheel, copy_source
 from deploy.resolve import must, required
-from deploy.wheelhouse import PROJECT, build_own_wheel, copy_source
 from edge import __version__
 
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"

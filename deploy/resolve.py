@@ -16,8 +16,8 @@ from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import ZipFile
 
-from deploy.box.child import die_with_parent
-from deploy.errors import DeployError
+from deploy.box.layout import die_with_parent
+from deploy.devices import DeployError
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
 OLDEST_GLIBC = 17  # 2.17, which is manylinux2014 as well

@@ -2,7 +2,7 @@
 
 Of the edge it has what is no more than that: how files of keys are read (`session.OF_THE_EDGE`).
 
-`deploy.session` packs this package into one archive and sends it down a pipe, then one line of JSON that asks for
+`deploy.remote` packs this package into one archive and sends it down a pipe, then one line of JSON that asks for
 something, then the bytes of wheels; what happens comes back as lines of JSON. Not for deciding whether this box may be
 deployed to (`deploy.devices`), nor for keeping the service running (systemd, or `run.sh` where a ROOT was given).
 

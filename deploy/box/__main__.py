@@ -1,4 +1,8 @@
-"""Answer the one request that stands on standard input. Run by `deploy.session`, on the box."""
+"""Answer the one request that stands on standard input. Run by `deploy.remote`, on the box.
+
+Other settings alone are a release that shares its environment with another, judged as any release is: `make rollback`
+goes back to the settings before.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 import pwd
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -15,21 +20,91 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.build import install
-from deploy.box.configure import configure
 from deploy.box.credentials import credentials
-from deploy.box.durable import digest_of, read_record, remove
-from deploy.box.facts import facts, free_mb
-from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal, Trial
+from deploy.box.examine import (
+    DOCTOR,
+    EXAMINED,
+    complete,
+    examine,
+    facts,
+    free_mb,
+    named_as_given,
+    read_settings,
+    write_settings,
+)
+from deploy.box.layout import (
+    KEPT_RELEASES,
+    BoxLayout,
+    LastSwitch,
+    Refusal,
+    Release,
+    Trial,
+    digest_of,
+    discard,
+    read_record,
+    remove,
+)
 from deploy.box.model import active_model, change_model
-from deploy.box.model_trial import forget_model
-from deploy.box.process import Process
-from deploy.box.prune import discard
-from deploy.box.service import Service, Systemd
-from deploy.box.settings import unlink_settings
-from deploy.box.switch import go_back, outcome, repair, switch, wait_until_healthy
-from deploy.box.wire import Session, Wire, at_work, only_one, watch_workstation
+from deploy.box.service import Process, Service, Systemd
+from deploy.box.session import Session, Wire, at_work, only_one, watch_workstation
+from deploy.box.switch import forget_model, go_back, repair, switch, unlink_settings, wait_until_healthy
 
+OF_ITS_OWN = ("venv", "ward.yaml", EXAMINED, "release.json")  # what a release does not share with another
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
+
+
+def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+    """Change the settings alone, or leave everything as it was.
+
+    Args:
+        session: whose.
+        request: `files` with ward.yaml, `hold_s`, `keep`.
+        given: open as long as the workstation is there.
+
+    Returns:
+        What `switch` remarks; `is_new`: whether anything was done.
+
+    Raises:
+        Refusal: with what the box runs as before.
+    """
+    layout, files = session.layout, request["files"]
+    with session.wire.step("clearing up what an earlier deployment left") as remarks:
+        remarks += repair(session)
+    watch_workstation(session, given)
+    running, health = layout.running(), session.service.health()
+    made = read_record(layout.current / "release.json", Release)
+    if made is None:
+        raise Refusal("expected a release whose settings could be changed, found none; run make deploy")
+    if (
+        layout.config.exists()
+        and layout.config.read_text() == files["ward.yaml"]
+        and health.is_asked
+        and health.is_well
+    ):
+        return {**session.outcome(health), "is_new": False}
+    name = layout.next_name(running[5:])
+    try:
+        _share(layout, running, name)
+        write_settings(layout, layout.releases / name, files["ward.yaml"])
+        with named_as_given(session, files, name):
+            read_settings(session, layout.releases / name)
+            examine(session, layout.releases / name, (DOCTOR,))
+        complete(session, files, Release(name, time.time(), made.python, made.wheels, running))
+    except (Refusal, OSError):
+        discard(layout, name)
+        raise
+    keep = request.get("keep") or KEPT_RELEASES
+    return {**switch(session, name, request["hold_s"], is_untried=True, keep=keep), "is_new": True}
+
+
+def _share(layout: BoxLayout, old: str, new: str) -> None:
+    """A release with the files and the environment of another one; nobody writes into either, they are replaced."""
+    folder = layout.releases / new
+    folder.mkdir(parents=True)
+    (folder / "venv").symlink_to(f"../{layout.software(old)}/venv")
+    for path in (layout.releases / old).iterdir():
+        if path.name not in OF_ITS_OWN and path.is_file():
+            os.link(path, folder / path.name)
 
 
 def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
@@ -100,7 +175,7 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
         return _undo(session, cut, request["hold_s"])
     mend(session, request, given)
     if cut and wanted == layout.running():
-        return outcome(session, session.service.health())
+        return session.outcome(session.service.health())
     releases, running = {release.name: release for release in layout.complete()}, layout.running()
     names = list(releases)
     if not running:
@@ -122,7 +197,7 @@ def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
         remarks += go_back(session, cut)
         remarks += repair(session)  # what else it left
     with session.wire.step(f"waiting until it is ready, then healthy for {hold_s:.0f} s"):
-        return outcome(session, wait_until_healthy(session.service, hold_s))
+        return session.outcome(wait_until_healthy(session.service, hold_s))
 
 
 def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:

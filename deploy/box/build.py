@@ -14,14 +14,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.child import must
-from deploy.box.durable import CHUNK, digest_of, read_record, sync_folder
 from deploy.box.examine import complete, examine, named_as_given, read_settings, write_settings
-from deploy.box.layout import BOARD, KEPT_RELEASES, BoxLayout, Refusal, Release
-from deploy.box.prune import discard
+from deploy.box.layout import (
+    BOARD,
+    CHUNK,
+    KEPT_RELEASES,
+    BoxLayout,
+    Refusal,
+    Release,
+    digest_of,
+    discard,
+    must,
+    read_record,
+    sync_folder,
+)
+from deploy.box.session import Session, watch_workstation
 from deploy.box.signed import check_signed
-from deploy.box.switch import outcome, repair, switch
-from deploy.box.wire import Session, watch_workstation
+from deploy.box.switch import repair, switch
 
 UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
 COMPILE = "from edge.detector.warm import warm_up; warm_up()"
@@ -57,7 +66,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
     if not request.get("is_forced") and _runs_already(session, request):
-        return {**outcome(session, session.service.health()), "is_new": False}
+        return {**session.outcome(session.service.health()), "is_new": False}
     check_room(layout, wheels)
     with wire.step("copying") as remarks:
         new = receive(session, wheels, given)

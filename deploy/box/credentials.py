@@ -18,10 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.child import call, last_words
-from deploy.box.durable import write_whole
-from deploy.box.layout import Refusal
-from deploy.box.wire import Session
+from deploy.box.layout import Refusal, call, last_words, write_whole
+from deploy.box.session import Session
 
 NAME = re.compile(r"([a-z0-9][A-Za-z0-9._-]*/)?[A-Za-z0-9][A-Za-z0-9._-]*")  # at most one folder below /etc/laennec
 OF_RELEASES = ("ward.yaml", "ward.yaml.before", "ward.yaml.edited")

@@ -1,4 +1,4 @@
-"""Where everything lies on a box, below "/" or below a root of one's own.
+"""Where everything lies on a box, below "/" or below a root of one's own, and how its files are kept whole.
 
     opt/laennec/current             -> releases/0007-0.1.0-1a2b3c4d, the one thing that says what runs
     opt/laennec/releases/NAME/      venv/, ward.yaml, laennec.service, ...; complete once release.json is there; of a
@@ -8,24 +8,36 @@
     opt/laennec/before              -> releases/0006-..., the same for `undo.sh`, which runs before every start
     opt/laennec/model-trial/        the same for another model: `promoted` as it was, `store` -> where it lies
     opt/laennec/switched.json       when the last switch was, and how long nobody was heard
-    etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the active settings (`settings`)
+    etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the active settings
     etc/laennec/model-keys/         public keys (*.pem) of those whose models and, if there is one, releases are taken
     var/lib/laennec/                events: they outlive every release
 
-Not for changing any of it.
+Files are written aside, brought to disk, then renamed: after a power cut each is whole (`edge.files` is not on the box
+yet). Not for the service (`service`), nor for switching (`switch`).
 """
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import hashlib
+import json
 import os
-from dataclasses import dataclass
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-
-from deploy.box.durable import read_record
+from typing import Any
 
 KEPT_RELEASES = 3
 BOARD = "board.yaml"  # in a release: the settings of a board, where there is one
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_RUNTIME_DIR")
+CHUNK = 1 << 20  # bytes
+TELLING = ("FAIL", "laennec:", "ERROR")  # how the lines begin that say why something failed
 
 
 class Refusal(Exception):  # noqa: N818 - it ends a conversation, in order
@@ -128,3 +140,171 @@ class BoxLayout:
         folders = {"STATE_DIRECTORY": self.state, "CACHE_DIRECTORY": self.cache, "RUNTIME_DIRECTORY": self.run}
         kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
         return {**kept, **{name: str(path) for name, path in folders.items()}, "PYTHONUNBUFFERED": "1"}
+
+
+def write_whole(path: Path, content: bytes, like: Path | None = None, rights: tuple[int, int] | None = None) -> None:
+    """Replace `path` by `content`: after a power cut either is there whole.
+
+    Args:
+        path: of the file; a link is replaced, not followed.
+        content: all of it.
+        like: a file whose owner and rights it gets; None: this user's.
+        rights: number of the owner, and mode, instead; nobody else may read it at any moment.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".part")
+    partial.unlink(missing_ok=True)  # of an earlier attempt, with its rights; or a link of who owns the folder
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if rights else 0o666), "wb") as file:
+        if rights is not None:
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), rights[0], -1)
+            os.fchmod(file.fileno(), rights[1])
+        if like is not None:  # before anything is in it that not everybody may read
+            was = like.stat()
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), was.st_uid, was.st_gid)
+            os.fchmod(file.fileno(), stat.S_IMODE(was.st_mode))
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring what was renamed or removed within `folder` to disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_disk(folder: Path) -> None:
+    """Bring everything on the disk of `folder` to it: an environment is thousands of files."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(handle):  # syncfs(2); os.sync would wait for every other disk too
+            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    finally:
+        os.close(handle)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or link for good, if it is there."""
+    with suppress(FileNotFoundError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def point(link: Path, target: str) -> None:
+    """Make `link` a symbolic link to `target`, at once and for good."""
+    fresh = link.with_name("." + link.name + ".new")
+    remove(fresh)
+    fresh.symlink_to(target)
+    os.replace(fresh, link)
+    sync_folder(link.parent)
+
+
+def read_record(path: Path, kind: Any) -> Any:
+    """The dataclass `kind` in a JSON file; None if the file is not there or holds something else.
+
+    Further keys are left out: a newer deployment may have written it.
+    """
+    try:
+        tree, known = json.loads(path.read_text()), {field.name for field in fields(kind)}
+        found = {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
+        return kind(**{key: value for key, value in found.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def write_record(path: Path, record: Any) -> None:
+    """Write a dataclass as JSON, whole or not at all, for `read_record`."""
+    write_whole(path, json.dumps(asdict(record), indent=1).encode())
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, in hex."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def die_with_parent() -> None:
+    """In a new child: end when this program does, so that nothing goes on behind the next deployment's back."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
+
+
+def call(argv: Sequence[object], environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Run a program to its end.
+
+    Returns:
+        Its exit code (127: there is no such program, or none that this user may run), and what it printed, errors too.
+    """
+    try:
+        done = subprocess.run(
+            [str(each) for each in argv],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=die_with_parent,
+            check=False,
+        )
+    except (FileNotFoundError, PermissionError) as error:
+        return 127, str(error)
+    return done.returncode, done.stdout
+
+
+def must(argv: Sequence[object], what: str, environment: dict[str, str] | None = None) -> str:
+    """Run a program that has to succeed; what it printed.
+
+    Raises:
+        Refusal: it failed; with the lines that say why.
+        OSError: it failed for want of room on the disk.
+    """
+    code, said = call(argv, environment)
+    if code == 0:
+        return said
+    if os.strerror(errno.ENOSPC) in said:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    telling = [line.strip() for line in said.splitlines() if line.strip().startswith(TELLING)]
+    raise Refusal(f"{what} failed (exit code {code}): {' | '.join(telling) or last_words(said)}")
+
+
+def last_words(text: str, count: int = 3) -> str:
+    """The end of what a program printed, in one line."""
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
+    return " | ".join(lines[-count:]) or "it printed nothing"
+
+
+def prune(layout: BoxLayout, first: Sequence[str], keep: int) -> None:
+    """Remove the releases that are too old, and the wheels that none of the others was made of.
+
+    Args:
+        layout: where they are.
+        first: names that stay, whatever their age: what runs, and what ran before; empty names are none.
+        keep: how many stay in all; beside them the releases whose software they use.
+    """
+    others = [release.name for release in layout.complete()]
+    wanted = list(dict.fromkeys(name for name in (*first, *others) if name))
+    named = {name for name in first if name} | set(wanted[:keep])
+    kept = named | {layout.software(name) for name in named}
+    for folder in layout.releases.glob("*"):
+        if folder.name not in kept:
+            discard(layout, folder.name)
+    used = {wheel for release in layout.complete() for wheel in release.wheels}
+    for wheel in layout.wheels.glob("*"):
+        if wheel.name not in used:
+            remove(wheel)
+
+
+def discard(layout: BoxLayout, name: str) -> None:
+    """Remove a release; first of all it is not complete any more."""
+    remove(layout.releases / name / "release.json")
+    shutil.rmtree(layout.releases / name, ignore_errors=True)

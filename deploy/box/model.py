@@ -14,13 +14,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from deploy.box.build import receive
-from deploy.box.child import call, last_words, must
-from deploy.box.durable import remove, write_record
 from deploy.box.examine import DOCTOR, examine, read_settings
-from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal
-from deploy.box.model_trial import forget_model, record_model, restore_model
-from deploy.box.switch import UNDO, go_back_to_model, judge, outcome, repair
-from deploy.box.wire import Session, watch_workstation
+from deploy.box.layout import (
+    KEPT_RELEASES,
+    BoxLayout,
+    LastSwitch,
+    Refusal,
+    call,
+    last_words,
+    must,
+    remove,
+    write_record,
+)
+from deploy.box.session import Session, watch_workstation
+from deploy.box.switch import forget_model, go_back_to_model, judge, record_model, repair, restore_model
 
 INSTALLED = re.compile(r"^installed ([0-9a-f]{12}):", re.MULTILINE)
 
@@ -47,7 +54,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
         given: where the bytes of the package come from.
 
     Returns:
-        What `switch.outcome` remarks; `is_new`: whether anything was done; `model`: its id.
+        What `Session.outcome` remarks; `is_new`: whether anything was done; `model`: its id.
 
     Raises:
         Refusal: with what the box runs as before.
@@ -60,10 +67,10 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
     watch_workstation(session, given)
     health = session.service.health()
     if _is_same(active, wanted) and health.is_asked and health.is_well:
-        return {**outcome(session, health), "is_new": False, "model": active["id"][:12]}
+        return {**session.outcome(health), "is_new": False, "model": active["id"][:12]}
     session.is_settling = True
-    with wire.step(f"making {wanted} the active model") as remarks:
-        remarks += _promote(session, Path(active["store"]), wanted)
+    with wire.step(f"making {wanted} the active model"):
+        _promote(session, Path(active["store"]), wanted)
     _ask_doctor(session, wanted)
     try:
         health, deaf_s = judge(session, request["hold_s"])
@@ -76,7 +83,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
         _settle(session)
         write_record(layout.switched, LastSwitch(f"model {wanted}", time.time(), deaf_s))
         remarks += _prune(layout, request.get("keep") or KEPT_RELEASES)
-    return {**outcome(session, health, deaf_s), "is_new": True, "model": wanted}
+    return {**session.outcome(health, deaf_s), "is_new": True, "model": wanted}
 
 
 def _laennec(layout: BoxLayout, *words: str) -> tuple[int, str]:
@@ -130,19 +137,15 @@ def _install(session: Session, wheels: list[dict[str, Any]], given: BinaryIO) ->
     return found[1]
 
 
-def _promote(session: Session, store: Path, wanted: str) -> list[str]:
-    """Keep the way back, then make it active; a line where a power cut would not be undone by the next start."""
+def _promote(session: Session, store: Path, wanted: str) -> None:
+    """Keep the way back, then make it active."""
     layout = session.layout
     store.mkdir(parents=True, exist_ok=True)
-    undo = layout.current / UNDO
-    is_old = not undo.exists() or "model-trial" not in undo.read_text()
     record_model(layout, store)
     code, said = _laennec(layout, "model", "promote", wanted)
     if code:
         _settle(session)
         raise Refusal(f"laennec model promote failed: {last_words(said, 1).removeprefix('laennec: ')}")
-    older = "this release is older: a power cut now is undone by the next command, not by the next start"
-    return [older] if is_old else []
 
 
 def _ask_doctor(session: Session, wanted: str) -> None:

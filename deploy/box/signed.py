@@ -3,7 +3,7 @@
 The manifest of a release names every wheel and every file that comes with it, but not the settings, which are
 each box's own. It is signed as models are (Ed25519), by the same keys, whose public halves lie in the same folder
 (`edge.model.releases.key_file`). Before the first release nothing on a box can check a signature but OpenSSL's program,
-so it always does. Not for signing (`deploy.signing`), nor for the bytes of wheels, which `build.receive` compares with
+so it always does. Not for signing (`deploy.release`), nor for the bytes of wheels, which `build.receive` compares with
 the hashes that were signed. Invariant: one release has exactly one manifest; what is not that, byte for byte, was
 changed.
 
@@ -22,8 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from deploy.box.child import call
-from deploy.box.layout import BOARD, BoxLayout, Refusal
+from deploy.box.layout import BOARD, BoxLayout, Refusal, call
 from edge.errors import LaennecError
 from edge.model.releases.key_file import KeyFile, check_date, read_key_files
 

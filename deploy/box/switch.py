@@ -1,35 +1,166 @@
-"""From one release to another, with a way back at every moment.
+"""From one release to another, or to other settings or another model, with a way back at every moment.
 
 A switch is: note the way back (`trial.json`, `before`), flip `current`, restart, judge, forget the way back. Whatever
-ends it early, `repair` finds the note and either ends the switch or undoes it; until somebody gives a command,
-`undo.sh` of the release before undoes it at the next start of the service. Not for making releases (`build`).
+ends it early, `repair` finds the note and ends the switch or undoes it; until somebody gives a command, `undo.sh` of
+the release before undoes it at the next start. Not for making releases (`build`).
+
+Settings are a file in every release, /etc/laennec/ward.yaml a link to that of the active one, so they switch with the
+software in one rename. An editor that writes through the link changes the active settings; a file that is put in the
+link's place is understood by the next command (`adopt_settings`).
+
+For another model the way back is the folder model-trial: `promoted`, the list of promotions as it was (missing: there
+was none), and `store` -> the folder of models. `undo.sh` takes the folder away: it goes back once. Invariant: the
+folder appears and goes by a rename, so it is whole or not there.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from deploy.box.child import last_words
-from deploy.box.durable import point, read_record, remove, write_record, write_whole
-from deploy.box.layout import KEPT_RELEASES, BoxLayout, LastSwitch, Refusal, Trial
-from deploy.box.model_trial import forget_model, restore_model
-from deploy.box.prune import discard, prune
-from deploy.box.service import Health, Service
-from deploy.box.settings import (
-    adopt_settings,
-    back_up_settings,
-    keep_edited,
-    link_settings,
-    restore_settings,
-    settings_change,
+from deploy.box.layout import (
+    KEPT_RELEASES,
+    BoxLayout,
+    LastSwitch,
+    Refusal,
+    Trial,
+    discard,
+    last_words,
+    point,
+    prune,
+    read_record,
+    remove,
+    sync_disk,
+    sync_folder,
+    write_record,
+    write_whole,
 )
-from deploy.box.wire import Session
+from deploy.box.service import Health, Service
+from deploy.box.session import Session
 
+PROMOTED = "promoted"
+HALVES = (".model-trial.new", ".model-trial.old")
 READY_S = 120.0  # from start to READY=1: everything is compiled and built by then, but devices on a slow card take time
 POLL_S = 0.1
-UNDO = "undo.sh"
+
+
+def adopt_settings(layout: BoxLayout) -> list[str]:
+    """Move settings that lie in /etc itself into the current release, and leave the link in their place.
+
+    They lie there where `sed -i` or a copy replaced the link.
+
+    Returns:
+        What was done, a line each.
+    """
+    if not layout.running() or is_linked(layout):
+        return []
+    own, remarks = layout.settings(layout.running()), list[str]()
+    if layout.config.exists():
+        write_whole(own, layout.config.read_bytes(), like=layout.config)
+        remarks.append(f"moved the settings from {layout.config} into {layout.running()}, and left a link to them")
+    link_settings(layout)
+    return remarks
+
+
+def settings_change(layout: BoxLayout, name: str) -> list[str]:
+    """Before a switch to that release: a line if it changes the active settings."""
+    both = layout.config, layout.settings(name)
+    is_change = all(path.exists() for path in both) and both[0].read_bytes() != both[1].read_bytes()
+    return ["its settings are not those that were active"] if is_change else []
+
+
+def is_linked(layout: BoxLayout) -> bool:
+    """Whether the link is in its place."""
+    return layout.config.is_symlink() and layout.config.readlink() == layout.linked_config
+
+
+def link_settings(layout: BoxLayout) -> None:
+    """From now on the settings of the current release are the active ones."""
+    if not is_linked(layout):
+        layout.config.parent.mkdir(parents=True, exist_ok=True)
+        point(layout.config, str(layout.linked_config))
+
+
+def unlink_settings(layout: BoxLayout) -> None:
+    """Make the active settings a file of their own again, for the releases are about to go."""
+    if is_linked(layout) and layout.config.exists():
+        write_whole(layout.config, layout.config.read_bytes(), like=layout.config)
+    elif is_linked(layout):
+        remove(layout.config)
+
+
+def back_up_settings(layout: BoxLayout, has_release: bool) -> None:
+    """Before the first release: keep a copy of the settings that are there, for the link takes their place."""
+    remove(layout.config_before)  # of an earlier deployment
+    if not has_release and layout.config.exists():
+        write_whole(layout.config_before, layout.config.read_bytes(), like=layout.config)
+
+
+def keep_edited(layout: BoxLayout) -> list[str]:
+    """While a release on trial is still current: what took the link's place meanwhile is not for the release before.
+
+    Returns:
+        Where it is kept now, a line; none if nothing took it.
+    """
+    if is_linked(layout):
+        return []
+    remarks = []
+    with suppress(OSError):  # going back matters more
+        remove(layout.config_edited)
+        os.link(layout.config, layout.config_edited, follow_symlinks=False)  # at every moment one of the two is there
+        remarks.append(f"what was put in place of {layout.config} meanwhile is kept as {layout.config_edited}")
+    link_settings(layout)
+    return remarks
+
+
+def restore_settings(layout: BoxLayout, had_config: bool) -> None:
+    """What `set_settings_aside` kept; where it kept nothing, the settings are those of a release."""
+    if not had_config:
+        remove(layout.config)
+    elif layout.config_before.exists():
+        write_whole(layout.config, layout.config_before.read_bytes(), like=layout.config_before)
+
+
+def record_model(layout: BoxLayout, store: Path) -> None:
+    """Keep the way back, and let the next start take it unless a deployment is at work.
+
+    Args:
+        layout: of the box.
+        store: the folder of models.
+    """
+    forget_model(layout)
+    draft = layout.base / HALVES[0]
+    draft.mkdir()
+    (draft / "store").symlink_to(store)
+    if (store / PROMOTED).exists():
+        write_whole(draft / PROMOTED, (store / PROMOTED).read_bytes(), like=store / PROMOTED)
+    sync_disk(layout.base)
+    os.rename(draft, layout.model_trial)
+    sync_folder(layout.base)
+    point(layout.before, f"releases/{layout.running()}")
+
+
+def restore_model(layout: BoxLayout) -> None:
+    """Make the model active again that was before."""
+    kept, active = layout.model_trial / PROMOTED, (layout.model_trial / "store").resolve() / PROMOTED
+    if kept.exists():
+        write_whole(active, kept.read_bytes(), like=kept)
+    else:
+        remove(active)
+
+
+def forget_model(layout: BoxLayout) -> None:
+    """There is no way back any more, or it was taken."""
+    if layout.model_trial.exists():
+        shutil.rmtree(layout.base / HALVES[1], ignore_errors=True)
+        os.rename(layout.model_trial, layout.base / HALVES[1])
+        sync_folder(layout.base)
+    for half in HALVES:
+        shutil.rmtree(layout.base / half, ignore_errors=True)
 
 
 def switch(
@@ -58,8 +189,8 @@ def switch(
         trial = Trial(name, layout.running(), layout.config.exists(), is_untried, hold_s, keep)
         back_up_settings(layout, bool(trial.old))
         write_record(layout.trial, trial)
-        if trial.old:
-            _prepare_undo(layout, trial)
+        if trial.old:  # from here on a start that no deployment watches goes back to it
+            point(layout.before, f"releases/{trial.old}")
         link_settings(layout)
         point(layout.current, f"releases/{name}")
     began_s = time.monotonic()
@@ -74,27 +205,7 @@ def switch(
     with wire.step("keeping it"):
         settle(session, trial)
         write_record(layout.switched, LastSwitch(name, time.time(), deaf_s))
-    return outcome(session, health, deaf_s)
-
-
-def outcome(session: Session, health: Health, deaf_s: float | None = None) -> dict[str, Any]:
-    """For people: what runs, its status, where settings and log are; after a switch how long it was deaf."""
-    layout = session.layout
-    return {
-        "running": layout.running(),
-        "status": health.status,
-        "logs": session.service.logs,
-        "config": str(layout.config),
-        "deaf_s": deaf_s,
-    }
-
-
-def _prepare_undo(layout: BoxLayout, trial: Trial) -> None:
-    """From here on a start of the service that no deployment watches goes back to the release before."""
-    undo, new = layout.releases / trial.old / UNDO, layout.releases / trial.new / UNDO
-    if new.exists() and not undo.exists():  # made before releases had one
-        write_whole(undo, new.read_bytes())
-    point(layout.before, f"releases/{trial.old}")
+    return session.outcome(health, deaf_s)
 
 
 def judge(session: Session, hold_s: float) -> tuple[Health, float]:

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.facts import Facts, facts
+from deploy.box.examine import Facts, facts
 from deploy.box.layout import BoxLayout
-from deploy.box.process import Process
-from deploy.box.service import Health
-from deploy.errors import DeployError
-from deploy.session import Target, ask
-from deploy.transport import Local
-from deploy.wheelhouse import PROJECT, Wheelhouse, read
+from deploy.box.service import Health, Process
+from deploy.devices import DeployError
+from deploy.release import PROJECT, Wheelhouse, read
+from deploy.remote import Local, Target, ask
 from tests.deploy.mosquitto_setup import setup
 from tests.deploy.standin import write_pip, write_wheel
 
@@ -136,7 +134,7 @@ def box(fast_folder: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
 @pytest.fixture
 def jetson() -> Facts:
     """What an Orin with JetPack 6.2 says of itself."""
-    from deploy.box.facts import Python
+    from deploy.box.examine import Python
 
     python = Python("/usr/bin/python3", "3.10.12", "10.3.0", True, True)
     return Facts(

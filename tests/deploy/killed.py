@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.wheelhouse import PROJECT, Wheelhouse
+from deploy.release import PROJECT, Wheelhouse
 from tests.deploy.conftest import Box
 
 # Runs one request as deploy.box does, and kills itself before the change number argv[1]; prints the number at the end.

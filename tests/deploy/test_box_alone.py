@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.session import LOAD, OF_THE_EDGE, archive
-from deploy.wheelhouse import PROJECT
+from deploy.release import PROJECT
+from deploy.remote import LOAD, OF_THE_EDGE, archive
 
 EDGE = [PROJECT / "edge" / name for name in OF_THE_EDGE]
 MODULES = [*sorted((PROJECT / "deploy/box").glob("*.py")), *EDGE]

@@ -15,11 +15,10 @@ import pytest
 
 from deploy.box.credentials import credentials
 from deploy.box.layout import BoxLayout, Refusal
-from deploy.box.process import Process
-from deploy.box.service import Health
-from deploy.box.wire import Session, Wire
+from deploy.box.service import Health, Process
+from deploy.box.session import Session, Wire
 from deploy.commands import _carried
-from deploy.errors import DeployError
+from deploy.devices import DeployError
 
 PASSWORD = b"correct horse\n"
 

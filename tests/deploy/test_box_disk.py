@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.durable import point, read_record, write_record, write_whole
-from deploy.box.layout import Trial
-from deploy.errors import DeployError
-from deploy.session import Target, ask
-from deploy.transport import Local
+from deploy.box.layout import Trial, point, read_record, write_record, write_whole
+from deploy.devices import DeployError
+from deploy.remote import Local, Target, ask
 
 
 def test_a_root_that_is_a_file_is_not_taken_for_another_users(tmp_path: Path) -> None:
@@ -25,7 +23,7 @@ def test_a_root_that_is_a_file_is_not_taken_for_another_users(tmp_path: Path) ->
 ORDER = """
 import os, sys
 from pathlib import Path
-from deploy.box import durable
+from deploy.box import layout
 done = []
 for name in ("fsync", "replace"):
     def spy(*args, name=name, real=getattr(os, name)):
@@ -33,8 +31,8 @@ for name in ("fsync", "replace"):
         done.append((name, os.path.basename(target)))
         return real(*args)
     setattr(os, name, spy)
-durable.write_whole(Path(sys.argv[1], "file"), b"content")
-durable.point(Path(sys.argv[1], "link"), "file")
+layout.write_whole(Path(sys.argv[1], "file"), b"content")
+layout.point(Path(sys.argv[1], "link"), "file")
 print(done)
 """
 

@@ -9,11 +9,10 @@ from typing import cast
 
 import pytest
 
-from deploy.box import wire
-from deploy.box.durable import remove
-from deploy.box.layout import BoxLayout, Refusal
+from deploy.box import session as locks
+from deploy.box.layout import BoxLayout, Refusal, remove
 from deploy.box.service import Service
-from deploy.box.wire import Session, Wire, at_work, only_one
+from deploy.box.session import Session, Wire, at_work, only_one
 
 
 def session(root: Path) -> Session:
@@ -26,7 +25,7 @@ def test_nobody_is_at_work_on_a_box_that_nobody_touched(tmp_path: Path) -> None:
 
 
 def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wire, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.05)
     with only_one(session(tmp_path)):
         assert at_work(BoxLayout(str(tmp_path))).startswith(f"process {os.getpid()}, since ")
         with pytest.raises(Refusal, match="another deployment to this box is under way"), only_one(session(tmp_path)):
@@ -37,7 +36,7 @@ def test_who_holds_the_lock_is_told_and_the_next_is_refused(tmp_path: Path, monk
 def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wire, "OPENINGS", 2)
+    monkeypatch.setattr(locks, "OPENINGS", 2)
     (tmp_path / "opt").mkdir()
     (tmp_path / "opt/laennec").symlink_to(tmp_path / "a disk that is unplugged")
     with pytest.raises(FileExistsError) as caught, only_one(session(tmp_path)):
@@ -46,14 +45,14 @@ def test_a_folder_that_cannot_be_made_is_told_and_not_waited_for(
 
 
 def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    layout, is_there = BoxLayout(str(tmp_path)), wire._is_there
+    layout, is_there = BoxLayout(str(tmp_path)), locks._is_there
 
     def taken_away_once(lock: int, path: Path) -> bool:
-        monkeypatch.setattr(wire, "_is_there", is_there)
+        monkeypatch.setattr(locks, "_is_there", is_there)
         remove(layout.lock)
         return is_there(lock, path)
 
-    monkeypatch.setattr(wire, "_is_there", taken_away_once)
+    monkeypatch.setattr(locks, "_is_there", taken_away_once)
     with only_one(session(tmp_path)):
         assert layout.lock.exists()
         assert at_work(layout)

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.durable import write_record
-from deploy.box.layout import BoxLayout, Release
-from deploy.box.model_trial import forget_model, record_model, restore_model
-from deploy.wheelhouse import PROJECT
+from deploy.box.layout import BoxLayout, Release, write_record
+from deploy.box.switch import forget_model, record_model, restore_model
+from deploy.release import PROJECT
 
 BEFORE = "a" * 64 + "\n"
 AFTER = BEFORE + "b" * 64 + "\n"

@@ -7,9 +7,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.box.durable import write_record
-from deploy.box.layout import BoxLayout, Release
-from deploy.box.prune import prune
+from deploy.box.layout import BoxLayout, Release, prune, write_record
 
 
 def _make(layout: BoxLayout, name: str, software: str = "") -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from deploy.box.durable import point
-from deploy.box.layout import BoxLayout
-from deploy.box.settings import adopt_settings
+from deploy.box.layout import BoxLayout, point
+from deploy.box.switch import adopt_settings
 
 BY_HAND = "config: by hand\n"
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.facts import Facts, Python, facts, l4t_of
+from deploy.box.examine import Facts, Python, facts, l4t_of
 from deploy.box.layout import BoxLayout
-from deploy.devices import choose_python, describe
-from deploy.errors import DeployError
+from deploy.devices import DeployError, choose_python, describe
 
 
 def _refusal(device: str, box: Facts, needs_systemd: bool = True) -> str:

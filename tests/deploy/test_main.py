@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy import wheelhouse
+from deploy import release
 from deploy.__main__ import main
-from deploy.session import Target, _why
-from deploy.transport import Local
+from deploy.remote import Local, Target, _why
 
 
 @pytest.mark.parametrize(
@@ -40,8 +39,8 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2(
 def test_a_mistake_in_config_is_told_before_wheels_are_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheelhouse, "make_tools", lambda build: Path(sys.executable))
-    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
+    monkeypatch.setattr(release, "make_tools", lambda build: Path(sys.executable))
+    monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     config = tmp_path / "ward.yaml"
     config.write_text("streams:\n  - {id: bed1, sauce: mic}\n")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root"), "--config", str(config)]) == 2
@@ -54,7 +53,7 @@ def test_a_workstation_that_may_not_build_says_so_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "build").write_text("a file in place of the folder")
-    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root")]) == 2
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1

@@ -15,9 +15,8 @@ import pytest
 
 from deploy.box.layout import BoxLayout, Refusal
 from deploy.box.signed import check_signed, known_keys
-from deploy.errors import DeployError
-from deploy.signing import read_signed, sign, sign_wheelhouse
-from deploy.wheelhouse import Wheelhouse, read
+from deploy.devices import DeployError
+from deploy.release import Wheelhouse, read, read_signed, sign, sign_wheelhouse
 from edge.model.releases.signature import read_keys, verify
 from export.sign import new_key
 from tests.deploy.standin import write_pip, write_wheel

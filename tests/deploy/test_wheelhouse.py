@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import DeployError
+from deploy.devices import DeployError
+from deploy.release import PROJECT, build_own_wheel, put_model, read
 from deploy.resolve import pip_settings, platforms, required
-from deploy.wheelhouse import PROJECT, build_own_wheel, put_model, read
 from tests.deploy.standin import write_pip, write_wheel
 
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from deploy.wheelhouse import PROJECT
+from deploy.release import PROJECT
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.fleet.command import folder_of
-from deploy.fleet.plan import plan
-from deploy.fleet.settings import load_fleet
+from deploy.devices import DeployError
+from deploy.fleet import load_fleet, plan
+from deploy.rollout import folder_of
 from edge.errors import LaennecError
 
 WARD = "site: ${site}\nnode: ${node}\nstreams:\n  - {id: bed1, source: '${microphone}'}\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from deploy.fleet.rollout import Outcome, Rollout, all_at_once, roll_out
+from deploy.rollout import Outcome, Rollout, all_at_once, roll_out
 
 NAMES = ("canary", "b", "c", "d", "e")
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.fleet.settings import load_fleet, merged
-from deploy.wheelhouse import PROJECT
+from deploy.fleet import load_fleet, merged
+from deploy.release import PROJECT
 from edge.errors import ConfigError
 
 BOX = "boxes: {a: {host: u@a, device: x86, site: w}}\n"

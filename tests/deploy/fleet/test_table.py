@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deploy.fleet.table import draw, row
+from deploy.rollout import draw, row
 
 TOLD = {
     "running": "0002-0.1.0-1a2b3c4d",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploy.errors import DeployError
-from deploy.fleet.template import fill
+from deploy.devices import DeployError
+from deploy.fleet import fill
 
 VALUES = {"node": "edge-7", "site": "ward-b"}
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.session import ask
+from deploy.devices import DeployError
+from deploy.remote import ask
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_undo import start_again

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from deploy.box.layout import BoxLayout
-from deploy.box.process import Process
-from deploy.errors import DeployError
-from deploy.session import ask
-from deploy.wheelhouse import Wheelhouse
+from deploy.box.service import Process
+from deploy.devices import DeployError
+from deploy.release import Wheelhouse
+from deploy.remote import ask
 from tests.deploy.conftest import Box
 
 SIZE_MB = 40

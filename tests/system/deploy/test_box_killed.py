@@ -2,7 +2,7 @@
 
 Afterwards the old release still runs or the new one is complete, and the next command mends and finishes. A kill is
 weaker than a power cut (what was written but not yet on disk survives it); that files are brought to disk before they
-are renamed is tested by the order of calls in `test_box_durable.py`.
+are renamed is tested by the order of calls in `test_box_disk.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.durable import read_record
-from deploy.box.layout import Release
-from deploy.wheelhouse import PROJECT
+from deploy.box.layout import Release, read_record
+from deploy.release import PROJECT
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 

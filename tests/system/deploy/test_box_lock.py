@@ -14,11 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.box import wire
-from deploy.box.durable import remove, write_record
-from deploy.box.layout import BoxLayout, Refusal, Trial
-from deploy.box.wire import only_one
-from deploy.wheelhouse import PROJECT
+from deploy.box import session as locks
+from deploy.box.layout import BoxLayout, Refusal, Trial, remove, write_record
+from deploy.box.session import only_one
+from deploy.release import PROJECT
 from tests.deploy.conftest import Box
 from tests.deploy.test_box_lock import session
 
@@ -26,7 +25,7 @@ ATTACK_S = 2.0
 
 
 def _deploy(root: Path, mark: Path, undeploys: bool, faults: Callable[[str], None]) -> None:
-    wire.PATIENCE_S = 0.02
+    locks.PATIENCE_S = 0.02
     layout, until_s = BoxLayout(str(root)), time.monotonic() + ATTACK_S
     while time.monotonic() < until_s:
         try:

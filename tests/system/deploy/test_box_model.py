@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.session import ask
-from deploy.wheelhouse import Wheel
+from deploy.devices import DeployError
+from deploy.release import Wheel
+from deploy.remote import ask
 from tests.deploy.conftest import Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_undo import start_again

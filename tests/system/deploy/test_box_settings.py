@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.session import ask, facts_of
+from deploy.remote import ask, facts_of
 from tests.deploy.conftest import CONFIG, Box
 from tests.deploy.test_box_settings import BY_HAND
 
@@ -40,37 +40,6 @@ def test_what_was_edited_by_hand_goes_along_into_the_next_release(box: Box) -> N
     third = box.install("three", config=None)
     assert box.layout.config.read_text() == box.layout.settings(third).read_text() == SECOND
     assert box.layout.config.is_symlink()
-
-
-def test_a_box_from_before_settings_were_part_of_releases_loses_nothing(box: Box) -> None:
-    first, second = box.install("one"), box.install("two")
-    for name in (first, second):
-        box.layout.settings(name).unlink()
-        (box.layout.releases / name / "undo.sh").unlink()
-    box.layout.config.unlink()
-    box.layout.config.write_text(BY_HAND)
-    third = box.install("three", SECOND)
-    assert box.layout.config.read_text() == SECOND
-    assert box.layout.settings(second).read_text() == BY_HAND
-    assert (box.layout.releases / second / "undo.sh").exists(), "so that the switch could have been undone"
-    assert box.rollback() == second
-    assert box.layout.config.read_text() == BY_HAND
-    assert box.rollback(third) == third
-
-
-def test_a_switch_that_was_cut_off_before_settings_were_part_of_releases_is_undone_with_its_settings(box: Box) -> None:
-    first, second = box.install("one"), box.install("two", SECOND)
-    for name in (first, second):
-        box.layout.settings(name).unlink()
-    box.layout.config.unlink()
-    box.layout.config.write_text(SECOND)
-    box.layout.settings(first).write_text(CONFIG)  # a copy of what once came with it
-    box.layout.config_before.write_text(BY_HAND)
-    box.layout.trial.write_text(f'{{"new": "{second}", "old": "{first}", "had_config": true, "is_untried": true}}')
-    ask(box.target, "rollback", release="", hold_s=0.1)
-    assert box.layout.running() == first
-    assert box.layout.config.read_text() == box.layout.settings(first).read_text() == BY_HAND
-    assert not box.layout.config_edited.exists()
 
 
 def test_settings_that_are_edited_while_a_release_is_made_are_not_lost(box: Box) -> None:

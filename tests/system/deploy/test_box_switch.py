@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.process import Process
-from deploy.errors import DeployError
-from deploy.session import ask
+from deploy.box.service import Process
+from deploy.devices import DeployError
+from deploy.remote import ask
 from tests.deploy.conftest import CONFIG, PROJECT, Box
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 
 from deploy.box.layout import BoxLayout
-from deploy.box.process import Process
-from deploy.wheelhouse import PROJECT
+from deploy.box.service import Process
+from deploy.release import PROJECT
 from edge import __version__
 
 MISTAKEN = "streams:\n  - {id: bed1, sauce: mic}\n"

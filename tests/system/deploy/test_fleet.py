@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from deploy.box.layout import BoxLayout
-from deploy.box.process import Process
-from deploy.fleet.command import folder_of
-from deploy.wheelhouse import PROJECT, Wheelhouse
+from deploy.box.service import Process
+from deploy.release import PROJECT, Wheelhouse
+from deploy.rollout import folder_of
 from export.sign import new_key
 
 NAMES = ("edge-1", "edge-2", "edge-3", "edge-4", "edge-5")
@@ -51,7 +51,7 @@ class Fleet:
         argv = [
             sys.executable,
             "-m",
-            "deploy.fleet.command",
+            "deploy.rollout",
             command,
             "--fleet",
             str(self.folder / "fleet.yaml"),

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from deploy.__main__ import main
-from deploy.box.process import Process
-from deploy.box.wire import Session, Wire, only_one
-from deploy.wheelhouse import PROJECT, Wheelhouse
+from deploy.box.service import Process
+from deploy.box.session import Session, Wire, only_one
+from deploy.release import PROJECT, Wheelhouse
 from tests.deploy.conftest import Box
 
 
@@ -23,7 +23,7 @@ from tests.deploy.conftest import Box
 def stranger(box: Box) -> Callable[..., str]:
     """Gives a command below the box's root as a user who may not change it; what is said on standard error."""
     me = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "env", "HOME=/tmp", "/usr/bin/python3", "-B"]
-    tried = subprocess.run([*me, "-c", "import deploy.session"], cwd=PROJECT, capture_output=True, check=False)
+    tried = subprocess.run([*me, "-c", "import deploy.remote"], cwd=PROJECT, capture_output=True, check=False)
     if os.geteuid() != 0 or tried.returncode:
         pytest.skip("nobody else can be tried here: needs root, and a clone and a Python that all may read")
 
@@ -60,8 +60,8 @@ def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
 def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
     box: Box, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("deploy.install.PATIENCE_S", 0.0)
-    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.commands.PATIENCE_S", 0.0)
+    monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     with only_one(Session(box.layout, Process(box.layout), Wire(io.BytesIO()), "anna@desk")):
         assert main(["install", "--device", "local", "--root", str(box.layout.root)]) == 2
     said = capsys.readouterr()

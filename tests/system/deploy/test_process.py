@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.box.layout import BoxLayout, Refusal
-from deploy.box.process import Process
+from deploy.box.service import Process
 from tests.deploy.conftest import RUN, until
 
 SPEAK = """
@@ -118,8 +118,8 @@ def test_of_two_starts_the_second_takes_the_place_of_the_first_and_two_never_run
 def test_a_service_that_does_not_hear_sigterm_is_killed(
     service: Service, tmp_path: Path, ends: Callable[[Process], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.box.process.STOP_S", 1.0)
-    monkeypatch.setattr("deploy.box.process.START_S", 60.0)
+    monkeypatch.setattr("deploy.box.service.STOP_S", 1.0)
+    monkeypatch.setattr("deploy.box.service.START_S", 60.0)
     process = service(DEAF)
     process.restart()
     until(lambda: process.health().phase == "ready", process.health)
@@ -132,7 +132,7 @@ def test_a_service_that_does_not_hear_sigterm_is_killed(
 def test_a_service_may_close_what_is_open_before_it_ends(
     service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deploy.box.process.STOP_S", 60.0)
+    monkeypatch.setattr("deploy.box.service.STOP_S", 60.0)
     close = "def close(*_): time.sleep(.3); open('closed', 'w'); sys.exit(0)\nsignal.signal(signal.SIGTERM, close)\n"
     process = service(close + WELL)
     process.restart()
@@ -182,19 +182,3 @@ def test_a_start_that_fails_is_refused_with_its_last_status_text(service: Servic
         process.restart()
     assert not started(tmp_path)
     (tmp_path / "run").unlink()
-
-
-def test_the_supervisor_of_an_older_release_is_ended_first(service: Service, tmp_path: Path) -> None:
-    run = tmp_path / "run/laennec"
-    run.mkdir(parents=True)
-    holds = f"import fcntl, time; lock = open({str(run / 'supervisor.lock')!r}, 'w'); fcntl.flock(lock, fcntl.LOCK_EX)"
-    older = subprocess.Popen(
-        [sys.executable, "-c", f"{holds}; print('has it', flush=True); time.sleep(600)"], stdout=subprocess.PIPE
-    )
-    assert older.stdout is not None
-    older.stdout.readline()
-    older.stdout.close()
-    (run / "state.json").write_text(f'{{"supervisor": {older.pid}}}')
-    process = service(WELL)
-    process.restart()
-    assert older.wait(60) == -signal.SIGTERM

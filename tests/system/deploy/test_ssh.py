@@ -20,10 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.errors import DeployError
-from deploy.session import Target, ask, facts_of
-from deploy.transport import Ssh
-from deploy.wheelhouse import PROJECT
+from deploy.devices import DeployError
+from deploy.release import PROJECT
+from deploy.remote import Ssh, Target, ask, facts_of
 from edge.commands.demo_broker import free_port
 from tests.deploy.conftest import CONFIG, Box
 
@@ -153,7 +152,7 @@ def test_a_box_of_a_fleet_is_reached_as_a_single_one_is(server: Server, box: Box
         "wheelhouse": str(box.house("one").wheels[0].path.parent),
     }
     fleet.write_text(json.dumps({"healthy_s": 0.3, "boxes": {"edge-7": tree}}))
-    argv = [sys.executable, "-m", "deploy.fleet.command", "deploy", "--fleet", str(fleet)]
+    argv = [sys.executable, "-m", "deploy.rollout", "deploy", "--fleet", str(fleet)]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"runs on {server.user}@127.0.0.1" in done.stdout

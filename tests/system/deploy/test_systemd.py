@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from deploy.wheelhouse import PROJECT
+from deploy.release import PROJECT
 from tests.deploy.conftest import Box
 
 UNIT = (PROJECT / "deploy/systemd/laennec.service").read_text()

@@ -18,9 +18,8 @@ from pathlib import Path
 import pytest
 
 from deploy.__main__ import main
-from deploy.box.durable import point, write_record
-from deploy.box.layout import Trial
-from deploy.wheelhouse import PROJECT
+from deploy.box.layout import Trial, point, write_record
+from deploy.release import PROJECT
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_box_settings import replace
@@ -182,8 +181,8 @@ def test_a_deployment_that_comes_to_nothing_on_the_workstation_has_mended_the_bo
 ) -> None:
     first, second = cut_off
     spoil(box, second, "ends")
-    monkeypatch.setattr("deploy.wheelhouse.make_tools", lambda build: Path(sys.executable))
-    monkeypatch.setattr("deploy.install.BUILD", tmp_path / "build")
+    monkeypatch.setattr("deploy.release.make_tools", lambda build: Path(sys.executable))
+    monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     (tmp_path / "ward.yaml").write_text("sauce: mic\n")
     words = ["install", "--device", "local", "--root", str(box.layout.root), "--config", str(tmp_path / "ward.yaml")]
     assert main(words) == 2

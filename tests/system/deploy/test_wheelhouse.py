@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from uv import find_uv_bin
 
-from deploy.errors import DeployError
+from deploy.devices import DeployError
+from deploy.release import PROJECT
 from deploy.resolve import download, required
-from deploy.wheelhouse import PROJECT
 from tests.deploy.standin import write_wheel
 
 

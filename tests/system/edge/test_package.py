@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.wheelhouse import OF_THE_DEVICE, PROJECT, build_own_wheel
+from deploy.release import OF_THE_DEVICE, PROJECT, build_own_wheel
 from edge import __version__
 from edge.sources.file_search import DEMO_AUDIO
 

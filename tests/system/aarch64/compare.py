@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from deploy.errors import DeployError
+from deploy.devices import DeployError
 
 SCORES_WITHIN = 1e-4  # a score is from 0 to 1, and printed with five digits
 FIRM = ("label", "onset_s", "end_s", "threshold", "end_reason")  # of an event: what is decided, not measured

@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import Any, BinaryIO, TextIO
 
-from deploy.box.durable import CHUNK
-from deploy.box.layout import BoxLayout, Refusal
-from deploy.box.service import Service
+from deploy.box.layout import CHUNK, BoxLayout, Refusal
+from deploy.box.service import Health, Service
 
 PATIENCE_S = 3.0  # a deployment that was killed just now may still be ending
 OPENINGS = 30  # of the lock in vain, 0.1 s apart: whoever undeploys does not take the folder away as often
@@ -77,6 +76,16 @@ class Session:
             return "nothing is deployed"
         status = f" ({health.status})" if health.status else ""
         return f"{name} is current and its service is {health.phase}{status}"
+
+    def outcome(self, health: Health, deaf_s: float | None = None) -> dict[str, Any]:
+        """For people: what runs, its status, where settings and log are; after a switch how long it was deaf."""
+        return {
+            "running": self.layout.running(),
+            "status": health.status,
+            "logs": self.service.logs,
+            "config": str(self.layout.config),
+            "deaf_s": deaf_s,
+        }
 
 
 @contextmanager

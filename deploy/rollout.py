@@ -1,7 +1,9 @@
-"""`python -m deploy.fleet.command COMMAND --fleet fleet.yaml`: what make calls where FLEET is given.
+"""`python -m deploy fleet COMMAND --fleet fleet.yaml`: what make calls where FLEET is given.
 
-Every box is worked on by a `python -m deploy ...` of its own, so a box of a fleet is treated as any other; what that
-says goes to a log for each box. Not for one box (`deploy.__main__`).
+One box first, then some at once, and no new one after the first that fails: what was started then is finished, for a
+box left in the middle is worse than one that is done. Every box is worked on by a `python -m deploy ...` of its own, so
+it is treated as any other; what that says goes to a log for each box. Not a service: nothing stays when it ends. Run by
+the Python that reads settings (`release.make_tools`).
 """
 
 from __future__ import annotations
@@ -13,21 +15,115 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from deploy.__main__ import guarded
-from deploy.box.child import last_words
-from deploy.errors import DeployError
-from deploy.fleet.plan import Box, plan
-from deploy.fleet.rollout import Outcome, Rollout, all_at_once, roll_out
-from deploy.fleet.settings import FleetSettings, load_fleet
-from deploy.fleet.table import WELL, draw, row
-from deploy.install import BUILD
-from deploy.wheelhouse import PROJECT
+from deploy.box.layout import last_words
+from deploy.commands import BUILD
+from deploy.devices import DeployError
+from deploy.fleet import Box, FleetSettings, load_fleet, plan
+from deploy.release import PROJECT
 from edge.errors import LaennecError
 
+HEAD = ("box", "site/node", "release", "model", "settings", "service", "deaf")
+WELL = ("ready", "running")
+DIGITS = 12  # of a hash
 COMMANDS = ("deploy", "configure", "model", "credentials", "rollback", "status")
+
+
+def row(name: str, node: str, told: Mapping[str, Any] | None, wanted_sha256: str = "") -> tuple[str, ...]:
+    """One line of the table.
+
+    Args:
+        name: of the box.
+        node: site and node.
+        told: what the box says of itself (`status`); None: it did not answer.
+        wanted_sha256: of the settings that the fleet's file gives it; empty: it gives none.
+    """
+    if told is None:
+        return (name, node, "?", "?", "?", "no answer", "")
+    if not told["running"]:
+        return (name, node, "none", "", "", told["phase"], "")
+    model, digest = told.get("model") or {}, told.get("settings_sha256", "")
+    differs = wanted_sha256 and digest != wanted_sha256
+    settings = f"{digest[:DIGITS]} (file: {wanted_sha256[:DIGITS]})" if differs else digest[:DIGITS]
+    which = f"{model['id'][:DIGITS]} {model['kind']}" if model else "not told"
+    deaf = "" if told.get("deaf_s") is None else f"{told['deaf_s']:.1f} s"
+    return (name, node, str(told["running"]), which, settings, str(told["phase"]), deaf)
+
+
+def draw(rows: Sequence[Sequence[str]]) -> str:
+    """The table, its columns as wide as they must be."""
+    lines = [HEAD, *rows]
+    widths = [max(len(line[at]) for line in lines) for at in range(len(HEAD))]
+    return "\n".join(
+        "  ".join(word.ljust(width) for word, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one box."""
+
+    name: str
+    is_good: bool
+    took_s: float
+    said: str
+    """The last that was said of it, one line."""
+
+
+@dataclass
+class Rollout:
+    """What came of a fleet."""
+
+    done: list[Outcome] = field(default_factory=list)
+    failed: list[Outcome] = field(default_factory=list)
+    untouched: list[str] = field(default_factory=list)
+
+    def note(self, outcome: Outcome) -> None:
+        """Add what came of one box."""
+        (self.done if outcome.is_good else self.failed).append(outcome)
+
+
+def roll_out(
+    names: Sequence[str], at_once: int, work: Callable[[str], Outcome], tell: Callable[[Outcome], None]
+) -> Rollout:
+    """Work on every box, the first of them alone.
+
+    Args:
+        names: of the boxes, the canary first.
+        at_once: how many are worked on at the same time, after the first.
+        work: does it, for one box; called from several threads.
+        tell: is given what came of each box, one after the other.
+
+    Returns:
+        What came of them, each list in the order of `names`; `untouched` are those that were not begun.
+    """
+    told, left = Rollout(), list(names)
+    with ThreadPoolExecutor(at_once) as pool:
+        running: set[Future[Outcome]] = set()
+        while running or (left and not told.failed):
+            width = at_once if told.done else 1
+            while left and not told.failed and len(running) < width:
+                running.add(pool.submit(work, left.pop(0)))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in ended:
+                told.note(each.result())
+                tell(each.result())
+    for outcomes in (told.done, told.failed):
+        outcomes.sort(key=lambda outcome: names.index(outcome.name))
+    told.untouched = left
+    return told
+
+
+def all_at_once(names: Sequence[str], at_once: int, work: Callable[[str], Outcome]) -> list[Outcome]:
+    """Ask every box, whatever the others say; in the order of the names."""
+    with ThreadPoolExecutor(at_once) as pool:
+        return list(pool.map(work, names))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -49,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(argv: list[str] | None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m deploy.fleet", description="Look after many boxes.")
+    parser = argparse.ArgumentParser(prog="python -m deploy fleet", description="Look after many boxes.")
     parser.add_argument("command", choices=COMMANDS)
     parser.add_argument("--fleet", type=Path, required=True)
     parser.add_argument("--only", default="", help="names of boxes, with spaces between; default: all")

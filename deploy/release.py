@@ -1,29 +1,33 @@
-"""On the workstation: the wheel of this clone, and every wheel that it needs on one box, locked by their hashes.
+"""On the workstation: the wheel of this clone, every wheel that it needs on one box, their hashes, and a signature.
 
 The box may have no internet, another Python and another processor. Third-party wheels are kept in
 `build/deploy/wheels-KEY`, KEY standing for everything that decides which they are, so the next deployment downloads
-nothing. Not for installing (`deploy.box`).
+nothing. A release is signed with the key that signs models (`export.sign`), by OpenSSL alone; the signature is kept, so
+that an encrypted key is asked for once. A wheelhouse that was made elsewhere brings `release.json` and `release.sig`
+along (`python -m deploy sign`). Not for installing (`deploy.box`), nor for checking (`deploy.box.signed`).
 """
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from glob import escape
 from pathlib import Path
 
-from deploy.box.child import last_words
-from deploy.box.durable import digest_of
-from deploy.box.examine import READ_SETTINGS
-from deploy.box.facts import Facts, Python
-from deploy.errors import DeployError
+from deploy.box.examine import READ_SETTINGS, Facts, Python
+from deploy.box.layout import digest_of, last_words
+from deploy.box.signed import OPENSSL, TIME_FORMAT, manifest_of
+from deploy.devices import DeployError
 from deploy.resolve import download, must, required
 from edge.errors import LaennecError
 from edge.model.onnx_file import read_artefact
@@ -33,6 +37,10 @@ TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and downl
 OF_THE_DEVICE = ("edge", "firmware_bridge")  # packages of this clone; the others are the workstation's
 KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
+MANIFEST, SIGNATURE = "release.json", "release.sig"
+KEPT = 20  # signatures of earlier builds, each of a few kilobytes
+
+Signed = dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -257,3 +265,79 @@ def _key(needed: list[str], target: tuple[str, ...]) -> str:
 def _lines(path: Path) -> list[str]:
     stripped = (line.split("#")[0].strip() for line in path.read_text().splitlines())
     return [line for line in stripped if line]
+
+
+def sign(house: Wheelhouse, files: Mapping[str, str], key: Path, folder: Path) -> Signed:
+    """The manifest of a release and its signature; the same release is signed once.
+
+    Args:
+        house: its wheels.
+        files: what comes with them.
+        key: private key, PEM; OpenSSL asks for the passphrase of an encrypted one.
+        folder: where signatures are kept.
+
+    Raises:
+        DeployError: there is no such key, or OpenSSL cannot sign with it.
+    """
+    if not key.is_file():
+        raise DeployError(f"SIGN: expected a private key (python -m export.sign --new-key makes one), found {key}")
+    content = manifest_of("", house.version, _listed(house), files)
+    kept = folder / hashlib.sha256(content + key.read_bytes()).hexdigest()[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # boxes of a fleet sign at once; manifest and signature are a pair
+        if not (kept / SIGNATURE).exists():
+            kept.mkdir(exist_ok=True)
+            created = datetime.now(timezone.utc).strftime(TIME_FORMAT)
+            write_signed(kept, manifest_of(created, house.version, _listed(house), files), key)
+            for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT]:
+                shutil.rmtree(old)
+        return read_signed(kept) or {}
+
+
+def write_signed(folder: Path, manifest: bytes, key: Path) -> None:
+    """Put a manifest and its signature into a folder; the signature last.
+
+    Raises:
+        DeployError: OpenSSL is not here, or cannot sign with that key.
+    """
+    (folder / MANIFEST).write_bytes(manifest)
+    draft = folder / f".{SIGNATURE}"
+    argv = [*OPENSSL, "-sign", "-inkey", key, "-rawin", "-in", folder / MANIFEST, "-out", draft]
+    try:
+        done = subprocess.run([str(word) for word in argv], stderr=subprocess.PIPE, text=True, check=False)
+    except FileNotFoundError:
+        raise DeployError("SIGN needs OpenSSL's program, found none here; apt-get install openssl") from None
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+        raise DeployError(f"SIGN: {key}: expected an Ed25519 private key, and its passphrase; OpenSSL found: {last[0]}")
+    draft.rename(folder / SIGNATURE)
+
+
+def read_signed(folder: Path) -> Signed | None:
+    """What `write_signed` put there; None: nothing."""
+    if not (folder / SIGNATURE).exists():
+        return None
+    signature = base64.b64encode((folder / SIGNATURE).read_bytes()).decode()
+    return {"manifest": (folder / MANIFEST).read_text(), "signature": signature}
+
+
+def sign_wheelhouse(house: Wheelhouse, files: Mapping[str, str], key: Path, folder: Path) -> str:
+    """Sign a wheelhouse that somebody else will deploy; the time of the signature.
+
+    Args:
+        house: what is in the folder.
+        files: what this clone sends along with it.
+        key: private key.
+        folder: of the wheels; manifest and signature are put beside them.
+
+    Raises:
+        DeployError: OpenSSL cannot sign.
+    """
+    created = datetime.now(timezone.utc).strftime(TIME_FORMAT)
+    write_signed(folder, manifest_of(created, house.version, _listed(house), files), key)
+    return str(json.loads((folder / MANIFEST).read_text())["created"])
+
+
+def _listed(house: Wheelhouse) -> Sequence[Mapping[str, object]]:
+    return [each.entry() for each in house.wheels]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from deploy.aarch64 import emulated
-from deploy.aarch64.compare import compare
-from deploy.aarch64.emulated import Debian, Emulated, make_root
-from deploy.errors import DeployError
+from deploy.devices import DeployError
+from tests.system.aarch64 import emulated
+from tests.system.aarch64.compare import compare
+from tests.system.aarch64.emulated import Debian, Emulated, make_root
 
 
 def _listing(wheeze: float = 0.5, onset_s: float = 0.32, score: float = 0.9, frames: int = 3) -> str:

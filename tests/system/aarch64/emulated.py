@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.errors import DeployError
+from deploy.devices import DeployError
 
 PACKAGES = {"debootstrap": "debootstrap", "proot": "proot", "qemu-aarch64-static": "qemu-user-static"}  # Debian's names
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -36,7 +36,7 @@ class Debian:
 
 
 class Emulated:
-    """A box that is a folder (`deploy.transport.Transport`)."""
+    """A box that is a folder (`deploy.remote.Transport`)."""
 
     def __init__(self, root: Path, shown: dict[Path, str] | None = None) -> None:
         """Start nothing; `shown` are folders of this machine and where the box sees them."""

@@ -1,4 +1,4 @@
-"""`python -m deploy.aarch64` (`make test-aarch64`): the wheelhouse for 64-bit ARM, installed there and heard from.
+"""`python -m tests.system.aarch64` (`make test-aarch64`): the wheelhouse for 64-bit ARM, installed and heard from.
 
     a Debian for ARM below a folder -> what the box says it is -> its wheelhouse -> installed offline, against hashes
     -> laennec detect there and here -> same events, scores within 1e-4
@@ -19,12 +19,11 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-from deploy.aarch64.compare import SCORES_WITHIN, Comparison, compare
-from deploy.aarch64.emulated import Debian, Emulated, make_root
-from deploy.devices import choose_python, describe
-from deploy.errors import DeployError
-from deploy.session import Target, facts_of
-from deploy.wheelhouse import PROJECT, Wheelhouse, make
+from deploy.devices import DeployError, choose_python, describe
+from deploy.release import PROJECT, Wheelhouse, make
+from deploy.remote import Target, facts_of
+from tests.system.aarch64.compare import SCORES_WITHIN, Comparison, compare
+from tests.system.aarch64.emulated import Debian, Emulated, make_root
 
 VENV, HERE = "/opt/laennec/venv", "/mnt/here"  # in the box
 SHORT = "short.wav"
@@ -42,7 +41,7 @@ soundfile.write(sys.argv[1], sound, rate)
 def main() -> int:
     """Run it; exit code 0 if both processors hear the same, 1 if not, 2 if it cannot be tried."""
     parser = argparse.ArgumentParser(
-        prog="python -m deploy.aarch64", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m tests.system.aarch64", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cache", type=Path, default=PROJECT / "build/aarch64", help="what is made once (%(default)s)")
     parser.add_argument(
