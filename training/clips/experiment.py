@@ -77,8 +77,8 @@ def part(recordings: Sequence[Recording], validation: Validation) -> Sides:
     rest = tuple(r for r in recordings if folds[r.patient] != validation.fold)
     if not kept or not rest:
         raise ConfigError(
-            f"validation.folds = {validation.folds}: {len(set(folds))} patients are too few to keep a fold of them "
-            "apart; add recordings, or lower it"
+            f"validation.folds = {validation.folds}, patients of the training part: {len(folds)}; expected two "
+            "patients at least, and no more folds than patients; add recordings, or lower it"
         )
     check_apart(rest, kept)
     return Sides(rest, kept)
