@@ -31,6 +31,8 @@ from edge.model.model import Model
 from edge.settings.names import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
+_UNKNOWN = Verdict()
+
 
 class Pipeline:
     """The detector of one stream.
@@ -65,6 +67,8 @@ class Pipeline:
         is_judged = outside != "ignore" and hears_chests(model.known)  # of any stethoscope, adapted or not
         self._quality = Quality(model.rate_hz) if is_judged else None
         self._finding = Finding()
+        self._parts = self._finding, _UNKNOWN  # of which `_verdict` was made
+        self._verdict = _UNKNOWN
         self._reported = set(model.event_classes if options.classes is None else options.classes)
         self._concealment = Concealment(model.rate_hz)
         self._chunks = LevelledChunks(model, adaptation, phase)
@@ -192,7 +196,10 @@ class Pipeline:
     @property
     def verdict(self) -> Verdict:
         """Whether the last half minute is like what the model knows, and can be judged at all."""
-        return _with(self._finding, Verdict() if self._check is None else self._check.verdict)
+        parts = self._finding, _UNKNOWN if self._check is None else self._check.verdict
+        if parts[0] is not self._parts[0] or parts[1] is not self._parts[1]:
+            self._parts, self._verdict = parts, _with(*parts)
+        return self._verdict
 
     def whole(self) -> Verdict:
         """The same of everything since the start or `reset`, as one stretch."""

@@ -14,6 +14,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
 from edge.contract.fields import Body
 from edge.contract.trend import TREND_EXPIRY_S, TREND_S
 from edge.delivery.messages import Node
@@ -53,11 +55,37 @@ class BedBurden(StreamObserver):
         """Takes each minute that is over, and does not wait."""
         self.verdict = Verdict()
         """Of the sound of the last scores."""
+        self._waiting: list[Scores] = []  # consecutive ones of one step of the burden, of which the same was said
+        self._said = Verdict()
+        self._added: int | None = None  # one past the last score frame that was added up
 
     def on_scores(self, scores: Scores, verdict: Verdict) -> None:
-        """Take the next scores, and what is said of their sound."""
+        """Take the next scores, and what is said of their sound; they are added up once a step is complete."""
+        self.verdict, said, step = verdict, self._said, self._burden.step_frames
+        is_next = bool(self._waiting) and scores.start == _stop(self._waiting[-1])
+        if not is_next or (said.verified, said.fault) != (verdict.verified, verdict.fault):
+            self._add_waiting()
+            self._said = verdict
+        if self._added is None or scores.start < self._added:
+            self._added = scores.start
+        self._waiting.append(scores)
+        if self._added // step < _stop(scores) // step:
+            self._add_waiting()
+
+    def on_end(self) -> None:
+        """Nothing follows that is joined to what was."""
+        self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        """Add up what waits."""
+        if not self._waiting:
+            return
+        first, verdict, waiting = self._waiting[0].start, self._said, self._waiting
+        self._waiting = []
+        values, valid = (np.concatenate(each) for each in zip(*((s.values, s.valid) for s in waiting), strict=True))
+        scores = Scores(first, values, valid)
+        self._added = _stop(scores)
         cause = verdict.fault or ("unknown sound" if verdict.verified is False else None)
-        self.verdict = verdict
         self._coverage.push(scores, cause)
         for reading in self._burden.push(scores, verdict.verified):
             self._last = reading
@@ -68,10 +96,12 @@ class BedBurden(StreamObserver):
     def on_item(self, item: Item) -> None:
         """Sound that will not come, before the scores of what follows."""
         if isinstance(item, Gap) and item.stop > item.start:
+            self._add_waiting()
             self._coverage.lose(item.start, item.stop, "overload" if item.cause == OVERLOAD else "gap")
 
     def on_new_patient(self) -> None:
         """Forget what was measured."""
+        self._waiting, self._added = [], None
         self._burden.reset()
         self._coverage.reset()
         self._last, self._shown = None, (None, ())
@@ -84,6 +114,7 @@ class BedBurden(StreamObserver):
         """
         if self._last is None or silent_s <= FADES_AFTER_S:
             return self._last
+        self._add_waiting()
         frame, shown = self._last.stop + round(silent_s / STEP_S * self._burden.step_frames), self._shown[0]
         is_shown = shown is not None and 0 <= frame - shown.stop < self._burden.step_frames
         return shown if is_shown else self._burden.at(frame)
@@ -98,6 +129,11 @@ class BedBurden(StreamObserver):
         if reading is not None and reading != self._shown[0]:
             self._shown = reading, self.covered(reading)
         return self._shown
+
+
+def _stop(scores: Scores) -> int:
+    """One past the last score frame."""
+    return scores.start + len(scores.valid)
 
 
 def _forget(minutes: Sequence[Minute]) -> None:

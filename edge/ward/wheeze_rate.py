@@ -115,6 +115,8 @@ class WheezeRate:
         self._next: int | None = None  # score frame up to which the steps are made
         self._first = 0  # score frame of the first row of `_rows`
         self._rows = np.zeros((0, 2 + len(self._names)))  # whether measured, P(breath), P(sound) of each group
+        self._waiting: list[tuple[Scores, int, bool]] = []  # scores behind them, with the arguments of `_rows_of`
+        self._end = 0  # one past the last score frame that came
         self._begin: int | None = None  # of the breath that lasts
         self._rates: dict[int, RateReading] = {}
         self._ring = np.zeros((NIGHT_STEPS, SUMS + 2 * len(self._names)), np.float32)
@@ -137,15 +139,16 @@ class WheezeRate:
         count = len(scores.valid)
         if not count:
             return None
-        if self._next is not None and scores.start < self._end() - self._step:
+        if self._next is not None and scores.start < self._end - self._step:
             self.reset()
         if self._next is None:
-            self._next = self._first = scores.start
-        if scores.start - self._end() > NIGHT_STEPS * self._step:  # nothing of before is in any window
+            self._next = self._first = self._end = scores.start
+        if scores.start - self._end > NIGHT_STEPS * self._step:  # nothing of before is in any window
             self.reset()
-            self._next = self._first = scores.start
-        skipped = max(self._end() - scores.start, 0)
-        self._append(scores, skipped, verified is not False)
+            self._next = self._first = self._end = scores.start
+        if scores.start + count > self._end:
+            self._waiting.append((scores, self._end, verified is not False))
+            self._end = scores.start + count
         return self._advance()
 
     def at(self, frame: int) -> BreathTrend | None:
@@ -157,9 +160,9 @@ class WheezeRate:
 
     def flush(self) -> BreathTrend | None:
         """End of stream: the last step, which may be short."""
-        if self._next is None or self._end() == self._next:
+        if self._next is None or self._end == self._next:
             return None
-        self._make_step(self._end())
+        self._make_step(self._end)
         return self._trend(self._next, 0)
 
     def over(self, begin: int, stop: int) -> BreathWindow | None:
@@ -170,17 +173,17 @@ class WheezeRate:
         rows = self._newest(last, 0)[: last - first]
         return self._window(round((stop - begin) * self._frame_s), rows, min(15, len(rows))) if len(rows) else None
 
-    def _end(self) -> int:
-        """One past the last score frame that came."""
-        return self._first + len(self._rows)
-
-    def _append(self, scores: Scores, skipped: int, is_known: bool) -> None:
+    def _rows_of(self, scores: Scores, end: int, is_known: bool) -> NDArray[np.float64]:
+        """(T, columns) what follows a score frame: zeros for lost ones, then those of the scores behind it."""
+        skipped = max(end - scores.start, 0)
         valid = np.asarray(scores.valid)[skipped:] & is_known
         values = np.where(valid[:, None], scores.values[skipped:], 0).astype(np.float64)
-        sounds = [values[:, columns].sum(axis=1) for columns in self._columns]
-        rows = np.stack([valid.astype(np.float64), values[:, self._breath], *sounds], axis=1)
-        lost = np.zeros((max(scores.start + skipped - self._end(), 0), self._rows.shape[1]))
-        self._rows = np.concatenate([self._rows, lost, rows])
+        lost = max(scores.start - end, 0)
+        rows = np.zeros((lost + len(valid), self._rows.shape[1]))
+        rows[lost:, 0], rows[lost:, 1] = valid, values[:, self._breath]
+        for number, columns in enumerate(self._columns):
+            rows[lost:, 2 + number] = values[:, columns].sum(axis=1)
+        return rows
 
     def _advance(self) -> BreathTrend | None:
         """Make the steps whose scores and rate are there; a rate that has not come a step later does not come."""
@@ -188,7 +191,7 @@ class WheezeRate:
         made = False
         while True:
             stop = (self._next // self._step + 1) * self._step
-            if self._end() < stop or (stop not in self._rates and self._end() < stop + self._step):
+            if self._end < stop or (stop not in self._rates and self._end < stop + self._step):
                 break
             self._make_step(stop)
             made |= stop % (TOLD_STEPS * self._step) == 0
@@ -198,6 +201,8 @@ class WheezeRate:
         """Sum up to a score frame."""
         assert self._next is not None
         sums = np.zeros(self._ring.shape[1])
+        self._rows = np.concatenate([self._rows, *(self._rows_of(*each) for each in self._waiting)])
+        self._waiting = []
         rows = self._rows[self._next - self._first : stop - self._first]
         sums[MEASURED], sums[BREATHING] = rows[:, 0].sum(), rows[:, 1].sum()
         sums[SUMS::2] = (rows[:, 1:2] * rows[:, 2:]).sum(axis=0)
