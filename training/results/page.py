@@ -92,6 +92,8 @@ def page(content: Content) -> str:
         *_sizes(content),
         *_compared(content.trained.compared),
         *_ablations(content.trained.ablations),
+        "## From each recipe to its paper",
+        "\n".join(f"- **{name}**: {text}" for name, text in content.published.gaps.items()),
         "## Why numbers are not comparable",
         "\n".join(f"- `{name}`: {text}." for name, text in content.published.reasons.items()),
         *_origins(content),

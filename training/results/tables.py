@@ -69,6 +69,8 @@ class Published(_Part):
     """All published numbers, by benchmark."""
 
     reasons: dict[str, str]
+    gaps: dict[str, str]
+    """Of each recipe of a paper: what lies between its scores here and the published ones."""
     entries: tuple[Entry, ...] = Field(min_length=1)
 
     def of(self, benchmark: str) -> list[Entry]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.results.made import VALIDATION, make_clip_run, make_comparison, make_edge_run, make_evaluation
+from training.recipes.parser import recipe_names
 from training.results.__main__ import main
 from training.results.tables import plain, table
 
@@ -124,6 +125,12 @@ def test_published_numbers_stand_beside_ours_with_what_is_against_them(page: str
         assert row[2:7] == ["official test set, inter", "-", "-", score, "no: best-epoch-on-test"]
         assert "github.com" in row[7]
         assert later[2] == "test set of 2023"
+
+
+def test_of_each_recipe_it_is_said_what_lies_between_it_and_its_paper(page: str) -> None:
+    section = _section(page, "## From each recipe to its paper")
+    told = re.findall(r"^- \*\*(\w+)\*\*: .{80,}$", section, re.MULTILINE)
+    assert sorted([*told, "edge"]) == recipe_names()
 
 
 def test_what_was_trained_on_the_same_patients_is_said_in_its_row(page: str) -> None:
