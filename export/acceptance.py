@@ -65,7 +65,7 @@ from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
 from training.detector.sets import holds_recordings
 from training.detector.training_data import TrainingData
-from training.loop.distributed import side_by_side
+from training.loop.processes import side_by_side
 from training.metrics.streaming import COLLAR_S, Detection, ScoredRecording, evaluate
 
 COMPARISON_SIDE = Side(0, is_inside=True)

@@ -84,7 +84,7 @@ def card_fields(
         "synthetic": f"{recipe.synthetic} synthetic patients of 12 s from training.synthetic joined the training, so "
         "the bundled demo is of a kind that it knows; none joined the validation",
         "training": _training(recipe) + _mean_of(networks) + _fine_tuning(result),
-        "answers": f"events (tasks 1-1 and 1-2, and by a map ICBHI's) by {_clip_answer(recipe)}; recordings (2-1 and "
+        "answers": f"events (tasks 1-1 and 1-2, and by a map ICBHI's) by {CLIP_ANSWER}; recordings (2-1 and "
         "2-2) by logistic regressions on statistics of the streaming scores over the recording, one that tells Poor "
         "Quality from the rest and one among the rest; the borders are chosen on held-out patients: that of Normal by "
         f"the official Score, as near to no correction as one standard error over patients allows, that of "
@@ -180,10 +180,7 @@ def _of_before(result: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _clip_answer(recipe: Recipe) -> str:
-    if recipe.clips:
-        return "a head for clips that was trained along with the detector"
-    return "a linear probe: a logistic regression on what the detector, left as it is, makes of the whole clip"
+CLIP_ANSWER = "a linear probe: a logistic regression on what the detector, left as it is, makes of the whole clip"
 
 
 def card_page(card: Mapping[str, Any]) -> str:

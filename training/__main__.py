@@ -1,7 +1,7 @@
 """`python -m training --data DATA --out runs/default`: one training by a recipe, from recordings to a run folder.
 
 Without `--recipe` (or with `--recipe edge`) it trains the detector of the edge, which can be exported afterwards; the
-others are the published methods (training/recipes). Several processes: `torchrun --nproc-per-node 2 -m training ...`.
+others are the published methods (training/recipes).
 """
 
 from __future__ import annotations
@@ -99,11 +99,9 @@ def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
 def _train_clips(asked: argparse.Namespace) -> int:
     from training.clips.method import train_method
     from training.clips.schema import load_recipe
-    from training.loop import joined
 
     recipe = load_recipe(asked.recipe, asked.size, _changes(asked))
-    with joined() as world:
-        train_method(recipe, asked.data, asked.out, world, _say)
+    train_method(recipe, asked.data, asked.out, _say)
     return 0
 
 

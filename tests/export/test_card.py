@@ -120,11 +120,6 @@ def test_the_page_tells_of_the_teacher_only_when_there_was_one() -> None:
     assert "distillation" not in _page(recipe=replace(Recipe(), teachers=0))
 
 
-def test_the_page_tells_how_clips_are_answered() -> None:
-    assert "linear probe" in _page(recipe=replace(Recipe(), clips=0))
-    assert "linear probe" not in _page(recipe=replace(Recipe(), clips=16))
-
-
 def test_tables_are_whole() -> None:
     blocks = re.findall(r"(?:^\|.*\|\n)+", _page(), re.MULTILINE)
     assert len(blocks) == 3

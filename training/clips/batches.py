@@ -1,13 +1,10 @@
 """Clips of one side of a split as batches: drawn, augmented, padded to one length; decided by seed, epoch and step.
 
-Every random choice about clip i of a batch comes from (seed, epoch, step, i), so each process makes only its own share.
+Every random choice about clip i of a batch comes from (seed, epoch, step, i).
 
 Source: Park et al. 2019, SpecAugment (1904.08779), with the numbers of Patch-Mix's code (2305.14032).
 
 A clip classifier as a learner of the loop: views of a batch for the objectives, official scores for the validation.
-
-Backbones see this process's share; everything after them sees the whole batch (`World.gather`), so contrasts, margins
-and means are those of one process.
 """
 
 from __future__ import annotations
@@ -25,7 +22,7 @@ from training.clips.classifier import ClipClassifier
 from training.clips.front_end import ClipFrames
 from training.clips.objectives import Mixed, View
 from training.clips.schema import Augment, Masks, Sampler
-from training.loop import Batch, Losses, World
+from training.loop import Batch, Losses
 from training.metrics.official import official_score
 from training.tasks import Clip, Task
 
@@ -72,24 +69,22 @@ class Batches:
 
     Args:
         clips: what is drawn from.
-        size: B, over all processes.
+        size: B.
         augment: what is done to clips.
         sampler: which are drawn.
         seed: of the run.
-        world: whose share is made.
     """
 
-    def __init__(self, clips: ClipSet, size: int, augment: Augment, sampler: Sampler, seed: int, world: World) -> None:
+    def __init__(self, clips: ClipSet, size: int, augment: Augment, sampler: Sampler, seed: int) -> None:
         self._set, self._size, self._augment, self._sampler = clips, size, augment, sampler
-        self._seed, self._share = seed, world.share(size)
-        self._labels = clips.labels
+        self._seed, self._labels = seed, clips.labels
         counts = np.bincount(self._labels, minlength=1)
         weights = counts[self._labels].astype(np.float64) ** -sampler.balance
         self._chances = weights / weights.sum()
         self.steps = sampler.steps or max(1, len(clips.clips) // size)
 
     def batch(self, epoch: int, step: int, with_partners: bool) -> Batch:
-        """This process's share of a batch.
+        """A batch.
 
         Args:
             epoch: from 0.
@@ -103,16 +98,15 @@ class Batches:
         kept = float(rng.beta(mixup, mixup)) if mixup else 1.0
         longest = int(self._set.frames.lengths[self._set.rows[chosen]].max())
         place = (epoch, step)
-        mine = np.array(self._share)
-        frames, valid = self._augmented(chosen, mine, longest, place)
+        frames, valid = self._augmented(chosen, np.arange(self._size), longest, place)
         batch = {
-            "labels": torch.from_numpy(self._labels[chosen[mine]]),
-            "quality": torch.from_numpy(self._set.quality[chosen[mine]]),
-            "partner": torch.from_numpy(partner[mine]),
-            "kept": torch.full((len(mine),), kept),
+            "labels": torch.from_numpy(self._labels[chosen]),
+            "quality": torch.from_numpy(self._set.quality[chosen]),
+            "partner": torch.from_numpy(partner),
+            "kept": torch.full((self._size,), kept),
         }
         if with_partners or mixup:
-            others, others_valid = self._augmented(chosen, partner[mine], longest, place)
+            others, others_valid = self._augmented(chosen, partner, longest, place)
             if mixup:
                 frames = kept * frames + (1 - kept) * others
                 valid = np.maximum(valid, others_valid)
@@ -121,7 +115,7 @@ class Batches:
         return batch | {"frames": torch.from_numpy(frames), "valid": torch.from_numpy(valid)}
 
     def _chosen(self, epoch: int, step: int) -> NDArray[np.int64]:
-        """(B,) clips of this batch; the same in every process."""
+        """(B,) clips of this batch."""
         count = len(self._labels)
         if self._sampler.balance == 0:
             order = np.random.default_rng([self._seed, epoch]).permutation(count)
@@ -201,36 +195,32 @@ class ClipLearner:
         network: made under the run's seed.
         batches: of the training patients.
         validation: of other patients.
-        world: whose processes share a batch.
     """
 
-    def __init__(self, network: ClipClassifier, batches: Batches, validation: ClipSet, world: World) -> None:
+    def __init__(self, network: ClipClassifier, batches: Batches, validation: ClipSet) -> None:
         self.network: ClipClassifier = network
-        self._batches, self._validation, self._world = batches, validation, world
+        self._batches, self._validation = batches, validation
         self.steps, self.micro_batches = batches.steps, 1
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share of a batch."""
+        """As `Batches.batch`."""
         return self._batches.batch(epoch, step, self.network.objectives.patch_mix is not None)
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
         """Every objective, of the whole batch."""
         assert isinstance(network, ClipClassifier)
-        gather = self._world.gather
         embeddings, mixed, kept = self._embedded(network, batch, rng)
-        embeddings = gather(embeddings)
         view = View(
             embeddings=embeddings,
             logits=network.head(embeddings),
             cosines=network.cosines(embeddings),
-            labels=gather(batch["labels"]),
-            partner=gather(batch["partner"]),
+            labels=batch["labels"],
+            partner=batch["partner"],
             kept=float(batch["kept"][0]),
-            quality=gather(batch["quality"]),
+            quality=batch["quality"],
             mixed=None,
         )
         if mixed is not None:
-            mixed = gather(mixed)
             logits = network.head(mixed)
             view = replace(view, mixed=Mixed(mixed, logits, kept))
         return network.objectives(view)
@@ -246,7 +236,7 @@ class ClipLearner:
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Official score, sensitivity, specificity and loss-free numbers of the validation patients."""
-        probabilities = clip_probabilities(network, self._validation, self._world.device)
+        probabilities = clip_probabilities(network, self._validation, next(network.parameters()).device)
         return validation_numbers(self._validation, probabilities)
 
 

@@ -18,7 +18,6 @@ from edge.errors import ConfigError
 from edge.features import FeatureSpec
 from training.clips.objectives import Objectives, PatchMixSpec
 from training.clips.schema import ClassifierRecipe, NetworkChoice
-from training.loop import World, shared
 from training.loop.checkpoint import load
 from training.losses.patch_mix import Axis, cell_mix, draw_lambda, grid_mix, patch_mix
 from training.losses.qlung import AngularClassifier
@@ -35,12 +34,11 @@ class ClipClassifier(nn.Module):
         recipe: backbone, head, losses.
         counts: (C,) training clips of each label.
         frames: T of a full clip.
-        world: whose processes share a batch.
     """
 
-    def __init__(self, recipe: ClassifierRecipe, counts: Sequence[int], frames: int, world: World) -> None:
+    def __init__(self, recipe: ClassifierRecipe, counts: Sequence[int], frames: int) -> None:
         super().__init__()
-        self.backbone = shared(build_backbone(recipe.network, list(recipe.features.values()), frames), world)
+        self.backbone = build_backbone(recipe.network, list(recipe.features.values()), frames)
         size = int(self.backbone.embedding_size)
         self.head: nn.Module
         if recipe.head.kind == "angular":

@@ -28,10 +28,9 @@ from training.clips.experiment import SHOWN
 from training.clips.method import train_method
 from training.clips.schema import parse_recipe
 from training.clips.supervised import RESULT
-from training.loop import World
 from training.loop.checkpoint import whole_file
-from training.loop.distributed import answers, side_by_side
 from training.loop.precision import RECORD, share
+from training.loop.processes import answers, side_by_side
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
 from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes
@@ -138,7 +137,7 @@ def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
 
     out.mkdir(parents=True, exist_ok=True)
     share(_folder(out.parent, WHOLE, 0), out)
-    train_method(parse_recipe(tree, str(out)), data, out, World(), report)
+    train_method(parse_recipe(tree, str(out)), data, out, report)
     return out.name
 
 

@@ -39,7 +39,7 @@ from training.clips.pretraining import hear_sides, masked_learner
 from training.clips.probe import MaskedLearner, masked_network
 from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
 from training.clips.supervised import clip_learner
-from training.loop import RunFolder, World, joined, train
+from training.loop import RunFolder, best_device, train
 from training.networks.masked import masked_error, patchify, random_masking
 from training.tasks import TASKS
 from training.terminal import count
@@ -79,26 +79,24 @@ def first_steps(recipe: ClassifierRecipe | HearRecipe, data: Path, count: int) -
     """
     few = recipe.model_copy(update={"limit": 2 * count * recipe.loop.batch})  # of these a fifth validates
     loop = recipe.loop.model_copy(update={"epochs": 1, "monitor": "", "save_minutes": 1e6})
-    with TemporaryDirectory(prefix="laennec-steps-") as scratch, joined() as world:
-        learner = _learner(few, data, Path(scratch), world)
+    with TemporaryDirectory(prefix="laennec-steps-") as scratch:
+        learner = _learner(few, data, Path(scratch))
         learner.steps = count
         begun = time.monotonic()
-        train(learner, loop, recipe.seed, RunFolder(Path(scratch)), world, lambda line: None)
+        train(learner, loop, recipe.seed, RunFolder(Path(scratch)), lambda line: None)
         seconds = time.monotonic() - begun
         written = [json.loads(line) for line in (Path(scratch) / "metrics.jsonl").read_text().splitlines()]
-        on_gpu = torch.cuda.max_memory_allocated() if world.device.type == "cuda" else 0
+        on_gpu = torch.cuda.max_memory_allocated() if best_device().type == "cuda" else 0
     losses = tuple(float(line["total"]) for line in written if "step" in line)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
     return FirstSteps(losses, recipe.loop.batch, seconds, most, on_gpu)
 
 
-def _learner(
-    recipe: ClassifierRecipe | HearRecipe, data: Path, scratch: Path, world: World
-) -> ClipLearner | MaskedLearner:
+def _learner(recipe: ClassifierRecipe | HearRecipe, data: Path, scratch: Path) -> ClipLearner | MaskedLearner:
     if isinstance(recipe, HearRecipe):
-        return masked_learner(recipe, hear_sides(recipe, data), scratch, world, lambda line: None)
+        return masked_learner(recipe, hear_sides(recipe, data), scratch, lambda line: None)
     sides = part(task_recordings(data, TASKS[recipe.task]), recipe.validation)
-    return clip_learner(recipe, *clip_sets(recipe, sides, scratch), world)
+    return clip_learner(recipe, *clip_sets(recipe, sides, scratch))
 
 
 A100_PEAK = 312e12  # operations in a second, dense bf16; a multiply-add is two
@@ -172,7 +170,7 @@ def answer_of(recipe: ClassifierRecipe | HearRecipe) -> Answer:
         image = torch.zeros(1, 1, encoder.spec.frames, encoder.spec.bands)
         return Answer(_weights(encoder), _forward(lambda: encoder(image, torch.ones(1, encoder.spec.frames))))
     length, width = _length(recipe), next(iter(recipe.features.values())).width
-    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), length, World()).eval()
+    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), length).eval()
     frames = torch.zeros(1, len(recipe.features), length, width)
     counted = _forward(lambda: network(frames, torch.ones(1, length)))
     return Answer(_weights(network.backbone) + _weights(network.head), counted)
@@ -185,7 +183,7 @@ def _length(recipe: ClassifierRecipe) -> int:
 def _of_classifier(recipe: ClassifierRecipe, clips: int) -> Cost:
     task, spec = TASKS[recipe.task], next(iter(recipe.features.values()))
     length = _length(recipe)
-    network = ClipClassifier(recipe, [1] * len(task.labels), length, World())
+    network = ClipClassifier(recipe, [1] * len(task.labels), length)
     frames = torch.zeros(1, len(recipe.features), length, spec.width)
     passes = 2 if network.objectives.patch_mix else 1
     counted = multiply_adds(network.eval(), lambda: network(frames, torch.ones(1, length)))

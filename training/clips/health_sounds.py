@@ -26,7 +26,7 @@ from training.clips.cut import all_pieces, whole
 from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
-from training.loop import Batch, LoopSpec, Losses, World, shared
+from training.loop import Batch, LoopSpec, Losses
 from training.networks.separable import LABELS, EventDetector, SeparableBody, event_loss
 from training.tasks import Clip
 
@@ -90,7 +90,6 @@ class DetectorLearner:
         sides: rows to train on, and to validate on.
         spec: of the recipe.
         seed: of the run; the network must be made under it.
-        world: whose processes share a batch.
     """
 
     def __init__(
@@ -99,11 +98,9 @@ class DetectorLearner:
         sides: tuple[NDArray[np.int64], NDArray[np.int64]],
         spec: Detector,
         seed: int,
-        world: World,
     ) -> None:
-        body = SeparableBody()
-        self.network: nn.Module = EventDetector(shared(body, world))
-        self._pieces, (rows, apart), self._world = pieces, sides, world
+        self.network: nn.Module = EventDetector(SeparableBody())
+        self._pieces, (rows, apart) = pieces, sides
         self._kept_apart = np.array([row for row in apart if pieces.known[row].any()])
         self._rows = np.array([row for row in rows if pieces.kinds[row] != CHEST and pieces.frames.lengths[row]])
         counts = Counter(pieces.kinds[row] for row in self._rows)
@@ -114,9 +111,9 @@ class DetectorLearner:
         self.micro_batches = 1
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share of a batch."""
+        """Pieces and what they teach."""
         rng = np.random.default_rng([self._seed, epoch, step])
-        chosen = rng.choice(self._rows, self._size, p=self._chances)[list(self._world.share(self._size))]
+        chosen = rng.choice(self._rows, self._size, p=self._chances)
         frames, valid = padded(self._pieces.frames, chosen.tolist())
         targets, known = self._pieces.targets[chosen], self._pieces.known[chosen]
         return {
@@ -127,18 +124,17 @@ class DetectorLearner:
         }
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
-        """Cross-entropy of what is known, over the whole batch."""
-        logits = self._world.gather(network(batch["frames"], batch["valid"]))
-        targets, known = self._world.gather(batch["targets"]), self._world.gather(batch["known"])
-        return {"total": event_loss(logits, targets, known)}
+        """Cross-entropy of what is known."""
+        logits = network(batch["frames"], batch["valid"])
+        return {"total": event_loss(logits, batch["targets"], batch["known"])}
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Area under the ROC curve of each label against every other kind, and their mean as `score`."""
-        logits = []
+        device, logits = next(network.parameters()).device, []
         for start in range(0, len(self._kept_apart), CHUNK):
             frames, valid = padded(self._pieces.frames, self._kept_apart[start : start + CHUNK].tolist())
-            logits.append(network(frames.to(self._world.device), valid.to(self._world.device)).cpu().numpy())
+            logits.append(network(frames.to(device), valid.to(device)).cpu().numpy())
         scores, targets = np.concatenate(logits), self._pieces.targets[self._kept_apart]
         areas = {
             f"auc {label}": float(roc_auc_score(targets[:, column], scores[:, column]))

@@ -34,7 +34,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class View:
-    """One batch, all processes' shares together."""
+    """One batch."""
 
     embeddings: Tensor
     """(B, D)."""

@@ -34,21 +34,20 @@ from training.clips.probe import (
 from training.clips.schema import HearRecipe
 from training.clips.supervised import RESULT, identity_of
 from training.datasets import Recording, read_datasets
-from training.loop import RunFolder, World, train
+from training.loop import RunFolder, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of
 from training.networks.masked import MaskedAutoencoder, MaskedEncoder
 from training.tasks import TASKS, Clip, Task
 
 
-def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: Report) -> None:
+def train_hear(recipe: HearRecipe, data: Path, out: Path, report: Report) -> None:
     """Everything; goes on where it was.
 
     Args:
         recipe: with everything that the command line changed.
         data: folder of data sets; all training parts and negatives are used.
         out: run folder.
-        world: the processes that train together.
         report: called with each line for a person.
 
     Raises:
@@ -58,16 +57,13 @@ def train_hear(recipe: HearRecipe, data: Path, out: Path, world: World, report: 
     for task in _probed(recipe, sides):
         check_labels(task, _some(recipe, task.clips(list(sides.training))))
     folder = RunFolder(out)
-    if world.is_first:
-        folder.claim(identity_of(recipe, sides.records))
-        sides.write(out)
-    world.broadcast(None)
+    folder.claim(identity_of(recipe, sides.records))
+    sides.write(out)
     cache = out.parent / "cache"
-    network = _pretrain(recipe, sides, folder, cache, world, report)
+    network = _pretrain(recipe, sides, folder, cache, report)
     if recipe.detector is not None:
-        _detector(recipe, sides, out / "detector", world, report)
-    if world.is_first:
-        _probe(recipe, sides, network.encoder, out, report)
+        _detector(recipe, sides, out / "detector", report)
+    _probe(recipe, sides, network.encoder, out, report)
 
 
 def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
@@ -79,15 +75,13 @@ def hear_sides(recipe: HearRecipe, data: Path) -> Sides:
     return part(heard, recipe.validation)
 
 
-def _pretrain(
-    recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, world: World, report: Report
-) -> MaskedAutoencoder:
-    learner = masked_learner(recipe, sides, cache, world, report)
-    train(learner, recipe.loop, recipe.seed, folder, world, report)
+def _pretrain(recipe: HearRecipe, sides: Sides, folder: RunFolder, cache: Path, report: Report) -> MaskedAutoencoder:
+    learner = masked_learner(recipe, sides, cache, report)
+    train(learner, recipe.loop, recipe.seed, folder, report)
     return learner.network.eval()
 
 
-def masked_learner(recipe: HearRecipe, sides: Sides, cache: Path, world: World, report: Report) -> MaskedLearner:
+def masked_learner(recipe: HearRecipe, sides: Sides, cache: Path, report: Report) -> MaskedLearner:
     """The recipe's auto-encoder, untrained, with the pieces that it learns from.
 
     Raises:
@@ -102,14 +96,13 @@ def masked_learner(recipe: HearRecipe, sides: Sides, cache: Path, world: World, 
     usable = [side[frames.lengths[side] > 0] for side in np.split(rows, [len(both[0])])]
     torch.manual_seed(recipe.seed)
     network = masked_network(recipe)
-    if world.is_first:
-        size = sum(p.numel() for p in network.encoder.parameters())
-        counts = f"{len(usable[0])} pieces to learn from, {len(usable[1])} to validate"
-        report(f"{recipe.name}: {counts}; {size:,} weights in the encoder")
-    return MaskedLearner(network, frames, (usable[0], usable[1]), recipe, world)
+    size = sum(p.numel() for p in network.encoder.parameters())
+    counts = f"{len(usable[0])} pieces to learn from, {len(usable[1])} to validate"
+    report(f"{recipe.name}: {counts}; {size:,} weights in the encoder")
+    return MaskedLearner(network, frames, (usable[0], usable[1]), recipe)
 
 
-def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report: Report) -> None:
+def _detector(recipe: HearRecipe, sides: Sides, out: Path, report: Report) -> None:
     assert recipe.detector is not None
     recordings = [*_few(recipe, sides.training), *_few(recipe, sides.validation)]
     apart = {r.path for r in sides.validation}
@@ -123,12 +116,10 @@ def _detector(recipe: HearRecipe, sides: Sides, out: Path, world: World, report:
         np.flatnonzero(is_apart & has_frames),
     )
     folder = RunFolder(out)
-    if world.is_first:
-        folder.claim(identity_of(recipe, sides.records))
-        report("detector of health sounds:")
-    world.broadcast(None)
-    learner = DetectorLearner(pieces, rows, recipe.detector, recipe.seed, world)
-    train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, world, report)
+    folder.claim(identity_of(recipe, sides.records))
+    report("detector of health sounds:")
+    learner = DetectorLearner(pieces, rows, recipe.detector, recipe.seed)
+    train(learner, loop_of(recipe, recipe.detector), recipe.seed, folder, report)
 
 
 def _probe(recipe: HearRecipe, sides: Sides, encoder: MaskedEncoder, out: Path, report: Report) -> None:

@@ -31,7 +31,7 @@ from training.clips.cut import all_pieces, length_s
 from training.clips.front_end import ClipFrames, computed_clip_frames
 from training.clips.schema import HearRecipe, Probe
 from training.clips.trained import HEARD_AT_ONCE, provenance, translated, translation
-from training.loop import Batch, Losses, World
+from training.loop import Batch, Losses
 from training.loop.checkpoint import load, save
 from training.metrics.official import official_score
 from training.networks.masked import (
@@ -59,8 +59,7 @@ class MaskedLearner:
         network: made under the run's seed.
         frames: of every piece, all of one length.
         sides: rows of `frames` to train on, and to validate on.
-        recipe: of the run: B over all processes, in how many parts, and the seed.
-        world: whose processes share a batch.
+        recipe: of the run: B, in how many parts, and the seed.
     """
 
     def __init__(
@@ -69,38 +68,35 @@ class MaskedLearner:
         frames: ClipFrames,
         sides: tuple[NDArray[np.int64], NDArray[np.int64]],
         recipe: HearRecipe,
-        world: World,
     ) -> None:
         self.network = network
         self._frames, (self._rows, self._kept_apart) = frames, sides
-        self._size, self._seed, self._world = recipe.loop.batch, recipe.seed, world
+        self._size, self._seed = recipe.loop.batch, recipe.seed
         self.steps, self.micro_batches = max(1, len(self._rows) // self._size), recipe.micro_batches
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share of a batch; every piece once in an epoch."""
+        """Every piece once in an epoch."""
         order = np.random.default_rng([self._seed, epoch]).permutation(self._rows)
         chosen = order[np.arange(step * self._size, (step + 1) * self._size) % len(order)]
-        mine = list(self._world.share(self._size))
-        return {"frames": padded(self._frames, chosen[mine].tolist())[0], "places": torch.tensor(mine)}
+        return {"frames": padded(self._frames, chosen.tolist())[0], "places": torch.arange(self._size)}
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
         """Error on the masked patches of a (micro-)batch; a piece's mask is that of its place in the whole batch."""
         assert isinstance(network, MaskedAutoencoder)
         spec, places = network.spec, batch["places"].cpu()
         kept, masked = (x[places] for x in random_masking(self._size, spec.patches, spec.kept, rng))
-        error = _error(network, batch["frames"], kept, masked)
-        return {"total": self._world.gather(error[None]).mean()}  # shares are of one size, with as many masked patches
+        return {"total": _error(network, batch["frames"], kept, masked)}
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """`loss` on the patients kept apart."""
         assert isinstance(network, MaskedAutoencoder)
         spec, rng = network.spec, torch.Generator().manual_seed(0)
-        errors = []
+        device, errors = next(network.parameters()).device, []
         for start in range(0, len(self._kept_apart), CHUNK):
             rows = self._kept_apart[start : start + CHUNK]
             frames, _ = padded(self._frames, rows.tolist())
             kept, masked = random_masking(len(rows), spec.patches, spec.kept, rng)
-            errors += [float(_error(network, frames.to(self._world.device), kept, masked))] * len(rows)
+            errors += [float(_error(network, frames.to(device), kept, masked))] * len(rows)
         return {"loss": float(np.mean(errors))}
 
 

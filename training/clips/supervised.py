@@ -24,7 +24,7 @@ from training.clips.experiment import (
     task_recordings,
 )
 from training.clips.schema import ClassifierRecipe, Recipe
-from training.loop import Identity, Outcome, RunFolder, World, train
+from training.loop import Identity, Outcome, RunFolder, best_device, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of
 from training.loop.run_folder import code_hash
@@ -33,14 +33,13 @@ from training.tasks import TASKS
 RESULT = "result.json"
 
 
-def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, world: World, report: Report) -> None:
+def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, report: Report) -> None:
     """Train, or go on training; print and write the official scores of the validation patients.
 
     Args:
         recipe: with everything that the command line changed.
         data: folder of data sets.
         out: run folder.
-        world: the processes that train together.
         report: called with each line for a person.
 
     Raises:
@@ -50,20 +49,16 @@ def train_classifier(recipe: ClassifierRecipe, data: Path, out: Path, world: Wor
     sides = part(task_recordings(data, task), recipe.validation)
     check_labels(task, side_clips(recipe, sides)[0])
     folder = RunFolder(out)
-    if world.is_first:
-        folder.claim(identity_of(recipe, sides.records))
-        sides.write(out)
-    world.broadcast(None)  # nobody goes on into a folder that was refused
+    folder.claim(identity_of(recipe, sides.records))
+    sides.write(out)
     training, validation = clip_sets(recipe, sides, out.parent / "cache")
-    learner = clip_learner(recipe, training, validation, world)
-    if world.is_first:
-        report(_summary(recipe, training, validation, learner.network, world))
-    outcome = train(learner, recipe.loop, recipe.seed, folder, world, report)
-    if world.is_first:
-        _conclude(learner.network, validation, training, outcome, out, report)
+    learner = clip_learner(recipe, training, validation)
+    report(_summary(recipe, training, validation, learner.network))
+    outcome = train(learner, recipe.loop, recipe.seed, folder, report)
+    _conclude(learner.network, validation, training, outcome, out, report)
 
 
-def clip_learner(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, world: World) -> ClipLearner:
+def clip_learner(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet) -> ClipLearner:
     """The recipe's network, untrained, with its batches.
 
     Raises:
@@ -71,9 +66,9 @@ def clip_learner(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSe
     """
     torch.manual_seed(recipe.seed)
     spec = next(iter(recipe.features.values()))
-    network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(training.task), spec), world)
-    batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed, world)
-    return ClipLearner(network, batches, validation, world)
+    network = ClipClassifier(recipe, training.counts, full_frames(recipe.clip.of(training.task), spec))
+    batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed)
+    return ClipLearner(network, batches, validation)
 
 
 def identity_of(recipe: Recipe, records: str) -> Identity:
@@ -105,13 +100,11 @@ def _conclude(
         report(line)
 
 
-def _summary(
-    recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, network: ClipClassifier, world: World
-) -> str:
+def _summary(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, network: ClipClassifier) -> str:
     patients = [len({c.recording.patient for c in side.clips}) for side in (training, validation)]
     size = sum(p.numel() for p in network.backbone.parameters()) + sum(p.numel() for p in network.head.parameters())
     return (
         f"{recipe.name}, task {recipe.task}: {len(training.clips)} clips of {patients[0]} patients to train, "
-        f"{len(validation.clips)} of {patients[1]} to validate; {size:,} weights; "
-        f"{world.size} process{'es' if world.size > 1 else ''} on {world.device.type}"
+        f"{len(validation.clips)} of {patients[1]} to validate; {size:,} weights, "
+        f"on {best_device().type}"
     )

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
@@ -21,7 +20,7 @@ from training.clips.classifier import ClipClassifier
 from training.clips.experiment import TRAINED_ON, full_frames
 from training.clips.front_end import computed_clip_frames
 from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
-from training.loop import RunFolder, World
+from training.loop import RunFolder, best_device
 from training.loop.checkpoint import load
 from training.loop.run_folder import spec_differences
 from training.metrics.predictions import Provenance
@@ -43,7 +42,7 @@ class ClipPredictor:
     def __init__(self, recipe: ClassifierRecipe, network: ClipClassifier, provenance: Provenance, name: str) -> None:
         self.name, self.provenance = name, provenance
         self._recipe, self._network = recipe, network
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = best_device()
         self._network.to(self._device)
 
     def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
@@ -108,7 +107,7 @@ def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:
     task = TASKS[recipe.task]
     spec = next(iter(recipe.features.values()))
     bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"checkpoint": ""})})
-    network = ClipClassifier(bare, [1] * len(task.labels), full_frames(recipe.clip.of(task), spec), World())
+    network = ClipClassifier(bare, [1] * len(task.labels), full_frames(recipe.clip.of(task), spec))
     try:
         network.load_state_dict(load(path / "best.pt")["network"])
     except (KeyError, RuntimeError) as error:

@@ -6,8 +6,8 @@ Every variant is trained with the same short schedule, without the patients that
 them; seed by seed beside the base, with the same patients drawn for both: the table shows the difference and its
 interval. Calibration and thresholds of one half of the held-out patients are chosen on the other half. A
 short schedule favours what learns fast.
-With `--tasks`, clips are answered as well, by the linear probe or by what a clip loss taught, and their two Scores are
-at their best offset for every variant alike.
+With `--tasks`, clips are answered as well, by the linear probe, and their two Scores are at their best offset for every
+variant alike.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ SHOWN = (  # of the numbers, those in the table
 )
 BASE = "base"
 NOTHING = ("Normal", "Poor Quality", "")  # labels of recordings without an adventitious sound to be found
-CLIPS = 16  # beside as many stretches
 PLAIN: dict[str, Any] = {"gain_db": 0.0, "colour_db": 0.0, "low_pass": 0.0, "noise": 0.0, "band_mask": 0.0, "gap": 0.0}
-ALONE: dict[str, Any] = {"negative": 0.0, "disturb": 0.0, "clip_negative": 0.0}
+ALONE: dict[str, Any] = {"negative": 0.0, "disturb": 0.0}
 
 
 def variants(base: Recipe) -> dict[str, Recipe]:
@@ -68,18 +67,11 @@ def variants(base: Recipe) -> dict[str, Recipe]:
     def changed(augment: AugmentSpec) -> Recipe:
         return replace(base, augment=augment)
 
-    with_clips = replace(base, clips=CLIPS)
     return {
         "base": base,
         "without negatives": changed(replace(augment, **ALONE)),
         "without other microphones": changed(replace(augment, **PLAIN)),
         "without mixed stretches": changed(replace(augment, mix=0.0)),
-        "with a clip loss": with_clips,
-        "with a clip loss and mixup": replace(with_clips, augment=replace(augment, clip_mixup=0.5)),
-        "with a clip loss and QLung margins": replace(
-            with_clips, losses=replace(base.losses, margin=0.4), network=replace(base.network, angular=True)
-        ),
-        "with a clip loss and Patch-Mix": replace(with_clips, losses=replace(base.losses, patch_mix=0.5)),
     }
 
 

@@ -123,12 +123,6 @@ class AugmentSpec:
     """How often a recording is drawn, by record label (and its length to the power 1/2)."""
     adventitious_weight: float = 2.0
     """The same for the other record labels."""
-    clip_negative: float = 0.15
-    """Share of clips with a negative added."""
-    clip_negative_db: tuple[float, float] = (-20.0, 8.0)
-    """Peak of that negative over the `reference` of the clip, uniform, dB."""
-    clip_mixup: float = 0.0
-    """Share of clips with another one added and their labels shared out (mixup, Zhang et al. 2018), in powers."""
 
 
 class Changes:

@@ -7,7 +7,7 @@
     runs/<name>/result.json          calibration, detection parameters, answers, validation metrics, data fingerprint
 
 Each network has a run folder of `training.loop`: killed at any instant, it goes on to the same weights. On CPUs the
-networks are trained side by side (`training.detector.process_pool`); on a GPU, or under torchrun, one after the other.
+networks are trained side by side (`training.detector.process_pool`); on a GPU one after the other.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ from edge.errors import ConfigError
 from training.datasets.targets import frame_targets
 from training.detector.acceptance import AnsweredClip, assess
 from training.detector.earlier import Earlier, read_earlier
-from training.detector.examples import ClipSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.inference import clip_answers, fit_clip_head, stream_logits
 from training.detector.known_sound import known_of
 from training.detector.model import Detector
 from training.detector.networks import PROBE, best_detector, load_network
-from training.detector.pretraining import MaskedLearner
-from training.detector.process_pool import alone, pool, train_in_pool
+from training.detector.process_pool import pool, take_share, train_in_pool
 from training.detector.student import EdgeLearner
 from training.detector.thresholds import RecordingLogits
 from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
 from training.loop import checkpoint
-from training.loop.distributed import World, joined
+from training.loop.fit import best_device
 from training.loop.fit import train as train_loop
 from training.loop.precision import is_settled, settled, share
 from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_differences
@@ -56,7 +54,6 @@ _MODULES = (
     "model",
     "networks",
     "packet_loss",
-    "pretraining",
     "sets",
     "student",
     "training_data",
@@ -65,7 +62,6 @@ _MODULES = (
 )
 DECIDING = (
     "training/loop",
-    "training/losses",
     "training/frames.py",
     "training/datasets/files.py",
     "training/datasets/targets.py",
@@ -129,17 +125,12 @@ class Job:
 def train(job: Job) -> dict[str, Any]:
     """Everything; returns what is written to result.json."""
     job.training_data.check_labels(job.recipe)
-    with joined() as world:
-        if world.is_first:
-            job.claim()
-            job.training_data.frames(job.recipe)  # once, before the processes ask for it
-            job.training_data.clips(job.recipe)
-        world.broadcast(None)  # the others wait for that
-        _train_all(job, [(fold, 0) for fold in range(job.recipe.folds)], world)
-        finals = [(FINAL, number) for number in range(job.recipe.finals)]
-        _train_all(job, [*finals, *((shift, 0) for shift in job.training_data.shifts(job.recipe))], world)
-        if not world.is_first:
-            return {}
+    job.claim()
+    job.training_data.frames(job.recipe)  # once, before the processes ask for it
+    job.training_data.clips(job.recipe)
+    _train_all(job, [(fold, 0) for fold in range(job.recipe.folds)])
+    finals = [(FINAL, number) for number in range(job.recipe.finals)]
+    _train_all(job, [*finals, *((shift, 0) for shift in job.training_data.shifts(job.recipe))])
     print("scoring every recording by the network that never heard its patient", flush=True)
     heard, clips, shifted = _score_all(job)
     result = assess(job.recipe, job.training_data, heard, clips, shifted)
@@ -172,32 +163,31 @@ def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> 
 
 
 def _train_one(job: Job, fold: int) -> str:
-    return f"{job.folder.name} {train_network(job, fold)}"
+    return f"{job.folder.name} {train_beside(job, fold)}"
 
 
-def train_network(job: Job, fold: int, number: int = 0, world: World | None = None) -> str:
-    """Train one network, or go on; returns its name. Without a world, in a process of its own."""
-    world = world or alone(job.recipe)
+def train_beside(job: Job, fold: int, number: int = 0) -> str:
+    """`train_network` in a process of its own, beside others."""
+    take_share(job.recipe)
+    return train_network(job, fold, number)
+
+
+def train_network(job: Job, fold: int, number: int = 0) -> str:
+    """Train one network, or go on; returns its name."""
     recipe, name = job.recipe, job.name(fold, number)
     run_folder = RunFolder(job.folder / name)
     run_folder.claim(job.identity())
-    learner, clips, seed = _learner(job, fold, number, world)
+    learner, seed = _learner(job, fold, number)
     started = time.monotonic()
 
     def report(line: str) -> None:
         print(f"[{(time.monotonic() - started) / 60:5.1f} min] {name:17s} {line}", flush=True)
 
-    loop = settled(learner, recipe.loop, job.folder, world, report)  # one choice for all networks of the run
-    if recipe.pretraining:
-        before = RunFolder(run_folder.path / "pretraining")
-        before.claim(job.identity())
-        masked = MaskedLearner(recipe, learner.stretches, seed, world)
-        train_loop(masked, loop.model_copy(update={"epochs": recipe.pretraining}), seed, before, world, report)
-        masked.give_body(learner.network.detector)
-    train_loop(learner, loop, seed, run_folder, world, report)
-    if world.is_first and not recipe.clips and job.answers_tasks:
+    loop = settled(learner, recipe.loop, job.folder, best_device(), report)  # one choice for all networks of the run
+    train_loop(learner, loop, seed, run_folder, report)
+    if job.answers_tasks:
         detector = best_detector(run_folder, recipe)
-        fit_clip_head(detector, clips.clips, clips.labels, recipe)
+        fit_clip_head(detector, *job.training_data.labelled_clips(recipe, fold))
         checkpoint.save(run_folder.path / PROBE, detector.clip_head.state_dict())
     return name
 
@@ -209,18 +199,18 @@ def settle(jobs: list[Job], fold: int, number: int) -> None:
     """
     first = jobs[0]
     if not is_settled(first.recipe.loop, first.folder):
-        world = alone(first.recipe)
-        learner, _, _ = _learner(first, fold, number, world)
-        settled(learner, first.recipe.loop, first.folder, world, lambda line: print(line, flush=True))
+        take_share(first.recipe)
+        learner, _ = _learner(first, fold, number)
+        settled(learner, first.recipe.loop, first.folder, best_device(), lambda line: print(line, flush=True))
     for job in jobs[1:]:
         share(first.folder, job.folder)
 
 
-def _learner(job: Job, fold: int, number: int, world: World) -> tuple[EdgeLearner, ClipSampler, int]:
-    """What learns a network, the clips of its patients, and its seed."""
+def _learner(job: Job, fold: int, number: int) -> tuple[EdgeLearner, int]:
+    """What learns a network, and its seed."""
     recipe = job.recipe
     earlier = read_earlier(recipe, job.training_data)
-    stretches, clips = job.training_data.samplers(recipe, fold, earlier.believed)
+    stretches = job.training_data.stretches(recipe, fold, earlier.believed)
     seed = (recipe.seed * 100 + fold + 1) * 10 + number
     teachers: list[Detector] = []
     if recipe.teachers and fold == FINAL:
@@ -228,7 +218,7 @@ def _learner(job: Job, fold: int, number: int, world: World) -> tuple[EdgeLearne
         teachers = [*folds, *earlier.networks()]
     elif recipe.teachers and fold < FIRST_SHIFT:
         teachers = earlier.of_fold(fold)
-    return EdgeLearner(recipe, stretches, clips, seed, world, teachers), clips, seed
+    return EdgeLearner(recipe, stretches, seed, teachers), seed
 
 
 def _is_trained(job: Job, name: str) -> bool:
@@ -241,19 +231,18 @@ def _is_trained(job: Job, name: str) -> bool:
         is_of_these = RunFolder(job.folder / name).identity().records == job.records
     except ConfigError:
         return False
-    needs_probe = job.answers_tasks and not job.recipe.clips
-    return is_of_these and (not needs_probe or (job.folder / name / PROBE).exists())
+    return is_of_these and (not job.answers_tasks or (job.folder / name / PROBE).exists())
 
 
-def _train_all(job: Job, networks: Sequence[tuple[int, int]], world: World) -> None:
+def _train_all(job: Job, networks: Sequence[tuple[int, int]]) -> None:
     networks = [one for one in networks if not _is_trained(job, job.name(*one))]
     if not networks:
         return
-    if world.size > 1 or world.device.type == "cuda":
+    if best_device().type == "cuda":
         for fold, number in networks:
-            train_network(job, fold, number, world)
+            train_network(job, fold, number)
         return
-    train_in_pool(job.recipe, [(train_network, job, *one) for one in networks], (settle, [job], *networks[0]))
+    train_in_pool(job.recipe, [(train_beside, job, *one) for one in networks], (settle, [job], *networks[0]))
 
 
 def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dict[str, list[RecordingLogits]]]:
@@ -275,7 +264,7 @@ def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[Answere
     Where there are earlier runs, streams are the mean of their networks of this fold and this one, all without these
     patients; so calibration and thresholds are of the kind of answers that they will meet.
     """
-    alone(job.recipe)
+    take_share(job.recipe)
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
     earlier = read_earlier(recipe, training_data) if fold < FIRST_SHIFT else Earlier([], {})

@@ -1,9 +1,7 @@
-"""Stretches for training, cut from continuous recordings, and clips of single events.
+"""Stretches for training, cut from continuous recordings.
 
 A stretch is a stream from its begin: the network has heard nothing before. It may reach beyond the recording: what is
-not there is not valid, as at the bedside. Clips are events as the
-official tasks cut them: what lies around them is not valid either. How they are made harder:
-`training.detector.augment`.
+not there is not valid, as at the bedside. How they are made harder: `training.detector.augment`.
 """
 
 from __future__ import annotations
@@ -15,15 +13,12 @@ from numpy.typing import NDArray
 
 from training.datasets import Recording
 from training.datasets.records import record_label
-from training.detector.augment import SILENCE_DB, Changes, add_powers, beside
+from training.detector.augment import Changes, add_powers, beside
 from training.detector.disturbances import Disturbances
 from training.detector.model import STRIDE
 from training.detector.sets import no_set_first
 from training.detector.truth import LabelSpec, Timeline, Truth
 from training.detector.warp import Warp
-from training.tasks import CLIP_LABELS
-
-CLIP_FRAMES = 304  # 2.4 s holds 95 % of the events; a longer one is cut anew each time it is drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,43 +31,6 @@ class Example:
     """(T,) 1 where valid."""
     truth: Truth
     """What is known of its score frames."""
-
-    def begun(self, later: float, count: int) -> Example:
-        """The same sound, begun so many feature frames later; between two frames it is interpolated.
-
-        Args:
-            later: 0 to STRIDE, a multiple of a half.
-            count: T of it; frames at the end are left out.
-        """
-        first = int(later)
-        frames, valid = self.frames[first:][:count], self.valid[first:][:count]
-        if later != first:
-            frames, valid = _half_way(self.frames, self.valid, first, count)
-        return Example(frames, valid, self.truth.cut(round(later / STRIDE), count // STRIDE))
-
-
-def _half_way(
-    frames: NDArray[np.float32], valid: NDArray[np.float32], first: int, count: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cubic interpolation (Keys) half way between frames; valid where both neighbours are."""
-    rows = np.clip(np.arange(first, first + count)[:, None] + np.arange(-1, 3), 0, len(frames) - 1)
-    is_valid = valid[rows[:, 1]] * valid[rows[:, 2]]
-    outer = np.where(valid[rows[:, :1]] * valid[rows[:, 3:]] > 0, -0.09375, 0.0).astype(np.float32)
-    near = frames[rows[:, 1]] + frames[rows[:, 2]]
-    far = frames[rows[:, 0]] + frames[rows[:, 3]]
-    return (near * (0.5 - outer) + far * outer) * is_valid[:, None], is_valid
-
-
-@dataclass(frozen=True, slots=True)
-class ClipExample:
-    """One event, cut out."""
-
-    frames: NDArray[np.float32]
-    """(F, M) features, F frames for each clip."""
-    valid: NDArray[np.float32]
-    """(F,) 1 where there is sound."""
-    target: NDArray[np.float32]
-    """(L,) shares of `CLIP_LABELS`, adding to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +69,6 @@ class StretchSampler:
         self._frames, self._timelines, self._labels = frames, timelines, labels
         self._length, self._changes, self._augment = length, changes, changes.augment
         self._disturbances = Disturbances(changes.spec, changes.augment.disturbances, changes.augment.device)
-        self.clip_frames = min(CLIP_FRAMES, length)
-        """Frames of a clip."""
         seconds = np.sqrt([len(f) for f in frames])
         kinds = np.array([r.record_label or record_label(r.events) for r in recordings])
         negative = np.array([r.is_negative for r in recordings])
@@ -185,56 +141,6 @@ class StretchSampler:
             return levels, valid, truth
         levels = add_powers(levels, other.levels + rng.normal(0, self._augment.gain_db))
         return levels, both, truth.joined(other.truth, self._labels)
-
-
-class ClipSampler:
-    """Draws single events, rare labels more often than they are.
-
-    Args:
-        clips: (T, M) frames of each event, cut before anything was computed.
-        labels: index in `CLIP_LABELS` of each.
-        sampler: where negatives come from.
-        changes: how they are made harder.
-    """
-
-    def __init__(
-        self, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], sampler: StretchSampler, changes: Changes
-    ) -> None:
-        self.clips, self.labels, self._sampler, self._changes = clips, labels, sampler, changes
-        self.counts = [int(n) for n in np.bincount(labels, minlength=len(CLIP_LABELS))]
-        """Examples of each label."""
-        self._weights = _normalised(np.array(self.counts, np.float64)[labels] ** -0.5)
-
-    def draw(self, rng: np.random.Generator) -> ClipExample:
-        """One clip."""
-        augment, changes = self._changes.augment, self._changes
-        levels, valid, target = self._one(rng)
-        levels += rng.normal(0, augment.gain_db)
-        if rng.random() < augment.clip_negative:
-            levels = self._sampler.disturb(levels, valid, augment.clip_negative_db, rng)
-        if rng.random() < augment.clip_mixup:
-            other, other_valid, its = self._one(rng)
-            share = float(np.clip(rng.beta(0.4, 0.4), 1e-6, 1 - 1e-6))
-            one = np.where(valid[:, None], levels + 10 * np.log10(share), SILENCE_DB)
-            levels = add_powers(one, np.where(other_valid[:, None], other + 10 * np.log10(1 - share), SILENCE_DB))
-            valid = valid | other_valid  # wherever one of them sounds
-            target = share * target + (1 - share) * its
-        levels = changes.colour(np.asarray(levels, np.float32), rng)
-        if rng.random() < 0.5:
-            changes.blank(levels, valid, rng)
-        return ClipExample(changes.frames(levels, valid), valid.astype(np.float32), target.astype(np.float32))
-
-    def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float32]]:
-        i = int(rng.choice(len(self.clips), p=self._weights))
-        clip, count = self.clips[i], self._sampler.clip_frames
-        first = int(rng.integers(0, max(1, len(clip) - count + 1)))
-        clip = clip[first : first + count]
-        place = int(rng.integers(0, count - len(clip) + 1))
-        levels = np.full((count, clip.shape[1]), self._changes.floor_db, np.float32)
-        levels[place : place + len(clip)] = self._changes.levels(clip)
-        valid = np.zeros(count, np.bool_)
-        valid[place : place + len(clip)] = True
-        return levels, valid, np.eye(len(CLIP_LABELS), dtype=np.float32)[self.labels[i]]
 
 
 def _normalised(weights: NDArray[np.floating]) -> NDArray[np.float64]:

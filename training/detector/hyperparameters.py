@@ -64,29 +64,24 @@ BEFORE: dict[str, Any] = {  # younger keys, with what a recipe without them did
     "data": ["sprsound"],
     "earlier": "",
     "finals": 1,
-    "losses": {"consistency": 0.0},
-    "pretraining": 0,
 }
+RETIRED: dict[
+    str, Any
+] = {  # keys of what was tried and did not help (TRIALS.md); a recipe has them at these values alone
+    "augment": {"clip_mixup": 0.0, "clip_negative": 0.15, "clip_negative_db": [-20.0, 8.0]},
+    "clips": 0,
+    "losses": {"clip": 0.5, "margin": 0.0, "patch_mix": 0.0, "phase": 0.0, "record": 0.0},
+    "network": {"angular": False},
+}
+RETIRED_YOUNGER: dict[str, Any] = {"losses": {"consistency": 0.0}, "pretraining": 0}  # written only by what used them
 
 
 @dataclass(frozen=True, slots=True)
 class LossSpec:
     """Weights of the losses."""
 
-    clip: float = 0.5
-    """Cross-entropy of clips."""
-    margin: float = 0.0
-    """QLung's DFAM with class margins, on clips."""
-    patch_mix: float = 0.0
-    """Patch-Mix contrast, on clips."""
     soft: float = 0.6
     """Share of the teachers in the targets."""
-    phase: float = 0.0
-    """A sound of the group is somewhere in the annotated breath phase, by linear softmax over its frames."""
-    record: float = 0.0
-    """The same of the recording, by its own label, for as much of it as lies in the stretch."""
-    consistency: float = 0.0
-    """Half of the stretches are the other half, begun up to a score frame later: both are to be answered alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +113,6 @@ class Recipe:
     """Feature frames in a stretch that the network learns from, 4.8 s; half as many of 9.6 s were clearly worse."""
     steps: int = 64
     """Batches to an epoch."""
-    clips: int = 0
-    """Clips to a batch, beside `loop.batch` stretches; 0: the clip head is fitted afterwards (`clip_head.py`)."""
     finals: int = 2
     """Networks of all patients; what is shipped is the mean of their logits, and the first of them alone."""
     teachers: int = 2
@@ -129,8 +122,6 @@ class Recipe:
     earlier: str = ""
     """Folders of earlier runs on the same recordings, with ':' between them: their folds say what sounds where nobody
     annotated, each of patients whom it never heard, and teach; empty: none."""
-    pretraining: int = 0
-    """Epochs of masked pre-training of the body, without labels, before its training (`pretraining.py`)."""
     folds: int = 5
     shifts: tuple[str, ...] = SHIFTS
     """Beside the folds of patients: the third of them that is held out because it is unlike the others."""
@@ -145,24 +136,13 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained, before anything is."""
-        on_clips = {"losses.margin": self.losses.margin, "losses.patch_mix": self.losses.patch_mix}
-        asked = [name for name, weight in (*on_clips.items(), ("network.angular", self.network.angular)) if weight]
-        if asked and not self.clips:
-            raise ConfigError(f"recipe: {', '.join(asked)} needs clips in the batch; set clips to 16")
         if unknown := sorted(set(self.shifts) - set(SHIFTS)):
             raise ConfigError(f"recipe: shifts = {', '.join(unknown)}, expected some of {', '.join(SHIFTS)}")
-        if self.losses.margin and not self.network.angular:
-            raise ConfigError("recipe: losses.margin needs an angular classifier; set network.angular to true")
 
     @property
     def chunk(self) -> ChunkSpec:
         """How the edge hears it."""
         return ChunkSpec(self.chunk_frames, self.network.lookahead * STRIDE, STRIDE)
-
-    @property
-    def drawn_frames(self) -> int:
-        """Feature frames of a stretch as it is drawn; one that is begun twice is a score frame longer."""
-        return self.sequence_frames + (STRIDE if self.losses.consistency else 0)
 
     @property
     def frame_s(self) -> float:
@@ -171,7 +151,7 @@ class Recipe:
 
     def to_json(self) -> str:
         """Canonical JSON; what is empty is left out, and a younger key that changes nothing."""
-        return json.dumps(_younger_left_out(_tree(self), BEFORE), sort_keys=True)
+        return json.dumps(merged(RETIRED, _younger_left_out(_tree(self), BEFORE)), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Recipe:
@@ -180,7 +160,8 @@ class Recipe:
         Raises:
             ConfigError: naming the keys that are wrong.
         """
-        return _read(merged(BEFORE, json.loads(text)), "recipe")
+        kept = _without_retired(json.loads(text), merged(RETIRED, RETIRED_YOUNGER))
+        return _read(merged(BEFORE, kept), "recipe")
 
     @property
     def sha256(self) -> str:
@@ -205,6 +186,23 @@ def _younger_left_out(tree: Mapping[str, Any], before: Mapping[str, Any]) -> dic
         value = _younger_left_out(value, inner) if isinstance(inner, Mapping) else value
         if value != {} and value != inner:
             kept[key] = value
+    return kept
+
+
+def _without_retired(tree: Mapping[str, Any], retired: Mapping[str, Any], parents: str = "") -> dict[str, Any]:
+    """A tree without the keys that no recipe has any more.
+
+    Raises:
+        ConfigError: for one with another value than it had in the recipes that were shipped.
+    """
+    kept = dict(tree)
+    for key, only in retired.items():
+        if isinstance(only, Mapping) and isinstance(kept.get(key), Mapping):
+            kept[key] = _without_retired(kept[key], only, f"{parents}{key}.")
+        elif (found := kept.pop(key, only)) != only:
+            raise ConfigError(
+                f"recipe: {parents}{key} = {found}: no longer trained (training/TRIALS.md); expected {only}"
+            )
     return kept
 
 

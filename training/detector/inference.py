@@ -6,8 +6,7 @@ The clip head as a linear probe: multinomial logistic regression on what a train
 
 The detector is trained on streams alone and left as it is; a regression on the mean and the maximum of its hidden
 frames then names clips. It costs seconds, has one solution, and cannot harm the streaming scores. Fitted on the clips
-of the patients that the detector was trained on. Not for clips that train the detector itself
-(`training.detector.student`).
+of the patients that the detector was trained on.
 
 Source: Alain and Bengio 2016 (1610.01644), linear probes.
 """
@@ -27,7 +26,6 @@ from edge.detector.concealment import Concealment
 from edge.errors import ConfigError
 from edge.features import FrontEnd
 from edge.types import Block
-from training.detector.hyperparameters import Recipe
 from training.detector.model import STRIDE, Detector
 from training.tasks import CLIP_LABELS
 
@@ -134,16 +132,13 @@ STRENGTH = 0.01  # inverse of the penalty, on standardised embeddings; .003 and 
 ABSENT = -20.0  # logit of a label without examples
 
 
-def fit_clip_head(
-    detector: Detector, clips: list[NDArray[np.float16]], labels: NDArray[np.int64], recipe: Recipe
-) -> None:
+def fit_clip_head(detector: Detector, clips: list[NDArray[np.float16]], labels: NDArray[np.int64]) -> None:
     """Replace the last layer of the clip head by the regression.
 
     Args:
         detector: in evaluation mode; changed in place.
         clips: (T, M) frames of each clip.
         labels: (n,) index in `CLIP_LABELS`.
-        recipe: with the features.
 
     Raises:
         ConfigError: if all clips have one label.

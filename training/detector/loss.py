@@ -1,8 +1,8 @@
-"""What the network is trained to say, and what it costs not to: by frame, breath phase, breath cycle, recording.
+"""What the network is trained to say, and what it costs not to: by frame, and by breath cycle.
 
-Frames that were not valid cost nothing; the others as much as is known of them (`training.detector.truth`). A phase
-and a recording are asked for a sound *somewhere* in them: the frames are pooled by linear softmax, the mean of the
-probabilities weighted by themselves, which leaves it to the network which frames those are.
+Frames that were not valid cost nothing; the others as much as is known of them (`training.detector.truth`). A
+cycle is asked for a sound *somewhere* in it: the frames are pooled by linear softmax, the mean of the probabilities
+weighted by themselves, which leaves it to the network which frames those are.
 
 Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
 """
@@ -43,58 +43,6 @@ def detector_loss(logits: Tensor, targets: Tensor, valid: Tensor, weights: Tenso
     return (total * valid).sum() / valid.sum().clamp(min=1)
 
 
-def phase_loss(
-    logits: Tensor, targets: Tensor, valid: Tensor, weights: Tensor, phases: Tensor, shares: Tensor
-) -> Tensor:
-    """Binary cross-entropy of "a sound of this group is somewhere in this breath phase", both groups.
-
-    A phase counts as much as was valid of it: the sound may be in the part that was not.
-
-    Args:
-        logits: (B, T, K).
-        targets: (B, T, K); a group is in a phase when it covers more than half of one of its frames.
-        valid: (B, T), 1 where the score frame is valid.
-        weights: (B, T, 3), how sure presence is.
-        phases: (B, T, P) number of the phase of each frame in P sounds together, from 1; 0: none.
-        shares: (B, T, P) share of the phase in the frame.
-
-    Returns:
-        Mean over the phases, each weighted by the share that was valid; 0 without any.
-    """
-    presence, sure = torch.sigmoid(logits[..., SOUNDS]), weights[..., SOUNDS]
-    annotated = (targets[..., SOUNDS] > 0.5).to(presence.dtype)
-    total, phases_heard = presence.new_zeros(()), presence.new_zeros(())
-    for number, share in zip(phases.long().unbind(-1), shares.unbind(-1), strict=True):
-        place, count = _places(number)
-        counted = valid * share * (number > 0)
-        frames = (presence**2, presence, annotated * (number > 0)[..., None], sure * share[..., None])
-        squares, sums, is_there, known = (_summed(valid[..., None] * values, place, count) for values in frames)
-        of_phase = _summed(counted[..., None], place, count)
-        entropy = _entropy(squares / sums.clamp(min=SMALLEST), (is_there > 0).to(presence.dtype))
-        total = total + (of_phase * known / of_phase.clamp(min=SMALLEST) * entropy).sum()
-        phases_heard = phases_heard + of_phase.sum()
-    return total / phases_heard.clamp(min=1)
-
-
-def consistency_loss(logits: Tensor, later: Tensor, delay: Tensor, heard: Tensor) -> Tensor:
-    """Symmetric Kullback-Leibler divergence of what is said of the same sounds, begun at two instants.
-
-    Args:
-        logits: (B, T, K).
-        later: (B, T, K) of the same sounds, begun `delay` later.
-        delay: (B,) score frames, 0 to 1; what is said in between is taken from both neighbours.
-        heard: (B, T), 1 where the score frame was valid in both.
-
-    Returns:
-        Mean over the frames, of presence alone.
-    """
-    first, second = logits[..., PRESENCE], later[:, :-1, PRESENCE]
-    expected = torch.lerp(first[:, :-1], first[:, 1:], delay[:, None, None])
-    apart = ((torch.sigmoid(expected) - torch.sigmoid(second)) * (expected - second)).sum(-1)
-    both = heard[:, :-1] * heard[:, 1:]
-    return (apart * both).sum() / both.sum().clamp(min=1)
-
-
 def somewhere_loss(logits: Tensor, valid: Tensor, phases: Tensor, shares: Tensor, somewhere: Tensor) -> Tensor:
     """Cross-entropy of "a sound of this group is somewhere in this breath cycle", where that is all that is known.
 
@@ -133,32 +81,9 @@ def _summed(values: Tensor, place: Tensor, count: int) -> Tensor:
     return values.new_zeros(count, values.shape[-1]).index_add(0, place, values.flatten(0, 1))
 
 
-def record_loss(logits: Tensor, valid: Tensor, record: Tensor) -> Tensor:
-    """Binary cross-entropy of "a sound of this group is somewhere in this stretch of a recording", both groups.
-
-    Args:
-        logits: (B, T, K).
-        valid: (B, T), 1 where the score frame is valid.
-        record: (B, 2, G) whether it is so by the recording's label, and how sure that is.
-
-    Returns:
-        Mean over the stretches of which something was valid.
-    """
-    presence = torch.sigmoid(logits[..., SOUNDS]) * valid[..., None]
-    pooled = (presence**2).sum(1) / presence.sum(1).clamp(min=SMALLEST)
-    is_valid = (valid.sum(1) > 0).to(valid.dtype)
-    target, sure = record[:, 0], record[:, 1] * is_valid[:, None]
-    return (sure * _entropy(pooled, target)).sum() / is_valid.sum().clamp(min=1)
-
-
 def _entropy(probability: Tensor, target: Tensor) -> Tensor:
     bounded = probability.clamp(SMALLEST, 1 - SMALLEST)
     return -target * bounded.log() - (1 - target) * (1 - bounded).log()
-
-
-def clip_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy with shared-out targets, mean over the batch; (B, L) each."""
-    return -(targets * torch.log_softmax(logits, -1)).sum(-1).mean()
 
 
 def soften(targets: Tensor, answers: Tensor, share: float) -> Tensor:
@@ -177,8 +102,3 @@ def soften(targets: Tensor, answers: Tensor, share: float) -> Tensor:
         kinds = torch.softmax(answers[..., columns], -1).mean(0)
         soft[..., columns] = kinds * targets[..., columns].sum(-1, keepdim=True)
     return torch.lerp(targets, soft, share)
-
-
-def soften_clip(targets: Tensor, answers: Tensor, share: float) -> Tensor:
-    """Targets of clips (B, L) with a share of the mean answer of N teachers, logits (N, B, L)."""
-    return torch.lerp(targets, torch.softmax(answers, -1).mean(0), share)

@@ -31,14 +31,12 @@ from torch.nn import functional as F
 from edge.errors import ConfigError
 from training.datasets.targets import COLUMNS, PRESENCE, WIDTH
 from training.detector.layers import Context, Residual, normed_convolution
-from training.losses.qlung import AngularClassifier
 from training.tasks import CLIP_LABELS
 
 STRIDE = 4  # feature frames to one score frame, by the stem
 SQUEEZE = 8  # mel bands to one row of the stem's output
 STEM_PAST = 9  # feature frames that the stem needs before the first of a score frame
 STEM_AHEAD = 1  # score frames by which the stem's output is late
-ANGULAR_SCALE = 16.0  # s_a of QLung is 37 for embeddings of 768; a small network wants 16 to 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +61,6 @@ class NetworkSpec:
     """Time constants of the leaky means, score frames: 1.5 and 8 s."""
     dropout: float = 0.15
     """Probability."""
-    angular: bool = False
-    """Clips are classified by angles instead of a linear layer."""
 
     def __post_init__(self) -> None:
         """Refuse blocks that cannot be."""
@@ -171,8 +167,7 @@ class Detector(StreamNetwork):
         self.late = nn.ModuleList(blocks[len(blocks) // 2 :])
         self.head = nn.Conv2d(spec.hidden, WIDTH, 1)
         size, labels = 2 * spec.hidden, len(CLIP_LABELS)
-        last = AngularClassifier(size, labels, ANGULAR_SCALE) if spec.angular else nn.Linear(size, labels)
-        self.clip_head = nn.Sequential(nn.Dropout(2 * spec.dropout), last)
+        self.clip_head = nn.Sequential(nn.Dropout(2 * spec.dropout), nn.Linear(size, labels))
         self.hidden_size = spec.hidden
         self._shapes = (
             (spec.images * spec.bands + 1, STEM_PAST),
@@ -181,10 +176,6 @@ class Detector(StreamNetwork):
             *((spec.hidden, 1, block.past) for block in blocks),
         )
         self.state_size = sum(math.prod(shape) for shape in self._shapes)
-
-    def body(self) -> tuple[nn.Module, ...]:
-        """Everything before the heads."""
-        return self.stem, self.project, self.early, self.context, self.late
 
     def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
         """As `StreamNetwork.step`."""

@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 import torch
 
 from training.detector.hyperparameters import Recipe
-from training.loop.distributed import Call, World, answers, side_by_side
+from training.loop.processes import Call, answers, side_by_side
 
 
 def workers(recipe: Recipe) -> int:
@@ -19,10 +19,9 @@ def workers(recipe: Recipe) -> int:
     return min(os.cpu_count() or 1, recipe.folds + 1)
 
 
-def alone(recipe: Recipe) -> World:
-    """The world of a network that is trained beside others; takes its share of the cores."""
+def take_share(recipe: Recipe) -> None:
+    """Of the cores, for a network that is trained beside others."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // workers(recipe)))
-    return World()
 
 
 def train_in_pool(recipe: Recipe, calls: list[Call], before: Call, most: int | None = None) -> None:

@@ -28,7 +28,7 @@ from training.datasets import Annotation, Recording, patient_folds
 from training.datasets.files import read_sound
 from training.datasets.records import RECORD_LABELS, draw
 from training.detector.augment import Changes
-from training.detector.examples import ClipSampler, StretchSampler
+from training.detector.examples import StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.sets import generator_hash, main_sets, synthetic_patients, synthetic_sound, training_recordings
 from training.detector.truth import Believed, Timeline
@@ -199,18 +199,13 @@ class TrainingData:
         """(T, M) of each event of each recording of `judged`."""
         return event_frames(self.judged(), recipe.features, self.cache)
 
-    def samplers(
-        self, recipe: Recipe, fold: int, believed: Mapping[int, Believed] | None = None
-    ) -> tuple[StretchSampler, ClipSampler]:
+    def stretches(self, recipe: Recipe, fold: int, believed: Mapping[int, Believed] | None = None) -> StretchSampler:
         """What draws from everybody but the patients of one fold.
 
         Args:
             recipe: what is drawn, and how.
             fold: whose patients are left out.
             believed: what an earlier network says of recordings, by number.
-
-        Raises:
-            ConfigError: if a label has no example in all recordings.
         """
         apart, changes = self.held_out(recipe, fold), Changes(recipe.features, recipe.augment)
         kept = [i for i, r in enumerate(self.recordings) if r.patient not in apart]
@@ -222,8 +217,11 @@ class TrainingData:
             for i, r in zip(kept, recordings, strict=True)
         ]
         mine = [frames[i] for i in kept]
-        stretches = StretchSampler(recordings, mine, timelines, recipe.drawn_frames, changes, recipe.labels)
-        names = TASKS["1-2"].map
+        return StretchSampler(recordings, mine, timelines, recipe.sequence_frames, changes, recipe.labels)
+
+    def labelled_clips(self, recipe: Recipe, fold: int) -> tuple[list[NDArray[np.float16]], NDArray[np.int64]]:
+        """(T, M) of each event of everybody but the patients of one fold, and (n,) its label in `CLIP_LABELS`."""
+        apart, names = self.held_out(recipe, fold), TASKS["1-2"].map
         pairs = [
             (frames, CLIP_LABELS.index(names[event.name]))
             for recording, clips in zip(self.judged(), self.clips(recipe), strict=True)
@@ -231,11 +229,7 @@ class TrainingData:
             for event, frames in zip(recording.events, clips, strict=True)
             if event.name in names  # a user's own may be `Crackle`, of unknown kind
         ]
-        labels = np.array([label for _, label in pairs], np.int64)
-        missing = [name for i, name in enumerate(CLIP_LABELS) if not (labels == i).any()]
-        if missing and recipe.clips and fold == FINAL:  # two patients have all stridors: a fold may lack them
-            raise ConfigError(f"training: no event labelled {', '.join(missing)}; add recordings, or set clips to 0")
-        return stretches, ClipSampler([clip for clip, _ in pairs], labels, stretches, changes)
+        return [clip for clip, _ in pairs], np.array([label for _, label in pairs], np.int64)
 
 
 FOLDS = 2

@@ -1,8 +1,7 @@
 """What is known of a recording, frame by frame: targets, how sure each of them is, and what is only known of a stretch.
 
 Annotators marked part of the breaths. In an adventitious recording the rest is unknown, not silent; a Normal one is
-silent throughout; of Poor Quality nobody said anything. A breath phase is annotated as a whole, so its label says that
-the sound is *somewhere* in it, and a recording's label says the same of the recording. Not for what this costs
+silent throughout; of Poor Quality nobody said anything. Not for what this costs
 (`training.detector.loss`) nor for judging, where targets alone are used (`training.datasets.targets`).
 
 A cycle of ICBHI is a whole breath with its pause. One labelled normal is silent; of one labelled wheeze it is known
@@ -11,8 +10,6 @@ nothing for the group that is there (taking all of them for wheezing would teach
 only teaches it less), for breath and for the kind of sound, and `somewhere` says the rest to
 `training.detector.loss.somewhere_loss`. Sounds of HF_Lung have onset and end: they are known as a phase is, silence
 only within a labelled breath. Neither set labels a recording as a whole, so none is silent throughout.
-
-Source: Wang, Li and Metze, A comparison of five multiple instance learning pooling functions, ICASSP 2019.
 """
 
 from __future__ import annotations
@@ -23,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from training.datasets import CONTINUOUS, DISCONTINUOUS, Recording
+from training.datasets import Recording
 from training.datasets.targets import COLUMNS, PRESENCE, WIDTH, columns_of
 
 POOR = "Poor Quality"
@@ -64,21 +61,8 @@ class Truth:
     """(T, PIECES) number of the annotated breath phase, from 1; 0 where there is none."""
     shares: Array
     """(T, PIECES) share of that phase which lies in this frame; those of a whole phase add to 1."""
-    record: Array
-    """(2, GROUPS) whether continuous and discontinuous sound is somewhere in the stretch, and how sure that is."""
     somewhere: Array
     """(T, PIECES, GROUPS) 1 where the frame's phase is a cycle of which it is only known that the group is in it."""
-
-    def cut(self, start: int, count: int) -> Truth:
-        """Frames start to start + count, which may lie outside: nothing is known there."""
-        inside = max(0, min(len(self.targets), start + count) - max(0, start))
-        target, sure = self.record
-        # A sound that is somewhere in the recording is in a part of it as likely as the part is long; where there is
-        # none in the whole, there is none in any part.
-        record = np.stack([target, sure * np.where(target > 0, inside / max(1, len(self.targets)), 1.0)])
-        parts = (self.targets, self.weights, self.phases, self.shares, self.somewhere)
-        targets, weights, phases, shares, somewhere = (placed(part, start, count) for part in parts)
-        return Truth(targets, weights, phases, shares, record.astype(np.float32), somewhere)
 
     def joined(self, other: Truth, labels: LabelSpec) -> Truth:
         """Both sounding together: a sound is there when it is in one of them, and absent when it is in neither.
@@ -91,13 +75,11 @@ class Truth:
         breath = COLUMNS.breath
         breath_known = self.weights[:, breath] * np.maximum(other.weights[:, breath], labels.poor_quality)
         weights = np.concatenate([breath_known[:, None], _sure_together(mine, sure, its, its_sure)], 1)
-        record = _sure_together(self.record[0], self.record[1], other.record[0], other.record[1])
         return Truth(
             np.maximum(self.targets, other.targets),
             weights.astype(np.float32),
             np.stack([self.phases[:, 0], other.phases[:, 0]], 1),
             np.stack([self.shares[:, 0], other.shares[:, 0]], 1),
-            np.stack([np.maximum(self.record[0], other.record[0]), record]),
             np.stack([self.somewhere[:, 0], other.somewhere[:, 0]], 1),
         )
 
@@ -152,7 +134,6 @@ class Timeline:
         if recording.covers == "cycle":
             self._somewhere[1:] = self._columns[:, SOUNDS]
             self._columns[:, PRESENCE.stop :] = False  # nobody knows in which frames a sound of this kind is
-        self._record = _record(recording)
 
     def truth(self, start_s: float, count: int, frame_s: float) -> Truth:
         """What is known of some score frames.
@@ -184,19 +165,7 @@ class Timeline:
         weights = _weights(self._recording, targets, self._labels) * there[:, None]
         if self._believed is not None:
             self._believed.fill(self._recording, targets, weights, middles)
-        record = self._record_within(float(edges[0]), float(edges[-1]))
-        return Truth(targets, weights, phases, shares, record, self._somewhere[phases.astype(np.int64)])
-
-    def _record_within(self, start_s: float, stop_s: float) -> Array:
-        """A sound that is somewhere in the recording is in a part of it as likely as the part is long.
-
-        Where there is none in the whole, there is none in any part.
-        """
-        if not np.isfinite(self._duration_s):
-            return self._record
-        inside = max(0.0, min(stop_s, self._duration_s) - max(start_s, 0.0)) / max(self._duration_s, 1e-9)
-        target, sure = self._record
-        return np.stack([target, sure * np.where(target > 0, inside, 1.0)]).astype(np.float32)
+        return Truth(targets, weights, phases, shares, self._somewhere[phases.astype(np.int64)])
 
 
 def truth_of(recording: Recording, count: int, frame_s: float, labels: LabelSpec) -> Truth:
@@ -221,24 +190,6 @@ def _weights(recording: Recording, targets: Array, labels: LabelSpec) -> Array:
         weights[:, COLUMNS.breath] = 0
         weights[:, SOUNDS] *= targets[:, SOUNDS] == 0
     return weights
-
-
-def _record(recording: Recording) -> Array:
-    """The recording's own label: every one that has a label says of both groups whether they are there.
-
-    Labels made from annotations say what is there, not what is not.
-    """
-    label = recording.record_label
-    if label == POOR or not label:
-        return np.zeros((2, GROUPS), np.float32)
-    if recording.is_negative:
-        return np.array([[0, 0], [1, 1]], np.float32)
-    sounds = {name for event in recording.events for name in event.labels}
-    heard = [
-        "CAS" in label or bool(sounds & set(CONTINUOUS)),
-        "DAS" in label or bool(sounds & {*DISCONTINUOUS, "crackle"}),
-    ]
-    return np.array([heard, [1, 1] if recording.covers == "phase" else heard], np.float32)
 
 
 def _sure_together(target: Array, sure: Array, other: Array, other_sure: Array) -> Array:

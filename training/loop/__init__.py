@@ -4,8 +4,7 @@ The detector of the edge (`training.detector`) and the published methods (`train
 for what is learnt.
 """
 
-from training.loop.distributed import World, joined, shared
-from training.loop.fit import Outcome, train
+from training.loop.fit import Outcome, best_device, train
 from training.loop.learner import Batch, Learner, LoopSpec, Losses
 from training.loop.run_folder import Identity, RunFolder
 
@@ -17,8 +16,6 @@ __all__ = [
     "Losses",
     "Outcome",
     "RunFolder",
-    "World",
-    "joined",
-    "shared",
+    "best_device",
     "train",
 ]

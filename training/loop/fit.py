@@ -1,7 +1,7 @@
 """The loop: draw, forward, backward, step; validate, keep the best, save, stop early. Knows no task and no network.
 
 Exact: the random numbers of a step come from (seed, epoch, step), so a training that was killed at any instant goes on
-to the weights of one that was not, bit for bit on the same machine and threads. Shared: see `distributed.py`.
+to the weights of one that was not, bit for bit on the same machine and threads.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from torch import nn
 
 from edge.errors import ConfigError
 from training.loop import checkpoint
-from training.loop.distributed import World
 from training.loop.journal import Journal, Report
-from training.loop.learner import Batch, Learner, LoopSpec, Losses, micro_batches
+from training.loop.learner import Batch, Learner, LoopSpec, micro_batches
 from training.loop.muon import Muon
 from training.loop.precision import Precision, settled
 from training.loop.run_folder import RunFolder
@@ -72,19 +71,12 @@ class _State:
             setattr(self, name, parts[name])
 
 
-class _Step(nn.Module):
-    """One forward pass up to the losses, as the module that DistributedDataParallel wants."""
-
-    def __init__(self, learner: Learner, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self._learner = learner
-
-    def forward(self, batch: Batch, rng: torch.Generator) -> Losses:
-        return self._learner.loss(self.network, batch, rng)
+def best_device() -> torch.device:
+    """The GPU where there is one."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def train(learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world: World, report: Report) -> Outcome:
+def train(learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, report: Report) -> Outcome:
     """Train, or go on training, to the end.
 
     Args:
@@ -92,81 +84,61 @@ def train(learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world:
         spec: how.
         seed: of this run.
         folder: claimed already.
-        world: the processes that train together.
-        report: called with each line for a person, in the first process.
+        report: called with each line for a person.
 
     Returns:
         How it ended; `learner.network` holds the kept weights.
 
     Raises:
-        ConfigError: if the disk is full, a loss is not finite, the validation lacks what is monitored, or the processes
-            cannot share a batch.
+        ConfigError: if the disk is full, a loss is not finite, the validation lacks what is monitored, or a batch
+            cannot be cut into the learner's parts.
     """
-    _check_parts(learner, spec, world)  # refused before anything is loaded or measured
-    spec = settled(learner, spec, folder.path, world, report)
-    return _Training(learner, spec, seed, folder, world, report).run()
-
-
-def _check_parts(learner: Learner, spec: LoopSpec, world: World) -> None:
-    share = len(world.share(spec.batch))
-    if share % learner.micro_batches:
+    if spec.batch % learner.micro_batches:  # refused before anything is loaded or measured
         raise ConfigError(
-            f"micro_batches = {learner.micro_batches}: {share} examples of a process cannot be cut into as many equal "
-            "parts; choose a divisor"
+            f"micro_batches = {learner.micro_batches}: {spec.batch} examples cannot be cut into as many equal parts; "
+            "choose a divisor"
         )
+    spec = settled(learner, spec, folder.path, best_device(), report)
+    return _Training(learner, spec, seed, folder, report).run()
 
 
 class _Training:
     """What the parts of one training share."""
 
-    def __init__(
-        self, learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, world: World, report: Report
-    ) -> None:
-        self.learner, self.spec, self.seed, self.folder, self.world = learner, spec, seed, folder, world
-        self.precision = Precision(spec, world.device)
-        self.state = _begin(learner, spec, world, self.precision)
+    def __init__(self, learner: Learner, spec: LoopSpec, seed: int, folder: RunFolder, report: Report) -> None:
+        self.learner, self.spec, self.seed, self.folder, self.device = learner, spec, seed, folder, best_device()
+        self.precision = Precision(spec, self.device)
+        self.state = _begin(learner, spec, self.device, self.precision)
         self.report = report
         self.journal = Journal(folder.path, learner.steps, spec.epochs, report)
-        if spec.compile and world.device.type == "cuda":
+        if spec.compile and self.device.type == "cuda":
             self.state.network.compile()
 
     def run(self) -> Outcome:
-        state, world = self.state, self.world
+        state = self.state
         if self.folder.last.exists():
             state.take(checkpoint.load(self.folder.last))
-            if world.is_first and not state.is_over:
+            if not state.is_over:
                 done = f"{state.epoch} epochs" + (f" and {state.step} steps" if state.step else "")
                 self.report(f"goes on after {done}, in {self.precision.name}")
         with checkpoint.disk_may_be_full(self.folder.path):
-            if world.is_first and not state.is_over:
+            if not state.is_over:
                 self.journal.begin(state.epoch, state.step)
-            stepper = self._stepper()
             while not state.is_over:
-                self._epoch(stepper)
+                self._epoch()
             self.journal.close()
-        best = checkpoint.load(self.folder.best) if world.is_first else None
-        if best is None:
-            return Outcome(state.best_epoch, state.epoch, {})
+        best = checkpoint.load(self.folder.best)
         self.learner.network.load_state_dict(best["network"])
         self.learner.network.eval()
         return Outcome(best["epoch"], state.epoch, best["validation"])
 
-    def _stepper(self) -> nn.Module:
-        stepper: nn.Module = _Step(self.learner, self.state.network)
-        if self.world.size > 1:
-            stepper = nn.parallel.DistributedDataParallel(
-                stepper, broadcast_buffers=False, find_unused_parameters=True
-            )  # a recipe may leave a head unused; batch norms agree by themselves
-        return stepper
-
-    def _epoch(self, stepper: nn.Module) -> None:
+    def _epoch(self) -> None:
         state, begun = self.state, time.monotonic()
         saved = begun
-        stepper.train()
+        state.network.train()
         while state.step < self.learner.steps:
-            losses = self._step(stepper)
-            if self.world.is_first:
-                self.journal.step(state.epoch, state.step, losses)
+            losses = self._step()
+            self.journal.step(state.epoch, state.step, losses)
             state.step += 1
             if time.monotonic() - saved > 60 * self.spec.save_minutes and state.step < self.learner.steps:
                 saved = time.monotonic()
@@ -175,14 +147,14 @@ class _Training:
         self._judge(begun)
         self._save()
 
-    def _step(self, stepper: nn.Module) -> dict[str, float]:
+    def _step(self) -> dict[str, float]:
         state, spec = self.state, self.spec
         place = np.random.SeedSequence([self.seed, state.epoch, state.step])
         for_batch, for_layers = (int(x) for x in place.generate_state(2, np.uint64) >> np.uint64(2))
         torch.manual_seed(for_layers)
         batch = self.learner.batch(state.epoch, state.step)
-        batch = {name: x.to(self.world.device, non_blocking=True) for name, x in batch.items()}
-        numbers = self._gradients(stepper, batch, for_batch)
+        batch = {name: x.to(self.device, non_blocking=True) for name, x in batch.items()}
+        numbers = self._gradients(batch, for_batch)
         state.scaler.unscale_(state.optimizer)
         if spec.clip:
             nn.utils.clip_grad_norm_(state.network.parameters(), spec.clip)
@@ -196,14 +168,14 @@ class _Training:
         _follow(state.average, state.network, min(spec.average, done / (done + 10)) if spec.average else 0.0)
         return numbers
 
-    def _gradients(self, stepper: nn.Module, batch: Batch, seed: int) -> dict[str, float]:
+    def _gradients(self, batch: Batch, seed: int) -> dict[str, float]:
         """Leave the gradients of a batch in the network, and return its losses; every part has the same generator."""
         state, count = self.state, self.learner.micro_batches
         numbers: dict[str, float] = {}
         state.optimizer.zero_grad(set_to_none=True)
         for part in micro_batches(batch, count):
             with self.precision.autocast():
-                losses = stepper(part, torch.Generator().manual_seed(seed))
+                losses = self.learner.loss(state.network, part, torch.Generator().manual_seed(seed))
             for name, value in losses.items():
                 numbers[name] = numbers.get(name, 0.0) + value.detach().item() / count
             if not all(math.isfinite(x) for x in numbers.values()):
@@ -218,11 +190,10 @@ class _Training:
         """Validate the averaged weights, keep them when they are the best, decide whether to stop."""
         state, spec = self.state, self.spec
         validation: dict[str, float] = {}
-        if self.world.is_first and spec.monitor:
+        if spec.monitor:
             state.average.eval()
             with torch.no_grad():
                 validation = {name: float(x) for name, x in self.learner.validate(state.average).items()}
-        validation = self.world.broadcast(validation)
         if spec.monitor and spec.monitor not in validation:
             raise ConfigError(f"loop.monitor = {spec.monitor!r}: expected one of {', '.join(validation)}")
         value = validation[spec.monitor] if spec.monitor else float(state.epoch)  # nothing monitored: the last epoch
@@ -232,8 +203,6 @@ class _Training:
             state.best, state.best_epoch = value, state.epoch
         waited = state.epoch - state.best_epoch
         state.is_over = state.epoch >= spec.epochs or bool(spec.patience and waited >= spec.patience)
-        if not self.world.is_first:
-            return
         if is_better:
             kept = {"network": state.average.state_dict(), "epoch": state.epoch, "validation": validation}
             checkpoint.save(self.folder.best, kept)
@@ -241,13 +210,12 @@ class _Training:
         self.journal.epoch(state.epoch - 1, time.monotonic() - begun, validation, best)
 
     def _save(self) -> None:
-        if self.world.is_first:
-            self.journal.flush()
-            checkpoint.save(self.folder.last, self.state.parts())
+        self.journal.flush()
+        checkpoint.save(self.folder.last, self.state.parts())
 
 
-def _begin(learner: Learner, spec: LoopSpec, world: World, precision: Precision) -> _State:
-    network = learner.network.to(world.device)
+def _begin(learner: Learner, spec: LoopSpec, device: torch.device, precision: Precision) -> _State:
+    network = learner.network.to(device)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": Muon}
     trained = [p for p in network.parameters() if p.requires_grad]
     optimizer = kinds[spec.optimizer](trained, spec.learning_rate, weight_decay=spec.weight_decay)

@@ -1,8 +1,7 @@
 """What a training says while it runs: a line with the time to go, `metrics.jsonl`, TensorBoard curves.
 
 `metrics.jsonl` has one line for each step (epoch, step, every loss) and one for each epoch (validation, seconds). After
-a kill, lines that are younger than the checkpoint are removed, because those steps will be made again. Written by the
-first process alone.
+a kill, lines that are younger than the checkpoint are removed, because those steps will be made again.
 """
 
 from __future__ import annotations

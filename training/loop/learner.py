@@ -1,8 +1,7 @@
 """What the loop needs to know of a method: its network, its batches, its losses, its validation. Holds no state.
 
-Two promises of a learner make a training exact: a batch is decided by (seed, epoch, step) alone, so that a killed
-training goes on to the same weights; and what `loss` returns is of the whole batch, however many processes share it,
-so that two processes have the loss curve of one (`distributed.World.gather`).
+One promise of a learner makes a training exact: a batch is decided by (seed, epoch, step) alone, so that a killed
+training goes on to the same weights.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
 Batch = Mapping[str, Tensor]
-"""Named tensors of this process's share of a batch, first axis the example."""
+"""Named tensors of a batch, first axis the example."""
 Losses = Mapping[str, Tensor]
 """Named scalars; `total` is what is minimised, the others are written down."""
 
@@ -27,7 +26,7 @@ class LoopSpec(BaseModel):
 
     epochs: int = Field(20, ge=1, le=100_000)
     batch: int = Field(32, ge=2, le=65_536)
-    """Examples to a step, over all processes."""
+    """Examples to a step."""
     optimizer: Literal["adam", "adamw", "muon"] = "adamw"
     learning_rate: float = Field(1e-3, gt=0, le=10)
     """The highest of the schedule."""
@@ -69,22 +68,22 @@ class Learner(Protocol):
     or a batch norm over the whole batch."""
 
     def batch(self, epoch: int, step: int) -> Batch:
-        """This process's share of a batch, on the CPU; decided by seed, epoch and step alone."""
+        """A batch, on the CPU; decided by seed, epoch and step alone."""
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
-        """Losses of the whole batch, the same in every process.
+        """Losses of a batch.
 
         Args:
             network: `self.network`, on its device.
-            batch: this process's share, on its device.
-            rng: of this step, the same in every process, on the CPU.
+            batch: of `batch`, on the same device.
+            rng: of this step, on the CPU.
         """
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
-        """Judge a network in evaluation mode on patients that are not trained on. Called in the first process alone."""
+        """Judge a network in evaluation mode on patients that are not trained on."""
 
 
 def micro_batches(batch: Batch, count: int) -> Iterator[Batch]:
-    """The parts of a process's share of a batch, in order; `count` divides it (`World.share` refuses what does not)."""
+    """The parts of a batch, in order; `count` divides it."""
     pieces = {name: x.chunk(count) for name, x in batch.items()}
     return ({name: of[i] for name, of in pieces.items()} for i in range(count))

@@ -25,7 +25,6 @@ import torch
 
 from edge.errors import ConfigError
 from training.loop.checkpoint import whole_file
-from training.loop.distributed import World
 from training.loop.learner import Learner, LoopSpec, micro_batches
 
 AUTO, FP32, BF16, FP16 = "auto", "fp32", "bf16", "fp16"
@@ -62,14 +61,16 @@ class Precision:
         return _autocast(self.name, self._device)
 
 
-def settled(learner: Learner, spec: LoopSpec, folder: Path, world: World, report: Callable[[str], None]) -> LoopSpec:
+def settled(
+    learner: Learner, spec: LoopSpec, folder: Path, device: torch.device, report: Callable[[str], None]
+) -> LoopSpec:
     """The same with a precision that is not `auto`: the one that this run began with, or one that is chosen now.
 
     Args:
         learner: what is measured; its network stays as it is, and so do the random numbers.
         spec: of the loop.
         folder: of the run, where the choice is kept.
-        world: the processes that train together; all get the first one's choice.
+        device: where it will be trained.
         report: called with a line when something was chosen.
 
     Raises:
@@ -78,13 +79,12 @@ def settled(learner: Learner, spec: LoopSpec, folder: Path, world: World, report
     if spec.precision != AUTO:
         return spec
     path = folder / RECORD
-    name: Name | None = world.broadcast(_kept(path, world.device) if world.is_first else None)
+    name = _kept(path, device)
     if name is None:
-        name, why = world.broadcast(_choice(learner, spec, world))
-        if world.is_first:
-            with whole_file(path) as draft:
-                draft.write_text(json.dumps({"precision": name, "why": why}) + "\n")
-            report(f"precision: {why}; taking {name}")
+        name, why = _choice(learner, spec, device)
+        with whole_file(path) as draft:
+            draft.write_text(json.dumps({"precision": name, "why": why}) + "\n")
+        report(f"precision: {why}; taking {name}")
     return spec.model_copy(update={"precision": name})
 
 
@@ -101,7 +101,7 @@ def share(source: Path, folder: Path) -> None:
 
 
 def measured(
-    learner: Learner, world: World, clock: Callable[[], float] = time.process_time
+    learner: Learner, device: torch.device, clock: Callable[[], float] = time.process_time
 ) -> dict[Literal["fp32", "bf16"], float]:
     """Seconds of a forward and a backward pass of the first batch in each precision; infinite without a finite loss.
 
@@ -109,19 +109,19 @@ def measured(
 
     Args:
         learner: its network is copied.
-        world: whose processes share the batch.
+        device: where it will be trained.
         clock: s; of the processor, so that what else the machine does counts little.
     """
     seconds: dict[Literal["fp32", "bf16"], float] = {"fp32": math.inf, "bf16": math.inf}
-    network = copy.deepcopy(learner.network).to(world.device).train()
+    network = copy.deepcopy(learner.network).to(device).train()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         first = next(micro_batches(learner.batch(0, 0), learner.micro_batches))
-        batch = {name: x.to(world.device) for name, x in first.items()}
+        batch = {name: x.to(device) for name, x in first.items()}
         for _ in range(ROUNDS):
             for name, best in seconds.items():
                 began = clock()
-                with _autocast(name, world.device):
+                with _autocast(name, device):
                     total = learner.loss(network, batch, torch.Generator().manual_seed(0))["total"]
                 total.backward()
                 took = clock() - began
@@ -135,16 +135,16 @@ def quicker(seconds: Mapping[Literal["fp32", "bf16"], float]) -> Name:
     return "bf16" if seconds["bf16"] < GAIN * seconds["fp32"] else "fp32"
 
 
-def _choice(learner: Learner, spec: LoopSpec, world: World) -> tuple[Name, str]:
+def _choice(learner: Learner, spec: LoopSpec, device: torch.device) -> tuple[Name, str]:
     """A precision, and why."""
-    if world.device.type != "cpu":
+    if device.type != "cpu":
         if torch.cuda.is_bf16_supported(including_emulation=False):
             return "bf16", "this GPU computes in bf16"
         return "fp16", "this GPU does not compute in bf16"
     steps = spec.epochs * learner.steps
     if steps < LEAST_STEPS:
         return "fp32", f"not measured for a training of {steps} steps"
-    seconds = measured(learner, world)
+    seconds = measured(learner, device)
     shown = [f"{name} {s:.3g} s of processor time a step" for name, s in seconds.items() if math.isfinite(s)]
     shown += [f"{name} no finite loss" for name, s in seconds.items() if math.isinf(s)]
     return quicker(seconds), ", ".join(shown)

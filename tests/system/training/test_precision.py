@@ -14,7 +14,6 @@ import pytest
 from tests.conftest import HANGS_S
 from tests.training.loop.test_precision import AUTO, LONG, _is_equal, _timed, _train
 from tests.training.loop.tiny import ROOT, TinyLearner
-from training.loop import World
 from training.loop.precision import RECORD
 
 _ENVIRONMENT = {"PRECISION": "auto", "EPOCHS": str(AUTO.epochs), "PATH": ""}
@@ -37,23 +36,4 @@ def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
             assert process.wait() == -signal.SIGKILL
     begun = json.loads((tmp_path / "killed" / RECORD).read_text())["precision"]
     resumed = _train(tmp_path / "killed", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"))
-    assert _is_equal(
-        resumed, _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner(World()))
-    )
-
-
-def test_processes_that_train_together_take_one_precision(tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    done = subprocess.run(
-        [*torchrun, "-m", "tests.training.loop.tiny", str(tmp_path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=HANGS_S,
-        check=False,
-        env=_ENVIRONMENT,
-    )
-    assert done.returncode == 0, done.stderr
-    taken = json.loads((tmp_path / RECORD).read_text())["precision"]
-    for rank in range(2):
-        assert f"process {rank} computes in {taken}" in done.stdout
+    assert _is_equal(resumed, _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner()))

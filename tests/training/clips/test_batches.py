@@ -17,7 +17,6 @@ from training.clips.experiment import limited, part
 from training.clips.front_end import computed_clip_frames
 from training.clips.schema import Augment, Masks, Sampler, Validation
 from training.datasets import read_datasets
-from training.loop import World
 from training.tasks import TASKS
 
 AUGMENT = Augment(masks=Masks(bands=6, frames=10), gain=0.2, shift=0.3)
@@ -32,17 +31,8 @@ def clip_set(tmp_path_factory: pytest.TempPathFactory) -> ClipSet:
     return ClipSet(TASKS["1-1"], tuple(clips), frames, np.arange(len(clips)), quality, 16)
 
 
-def _batches(clip_set: ClipSet, augment: Augment = AUGMENT, world: World | None = None, **sampler: float) -> Batches:
-    return Batches(clip_set, 8, augment, Sampler(**sampler), 3, world or World())  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("augment", [AUGMENT, AUGMENT.model_copy(update={"mixup": 0.4})])
-def test_the_shares_of_two_processes_are_the_batch_of_one(clip_set: ClipSet, augment: Augment) -> None:
-    whole = _batches(clip_set, augment).batch(2, 1, with_partners=True)
-    halves = [_batches(clip_set, augment, World(rank, 2)).batch(2, 1, with_partners=True) for rank in range(2)]
-    assert whole.keys() == halves[0].keys()
-    for name, value in whole.items():
-        torch.testing.assert_close(torch.cat([half[name] for half in halves]), value, rtol=0, atol=0)
+def _batches(clip_set: ClipSet, augment: Augment = AUGMENT, **sampler: float) -> Batches:
+    return Batches(clip_set, 8, augment, Sampler(**sampler), 3)  # type: ignore[arg-type]
 
 
 def test_a_batch_is_the_same_whenever_it_is_asked_for(clip_set: ClipSet) -> None:

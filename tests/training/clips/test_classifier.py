@@ -14,7 +14,6 @@ from tests.training.clips.ward import tiny_recipe
 from training.clips.classifier import ClipClassifier, build_backbone
 from training.clips.objectives import Mixed, Objectives, View
 from training.clips.schema import NetworkChoice, parse_recipe
-from training.loop import World
 from training.networks.vit import Block
 
 COUNTS = [6, 3, 1]
@@ -58,7 +57,7 @@ def _view(classifier: ClipClassifier, kept: float = 1.0) -> View:
 @pytest.mark.parametrize("kind", NETWORKS)
 def test_every_backbone_trains_with_every_loss_at_once(kind: str) -> None:
     torch.manual_seed(0)
-    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32, World())
+    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32)
     own = torch.randn(6, 1, 32, 16), torch.ones(6, 32)
     other = own[0][[1, 2, 3, 4, 5, 0]], own[1]
     spec = classifier.objectives.patch_mix
@@ -86,7 +85,7 @@ def test_every_backbone_trains_with_every_loss_at_once(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["inception-2023", "ast"])
 def test_a_clean_embedding_is_that_of_the_clip_alone(kind: str) -> None:
     torch.manual_seed(0)
-    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32, World()).eval()
+    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32).eval()
     own, other = (torch.randn(4, 1, 32, 16), torch.ones(4, 32)), (torch.randn(4, 1, 32, 16), torch.ones(4, 32))
     spec = classifier.objectives.patch_mix
     assert spec is not None
@@ -98,7 +97,7 @@ def test_a_clean_embedding_is_that_of_the_clip_alone(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["inception-2023", "ast", "masked"])
 def test_a_clean_embedding_leaves_out_what_was_not_heard(kind: str) -> None:
     torch.manual_seed(0)
-    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32, World()).eval()
+    classifier = ClipClassifier(_recipe(kind, LOSSES), COUNTS, 32).eval()
     half = (torch.arange(32) < 16).float().expand(4, 32)
     own, other = (torch.randn(4, 1, 32, 16), half), (torch.randn(4, 1, 32, 16), half)
     spec = classifier.objectives.patch_mix
@@ -110,7 +109,7 @@ def test_a_clean_embedding_leaves_out_what_was_not_heard(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["ast", "masked"])
 def test_mixing_along_time_takes_all_bands_of_a_moment(kind: str) -> None:
     losses = [{"kind": "patch-mix", "axis": "time"}]
-    classifier = ClipClassifier(_recipe(kind, losses), COUNTS, 64, World()).eval()
+    classifier = ClipClassifier(_recipe(kind, losses), COUNTS, 64).eval()
     backbone, spec = classifier.backbone, classifier.objectives.patch_mix
     assert spec is not None
     ramp, heard = torch.arange(1.0, 65.0)[:, None].expand(1, 1, 64, 16), torch.ones(1, 64)
@@ -128,7 +127,7 @@ def test_a_mixture_is_taught_both_labels_in_their_shares() -> None:
         {"kind": "focal"},
         {"kind": "dfam"},
     ]
-    classifier = ClipClassifier(_recipe("inception-2023", losses), COUNTS, 32, World())
+    classifier = ClipClassifier(_recipe("inception-2023", losses), COUNTS, 32)
     own, whole = _view(classifier, 1.0), _view(classifier, 0.3)
     other = View(
         **{
@@ -144,7 +143,7 @@ def test_a_mixture_is_taught_both_labels_in_their_shares() -> None:
 def test_class_weights_are_the_power_of_the_counts_with_a_mean_of_one() -> None:
     recipe = _recipe("inception-2023", [{"kind": "cross-entropy", "balance": 0.5}], "linear")
     objectives = Objectives(recipe.losses, [4, 1, 1], 8)
-    classifier = ClipClassifier(recipe, [4, 1, 1], 32, World())
+    classifier = ClipClassifier(recipe, [4, 1, 1], 32)
     view = _view(classifier)
     weights = torch.tensor([0.5, 1.0, 1.0]) * 3 / 2.5
     expected = torch.nn.functional.cross_entropy(view.logits, view.labels, weights)
@@ -155,7 +154,7 @@ def test_an_untrained_angular_head_with_margins_costs_more_than_without() -> Non
     with_margin = _recipe("ast", [{"kind": "dfam", "target": 0.2}])
     without = _recipe("ast", [{"kind": "dfam", "target": 0.0, "kappa": 0.0}])
     torch.manual_seed(0)
-    classifier = ClipClassifier(with_margin, COUNTS, 32, World())
+    classifier = ClipClassifier(with_margin, COUNTS, 32)
     view = _view(classifier)
     plain = Objectives(without.losses, COUNTS, 8)(view)["dfam"]
     assert classifier.objectives(view)["dfam"] > plain
@@ -163,7 +162,7 @@ def test_an_untrained_angular_head_with_margins_costs_more_than_without() -> Non
 
 
 def test_compiling_reaches_the_blocks_that_patch_mix_calls() -> None:
-    classifier = ClipClassifier(_recipe("ast", [{"kind": "cross-entropy"}]), COUNTS, 32, World())
+    classifier = ClipClassifier(_recipe("ast", [{"kind": "cross-entropy"}]), COUNTS, 32)
     classifier.compile(backend="eager")
     blocks = [module for module in classifier.modules() if isinstance(module, Block)]
     assert blocks
@@ -174,14 +173,14 @@ def test_compiling_reaches_the_blocks_that_patch_mix_calls() -> None:
 def test_sizes_that_a_backbone_does_not_have_are_named() -> None:
     recipe = tiny_recipe(network={"kind": "ast", "sizes": {"width": 3}})
     with pytest.raises(ConfigError, match=r"network\.sizes: width is not known to ast; expected"):
-        ClipClassifier(recipe, COUNTS, 32, World())
+        ClipClassifier(recipe, COUNTS, 32)
 
 
 def test_a_backbone_for_one_spectrogram_refuses_two() -> None:
     mel = tiny_recipe().model_dump(mode="json")["features"]["mel"]
     recipe = tiny_recipe(features={"mel": mel, "other": mel})
     with pytest.raises(ConfigError, match=r"network\.kind = inception-2023: takes one spectrogram, the recipe has 2"):
-        ClipClassifier(recipe, COUNTS, 32, World())
+        ClipClassifier(recipe, COUNTS, 32)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from tests.training.clips.ward import TINY, make_ward
 from training.clips.cost import Cost, main, multiply_adds
 from training.clips.method import train_method
 from training.clips.schema import load_recipe
-from training.loop import World
 from training.recipes.parser import merged, read_recipe
 
 
@@ -59,7 +58,7 @@ def test_the_first_steps_are_those_of_the_training(tmp_path: Path, capsys: pytes
     assert main(["--recipe", str(recipe), "--data", str(ward), "--steps", "2"]) == 0
     losses, memory = capsys.readouterr().out.splitlines()[-2:]
     loop = load_recipe(str(recipe), "paper", {"limit": 32, "loop.epochs": 1, "loop.monitor": ""})
-    train_method(loop, ward, tmp_path / "run", World(), lambda line: None)
+    train_method(loop, ward, tmp_path / "run", lambda line: None)
     made = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert re.match(rf"2 steps of 8 clips +losses {made[0]['total']:.4g}, ", losses)
     assert re.match(r"most memory +\d+\.\d GB$", memory)

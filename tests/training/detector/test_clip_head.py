@@ -22,7 +22,7 @@ def test_the_clip_head_says_what_the_regression_says(labels: tuple[int, ...]) ->
     truth = np.array(labels)[np.arange(60) % len(labels)]
     clips = [rng.normal(0.3 * label, 1, (40, RECIPE.features.width)).astype(np.float16) for label in truth]
     embeddings = clip_embeddings(detector, clips)
-    fit_clip_head(detector, clips, truth, RECIPE)
+    fit_clip_head(detector, clips, truth)
     scaled = (embeddings - embeddings.mean(0)) / (embeddings.std(0) + 1e-4)
     expected = LogisticRegression(C=0.01, max_iter=1000).fit(scaled, truth).predict_proba(scaled)
     said = np.exp(np.stack(clip_answers(detector, clips)))
@@ -34,4 +34,4 @@ def test_the_clip_head_says_what_the_regression_says(labels: tuple[int, ...]) ->
 def test_one_label_alone_is_refused() -> None:
     clips = [np.zeros((20, RECIPE.features.width), np.float16)] * 3
     with pytest.raises(ConfigError, match="clips of one label alone"):
-        fit_clip_head(Detector(RECIPE.network).eval(), clips, np.zeros(3, np.int64), RECIPE)
+        fit_clip_head(Detector(RECIPE.network).eval(), clips, np.zeros(3, np.int64))

@@ -14,7 +14,6 @@ from training.detector.examples import StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.student import EdgeLearner
 from training.detector.training_data import FINAL, TrainingData
-from training.loop.distributed import World, joined
 
 STEPS = 15
 
@@ -33,7 +32,7 @@ def _recordings(real_data: Path) -> list[Recording]:
 
 
 def _sampler(recordings: list[Recording], recipe: Recipe, cache: Path) -> StretchSampler:
-    return TrainingData(tuple(recordings), cache).samplers(recipe, FINAL)[0]
+    return TrainingData(tuple(recordings), cache).stretches(recipe, FINAL)
 
 
 def test_recordings_of_4_and_44_khz_have_frames_at_the_rate_of_the_recipe(real_data: Path, tmp_path: Path) -> None:
@@ -64,15 +63,13 @@ def test_a_network_learns_from_cycles_alone_that_a_sound_is_somewhere_in_them(re
         CONTINUOUS[0],
         "crackle",
     }
-    with joined() as world:
-        before, after = _learnt(recipe, recordings, tmp_path, world)
+    before, after = _learnt(recipe, recordings, tmp_path)
     assert 0 < after < 0.7 * before
 
 
-def _learnt(recipe: Recipe, recordings: list[Recording], cache: Path, world: World) -> tuple[float, float]:
+def _learnt(recipe: Recipe, recordings: list[Recording], cache: Path) -> tuple[float, float]:
     """Loss of the cycles of one batch, before and after some steps on it."""
-    stretches, clips = TrainingData(tuple(recordings), cache).samplers(recipe, FINAL)
-    learner = EdgeLearner(recipe, stretches, clips, 1, world)
+    learner = EdgeLearner(recipe, TrainingData(tuple(recordings), cache).stretches(recipe, FINAL), 1)
     batch, descent = learner.batch(0, 0), torch.optim.Adam(learner.network.parameters(), 3e-2)
     losses = []
     for _ in range(STEPS):

@@ -12,7 +12,7 @@ from tests.training.detector.edge import PLAIN
 from training.datasets import Annotation, Recording
 from training.datasets.targets import COLUMNS
 from training.detector.augment import AugmentSpec, Changes
-from training.detector.examples import ClipSampler, Example, StretchSampler
+from training.detector.examples import StretchSampler
 from training.detector.hyperparameters import Recipe
 from training.detector.truth import LabelSpec, Timeline
 
@@ -104,20 +104,6 @@ def test_targets_are_cut_where_the_sound_is_cut() -> None:
     assert 3 <= sum(drawn) < 40
 
 
-def test_a_clip_is_heard_where_it_lies_and_nowhere_else() -> None:
-    sampler, changes = _sampler(PLAIN, ("wheeze", -45.0)), Changes(SPEC, PLAIN)
-    clips = ClipSampler([np.full((20, SPEC.width), 0.5, np.float16)], np.array([3]), sampler, changes)
-    rng, begins = np.random.default_rng(0), set()
-    for _ in range(20):
-        example = clips.draw(rng)
-        begins.add(first := int(example.valid.argmax()))
-        assert np.flatnonzero(example.valid).tolist() == list(range(first, first + 20))
-        np.testing.assert_allclose(example.frames[example.valid > 0], 0.5, atol=1e-5)
-        assert not example.frames[example.valid == 0].any()
-        assert example.target.tolist() == [float(label == 3) for label in range(len(example.target))]
-    assert len(begins) > 10
-
-
 def test_gaps_are_of_4_to_39_frames_and_three_at_most() -> None:
     changes, rng, lost = Changes(SPEC, replace(PLAIN, gap=1.0)), np.random.default_rng(0), []
     for _ in range(50):
@@ -126,19 +112,3 @@ def test_gaps_are_of_4_to_39_frames_and_three_at_most() -> None:
         lost.append(int((~heard).sum()))
     assert 1 <= min(lost) < max(lost) <= 3 * 39
     assert np.mean(lost) > 20
-
-
-def test_a_stretch_that_is_begun_later_is_the_same_sound_and_its_labels() -> None:
-    ramp = np.arange(24, dtype=np.float32)[:, None] + np.zeros(2, np.float32)
-    valid = np.ones(24, np.float32)
-    valid[20:] = 0
-    truth = Timeline(Recording(Path("a.flac"), "a", "CAS", (Annotation(0.1, 9, ("wheeze",)),)), LabelSpec()).truth(
-        0, 6, 0.032
-    )
-    one = Example(ramp * valid[:, None], valid, truth)
-    two_and_a_half = one.begun(2.5, 20)
-    assert two_and_a_half.frames[1:16, 0] == pytest.approx(ramp[1:16, 0] + 2.5)
-    assert two_and_a_half.valid.tolist() == [1] * 17 + [0] * 3  # the frame between a heard and a lost one is lost
-    np.testing.assert_array_equal(two_and_a_half.frames[17:], 0)
-    np.testing.assert_array_equal(one.begun(4.0, 20).truth.targets, truth.targets[1:])
-    np.testing.assert_array_equal(one.begun(0.0, 20).truth.targets, truth.targets[:5])

@@ -11,10 +11,7 @@ from training.datasets.targets import COLUMNS, WIDTH
 from training.detector.loss import (
     BREATH_WEIGHT,
     KIND_WEIGHT,
-    consistency_loss,
     detector_loss,
-    phase_loss,
-    record_loss,
     soften,
     somewhere_loss,
 )
@@ -85,84 +82,6 @@ def test_no_share_of_the_teachers_leaves_the_targets_and_a_whole_share_replaces_
     torch.testing.assert_close(soften(targets, answers, 1.0)[..., :3], torch.sigmoid(answers[..., :3]).mean(0))
 
 
-def _logit(probability: float) -> float:
-    return math.log(probability / (1 - probability))
-
-
-def _asked(probabilities: list[float], phases: list[int], shares: list[float]) -> dict[str, torch.Tensor]:
-    """One stretch in which the discontinuous sound has these probabilities, the continuous one .5; phase 1 has it."""
-    count = len(probabilities)
-    asked = {
-        "logits": torch.zeros(1, count, WIDTH),
-        "targets": torch.zeros(1, count, WIDTH),
-        "valid": torch.ones(1, count),
-        "weights": torch.ones(1, count, 3),
-        "phases": torch.tensor(phases, dtype=torch.float32)[None, :, None],
-        "shares": torch.tensor(shares)[None, :, None],
-    }
-    asked["logits"][0, :, COLUMNS.discontinuous] = torch.tensor([_logit(p) for p in probabilities])
-    asked["targets"][0, :, COLUMNS.discontinuous] = asked["phases"][0, :, 0] == 1
-    return asked
-
-
-def test_a_phase_is_pooled_by_the_mean_of_its_probabilities_weighted_by_themselves() -> None:
-    # (.8^2 + .2^2) / (.8 + .2) = .68; the continuous sound, not in the phase, is .5 everywhere
-    loss = phase_loss(**_asked([0.8, 0.2, 0.9], [1, 1, 0], [0.5, 0.5, 0.0]))
-    assert loss.item() == pytest.approx(-math.log(0.68) - math.log(0.5))
-
-
-def test_phases_of_one_window_and_of_two_are_counted_one_by_one() -> None:
-    asked = _asked([0.8, 0.2, 0.4, 0.4], [1, 1, 2, 2], [0.5, 0.5, 0.5, 0.5])
-    # The second phase has no sound: 1 - .4
-    mean = (-math.log(0.68) - math.log(0.6)) / 2 - math.log(0.5)
-    assert phase_loss(**asked).item() == pytest.approx(mean)
-    twice = {name: torch.cat([values, values]) for name, values in asked.items()}
-    assert phase_loss(**twice).item() == pytest.approx(mean)
-    beside = {name: torch.cat([asked[name], asked[name].flip(1)], -1) for name in ("phases", "shares")}
-    both = phase_loss(**(asked | beside)).item()  # the second sound's phases lie the other way round in time
-    # Its phase 2 covers .8 and .2, where the first sound's phase has the crackle: somewhere in both there is one
-    assert both == pytest.approx((-math.log(0.68) * 2 - math.log(0.6) - math.log(0.6)) / 4 - math.log(0.5))
-
-
-def test_a_phase_counts_by_the_share_that_was_heard_and_frames_in_a_gap_are_not_pooled() -> None:
-    asked = _asked([0.8, 0.2, 0.4, 0.4], [1, 1, 2, 2], [0.5, 0.5, 0.5, 0.5])
-    asked["valid"][0, 1] = 0
-    # Half of phase 1 with .8 alone, all of phase 2
-    expected = (0.5 * -math.log(0.8) + 1.0 * -math.log(0.6)) / 1.5 - math.log(0.5)
-    assert phase_loss(**asked).item() == pytest.approx(expected)
-    asked["valid"][:] = 0
-    assert phase_loss(**asked).item() == 0.0
-
-
-def test_a_phase_in_which_absence_is_not_known_costs_nothing() -> None:
-    asked = _asked([0.4, 0.4], [2, 2], [0.5, 0.5])
-    asked["weights"][..., COLUMNS.continuous] = 0.0
-    assert phase_loss(**asked).item() == pytest.approx(-math.log(0.6))
-    asked["weights"][:] = 0.0
-    assert phase_loss(**asked).item() == 0.0
-
-
-def test_no_annotated_phase_costs_nothing_and_has_a_finite_gradient() -> None:
-    asked = _asked([0.4, 0.4], [0, 0], [0.0, 0.0])
-    asked["logits"].requires_grad_()
-    loss = phase_loss(**asked)
-    loss.backward()
-    assert loss.item() == 0.0
-    assert asked["logits"].grad is not None
-    assert not asked["logits"].grad.any()
-
-
-def test_a_recording_asks_for_its_sound_somewhere_in_what_was_heard_of_it() -> None:
-    logits = torch.zeros(1, 3, WIDTH)
-    logits[0, :, COLUMNS.continuous] = torch.tensor([_logit(0.8), _logit(0.2), _logit(0.99)])
-    heard = torch.tensor([[1.0, 1.0, 0.0]])
-    # Continuous is there with half a stretch of certainty, discontinuous is surely not
-    record = torch.tensor([[[1.0, 0.0], [0.5, 1.0]]])
-    assert record_loss(logits, heard, record).item() == pytest.approx(-0.5 * math.log(0.68) - math.log(0.5))
-    assert record_loss(logits, torch.zeros(1, 3), record).item() == 0.0
-    assert record_loss(logits, heard, torch.zeros(1, 2, 2)).item() == 0.0
-
-
 def _cycle(*continuous: float) -> torch.Tensor:
     """(1, 4, K) logits with these probabilities of continuous sound."""
     logits = torch.zeros(1, 4, WIDTH)
@@ -198,24 +117,3 @@ def test_the_loudest_frames_of_a_cycle_are_raised_the_others_lowered_and_no_othe
 def test_without_cycles_nothing_is_asked() -> None:
     nothing = somewhere_loss(_cycle(0.5, 0.5, 0.5, 0.5), torch.ones(1, 4), CYCLE, SHARE, torch.zeros_like(THERE))
     assert nothing.item() == 0
-
-
-def test_answers_that_follow_the_delay_cost_nothing_and_others_the_divergence_of_both_ways() -> None:
-    logits = torch.zeros(1, 3, WIDTH)
-    logits[0, :, COLUMNS.continuous] = torch.tensor([0.0, 4.0, 8.0])
-    half_a_frame_later = torch.zeros(1, 3, WIDTH)
-    half_a_frame_later[0, :, COLUMNS.continuous] = torch.tensor([2.0, 6.0, -99.0])  # nothing is known of the last
-    delay, heard = torch.tensor([0.5]), torch.ones(1, 3)
-    assert consistency_loss(logits, half_a_frame_later, delay, heard).item() == pytest.approx(0, abs=1e-6)
-    by_hand = sum((_sigmoid(a) - _sigmoid(b)) * (a - b) for a, b in ((2.0, 0.0), (6.0, 4.0))) / 2
-    assert consistency_loss(logits, logits, delay, heard).item() == pytest.approx(by_hand, rel=1e-5)
-
-
-def test_frames_that_were_lost_in_one_of_both_are_not_compared() -> None:
-    logits, later = torch.zeros(1, 4, WIDTH), torch.full((1, 4, WIDTH), 3.0)
-    heard = torch.tensor([[1.0, 0.0, 1.0, 0.0]])  # a pair of neighbours is needed
-    assert consistency_loss(logits, later, torch.tensor([0.25]), heard).item() == 0
-
-
-def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-x))

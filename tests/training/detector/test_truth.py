@@ -44,7 +44,6 @@ def test_normal_recordings_other_sounds_and_synthetic_patients_are_known_through
 def test_of_poor_quality_nobody_said_anything() -> None:
     truth = truth_of(_recording("Poor Quality"), 4, FRAME_S, LabelSpec(0.5, 0.0))
     assert not truth.weights.any()
-    assert not truth.record.any()
     some = truth_of(_recording("Poor Quality"), 4, FRAME_S, HALF_UNKNOWN)
     assert some.weights.tolist() == [[0.0, 0.25, 0.25]] * 4
 
@@ -74,25 +73,6 @@ def test_a_sound_played_faster_has_its_annotation_earlier_and_the_same_in_all() 
     np.testing.assert_allclose(truth.shares[:, 0], [0.125, 0.625, 1 / 6, 5 / 6, 0], atol=1e-6)
 
 
-def test_a_cut_knows_nothing_outside_and_of_the_recording_as_much_as_lies_in_it() -> None:
-    truth = truth_of(WHEEZES, 6, FRAME_S, HALF_UNKNOWN).cut(-2, 5)
-    np.testing.assert_allclose(truth.weights[:, CONTINUOUS], [0, 0, 0.5, 1, 1])
-    assert truth.phases[:, 0].tolist() == [0, 0, 0, 1, 1]
-    # Three of six frames: a wheeze is in them as likely as not; that there is no crackle is as sure as ever
-    assert truth.record.tolist() == [[1.0, 0.0], [0.5, 1.0]]
-
-
-def test_a_label_says_what_is_somewhere_in_the_recording() -> None:
-    said = {
-        label: truth_of(_recording(label), 2, FRAME_S, HALF_UNKNOWN).record[0].tolist()
-        for label in ("Normal", "CAS", "DAS", "CAS & DAS")
-    }
-    assert said == {"Normal": [0, 0], "CAS": [1, 0], "DAS": [0, 1], "CAS & DAS": [1, 1]}
-    cough = truth_of(_recording("cough", is_negative=True), 2, FRAME_S, HALF_UNKNOWN)
-    assert cough.record.tolist() == [[0, 0], [1, 1]]
-    assert not truth_of(_recording(""), 2, FRAME_S, HALF_UNKNOWN).record[1].any()
-
-
 def test_two_sounds_together_have_what_either_has_and_lack_only_what_both_are_known_to_lack() -> None:
     crackles = truth_of(_recording("DAS", Annotation(0.2, 0.3, ("fine_crackle",))), 4, FRAME_S, LabelSpec(0.0, 0.0))
     wheezes = truth_of(WHEEZES, 4, FRAME_S, LabelSpec(0.0, 0.0))
@@ -101,7 +81,6 @@ def test_two_sounds_together_have_what_either_has_and_lack_only_what_both_are_kn
     assert both.targets[:3, [CONTINUOUS, DISCONTINUOUS]].tolist() == [[0, 0], [1, 0], [1, 1]]
     assert both.weights[:3, [CONTINUOUS, DISCONTINUOUS]].tolist() == [[0, 0], [1, 0], [1, 1]]
     assert both.phases[:3].tolist() == [[0, 0], [1, 0], [1, 1]]
-    assert both.record.tolist() == [[1, 1], [1, 1]]
 
 
 def test_a_normal_recording_mixed_in_leaves_the_unknown_unknown() -> None:
@@ -118,7 +97,6 @@ def test_a_window_mixed_with_poor_quality_does_not_claim_to_know_breath_or_silen
         assert not both.weights[:, BREATH].any()
         assert both.weights[:3, CONTINUOUS].tolist() == [0, 1, 1]  # what is annotated is there all the same
         assert not both.weights[:, DISCONTINUOUS].any()
-        assert both.record.tolist() == [[1, 0], [1, 0]]
     before = truth_of(WHEEZES, 4, FRAME_S, AS_BEFORE).joined(
         truth_of(_recording("Poor Quality"), 4, FRAME_S, AS_BEFORE), AS_BEFORE
     )
@@ -143,4 +121,3 @@ def test_a_timeline_knows_nothing_outside_the_recording_and_a_label_as_much_as_l
     # Middles at -.19, -.09, .01, .11, .21 and .31 s; .36 s of .6 s lie inside
     assert truth.weights[:2].tolist() == [[0, 0, 0]] * 2
     assert truth.weights[2:].tolist() == [[1, 1, 1]] * 4
-    np.testing.assert_allclose(truth.record, [[1, 0], [0.36 / 0.6, 1]], atol=1e-6)

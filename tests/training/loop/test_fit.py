@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from edge.errors import ConfigError
 from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner, weights
-from training.loop import Batch, LoopSpec, Losses, Outcome, RunFolder, World, train
+from training.loop import Batch, LoopSpec, Losses, Outcome, RunFolder, train
 from training.loop.checkpoint import load
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def _train(path: Path, spec: LoopSpec = SPEC, seed: int = 5, learner: TinyLearner | None = None) -> Outcome:
     folder = RunFolder(path)
     folder.claim(IDENTITY)
-    return train(learner or TinyLearner(World()), spec, seed, folder, World(), lambda line: None)
+    return train(learner or TinyLearner(), spec, seed, folder, lambda line: None)
 
 
 def _equal(a: Mapping[str, torch.Tensor], b: Mapping[str, torch.Tensor]) -> bool:
@@ -33,7 +33,7 @@ class Judged(TinyLearner):
     """Validates to numbers that are given."""
 
     def __init__(self, scores: list[float]) -> None:
-        super().__init__(World())
+        super().__init__()
         self.scores = iter(scores)
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
@@ -101,7 +101,7 @@ def test_keeping_old_weights_halves_a_step(tmp_path: Path) -> None:
     spec = SPEC.model_copy(update={"epochs": 1, "average": 0.0, "optimizer": "adamw", "weight_decay": 0.0})
     moved = {}
     for name, keep in (("whole", 0.0), ("half", 0.5)):
-        learner = TinyLearner(World())
+        learner = TinyLearner()
         learner.steps = 1
         before = [x.clone() for x in learner.network.parameters()]
         _train(tmp_path / name, spec.model_copy(update={"keep_old": keep}), learner=learner)
@@ -133,7 +133,7 @@ def test_every_step_and_every_validation_is_a_line(tmp_path: Path) -> None:
 
 
 def test_the_average_follows_the_weights_and_their_batch_norm(tmp_path: Path) -> None:
-    learner = TinyLearner(World())
+    learner = TinyLearner()
     _train(tmp_path, learner=learner)
     parts = load(tmp_path / "last.pt")
     differs = [not torch.equal(a, b) for a, b in zip(parts["network"].values(), parts["average"].values(), strict=True)]
@@ -144,7 +144,7 @@ class Linear(TinyLearner):
     """A mean over examples through a layer without a batch norm: its parts have the same mean as the whole."""
 
     def __init__(self, micro_batches: int) -> None:
-        super().__init__(World())
+        super().__init__()
         torch.manual_seed(0)
         self.network, self.micro_batches = nn.Linear(16, 3), micro_batches
 
@@ -169,5 +169,5 @@ def test_a_batch_in_parts_makes_the_steps_of_the_whole(tmp_path: Path) -> None:
 
 
 def test_a_batch_that_cannot_be_cut_into_equal_parts_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"micro_batches = 3: 8 examples of a process cannot be cut"):
+    with pytest.raises(ConfigError, match=r"micro_batches = 3: 8 examples cannot be cut"):
         _train(tmp_path, learner=Linear(3))

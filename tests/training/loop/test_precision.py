@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,21 @@ from torch import nn
 
 from edge.errors import ConfigError
 from tests.training.loop.tiny import IDENTITY, SPEC, TinyLearner
-from training.loop import Batch, Losses, RunFolder, World, precision, train
+from training.loop import Batch, Losses, RunFolder, precision, train
 from training.loop.checkpoint import load
 from training.loop.precision import LEAST_STEPS, RECORD, Precision, measured, quicker, settled
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 LONG = SPEC.model_copy(update={"epochs": LEAST_STEPS // TinyLearner.steps})
 AUTO = LONG.model_copy(update={"precision": "auto"})
+CPU = torch.device("cpu")
 
 
 class Timed(TinyLearner):
     """Its losses take as long as is said, by a clock of their own."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
-        super().__init__(World())
+        super().__init__()
         self.seconds, self.now_s = seconds, 0.0
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
@@ -45,7 +45,7 @@ def _timed(monkeypatch: pytest.MonkeyPatch, quick: str) -> Timed:
 def _train(path: Path, spec: Any, learner: TinyLearner, said: list[str] | None = None) -> dict[str, Any]:
     folder = RunFolder(path)
     folder.claim(IDENTITY)
-    train(learner, spec, 5, folder, World(), ([] if said is None else said).append)
+    train(learner, spec, 5, folder, ([] if said is None else said).append)
     return load(folder.last)
 
 
@@ -80,7 +80,7 @@ def _curve(folder: Path) -> list[dict[str, Any]]:
 def test_auto_trains_as_the_same_precision_given_by_hand_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: str
 ) -> None:
-    by_hand = _train(tmp_path / "hand", LONG.model_copy(update={"precision": quick}), TinyLearner(World()))
+    by_hand = _train(tmp_path / "hand", LONG.model_copy(update={"precision": quick}), TinyLearner())
     said: list[str] = []
     auto = _train(tmp_path / "auto", AUTO, _timed(monkeypatch, quick), said)
     assert _is_equal(auto, by_hand)
@@ -95,17 +95,15 @@ def test_auto_trains_as_the_same_precision_given_by_hand_bit_for_bit(
 
 def test_the_two_precisions_do_not_train_the_same_weights(tmp_path: Path) -> None:
     """Else the test above would show nothing."""
-    ends = [
-        _train(tmp_path / x, LONG.model_copy(update={"precision": x}), TinyLearner(World())) for x in ("fp32", "bf16")
-    ]
+    ends = [_train(tmp_path / x, LONG.model_copy(update={"precision": x}), TinyLearner()) for x in ("fp32", "bf16")]
     assert not _is_equal(ends[0]["network"], ends[1]["network"])
 
 
 def test_measuring_leaves_weights_statistics_gradients_and_random_numbers(tmp_path: Path) -> None:
-    learner = TinyLearner(World())
+    learner = TinyLearner()
     before = {name: x.clone() for name, x in learner.network.state_dict().items()}
     random = torch.get_rng_state()
-    seconds = measured(learner, World())
+    seconds = measured(learner, CPU)
     assert all(math.isfinite(s) for s in seconds.values())
     assert _is_equal(learner.network.state_dict(), before)
     assert torch.equal(torch.get_rng_state(), random)
@@ -119,7 +117,7 @@ def test_a_precision_without_a_finite_loss_is_not_taken(tmp_path: Path) -> None:
             return {"total": losses["total"] * (math.inf if torch.is_autocast_enabled("cpu") else 1)}
 
     said: list[str] = []
-    spec = settled(Overflowing(World()), AUTO, tmp_path, World(), said.append)
+    spec = settled(Overflowing(), AUTO, tmp_path, CPU, said.append)
     assert spec.precision == "fp32"
     assert "a step, bf16 no finite loss; taking fp32" in said[0]
 
@@ -141,27 +139,8 @@ def test_a_run_that_is_taken_up_stays_with_its_precision_and_says_so(
     said: list[str] = []
     resumed = _train(tmp_path / "cut", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"), said)
     assert said[0] == f"goes on after 2 epochs, in {begun}"
-    whole = _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner(World()))
+    whole = _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner())
     assert _is_equal(resumed, whole)
-
-
-@dataclass(frozen=True)
-class Second(World):
-    """The second of two processes, whose first one has chosen."""
-
-    rank: int = 1
-    first: tuple[str, str] = ("bf16", "because")
-
-    def broadcast(self, value: Any) -> Any:
-        return None if value is None else self.first
-
-
-def test_a_process_takes_the_choice_of_the_first_and_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    spec = settled(_timed(monkeypatch, "fp32"), AUTO, tmp_path, Second(), said.append)
-    assert (spec.precision, said, list(tmp_path.iterdir())) == ("bf16", [], [])
 
 
 @pytest.mark.parametrize(
@@ -176,17 +155,17 @@ def test_a_process_takes_the_choice_of_the_first_and_writes_nothing(
 def test_a_record_that_says_nothing_usable_is_named(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / RECORD).write_text(content)
     with pytest.raises(ConfigError, match=message):
-        settled(TinyLearner(World()), AUTO, tmp_path, World(), print)
+        settled(TinyLearner(), AUTO, tmp_path, CPU, print)
 
 
 def test_a_short_training_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     learner, short = _timed(monkeypatch, "bf16"), AUTO.model_copy(update={"epochs": AUTO.epochs - 1})
-    assert settled(learner, short, tmp_path, World(), said.append).precision == "fp32"
+    assert settled(learner, short, tmp_path, CPU, said.append).precision == "fp32"
     assert said == ["precision: not measured for a training of 57 steps; taking fp32"]
 
 
 def test_a_precision_that_is_given_by_hand_is_neither_measured_nor_kept(tmp_path: Path) -> None:
-    assert settled(TinyLearner(World()), SPEC, tmp_path, World(), print) == SPEC
+    assert settled(TinyLearner(), SPEC, tmp_path, CPU, print) == SPEC
     assert not list(tmp_path.iterdir())
     assert Precision(SPEC, torch.device("cpu")).name == "fp32"

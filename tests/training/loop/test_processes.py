@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.edge.conftest import wait_for
-from training.loop.distributed import answers, side_by_side
+from training.loop.processes import answers, side_by_side
 
 LONG_S = 600.0  # longer than any test waits
 
@@ -42,7 +42,7 @@ def test_processes_die_with_their_parent_however_it_dies(tmp_path: Path) -> None
     note = tmp_path / "child"
     program = (
         "from pathlib import Path\nfrom tests.training.loop.test_processes import sleep_long\n"
-        "from training.loop.distributed import answers, side_by_side\n"
+        "from training.loop.processes import answers, side_by_side\n"
         f"with side_by_side(1) as some: print(*answers(some, [(sleep_long, Path({str(note)!r}))]))"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[3])

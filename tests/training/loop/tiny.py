@@ -1,6 +1,6 @@
 """The smallest learner that has everything that can go wrong: batch norm, dropout, a contrast over the whole batch.
 
-Also a program, so that torchrun and `kill -9` have something to start: `python -m tests.training.loop.tiny FOLDER`.
+Also a program, so that `kill -9` has something to start: `python -m tests.training.loop.tiny FOLDER`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import LaennecError
-from training.loop import Batch, Identity, LoopSpec, Losses, RunFolder, World, joined, shared, train
+from training.loop import Batch, Identity, LoopSpec, Losses, RunFolder, best_device, train
 from training.loop.precision import settled
 
 ROOT = Path(__file__).parents[3]
@@ -28,13 +27,12 @@ STAYS = "waits to be killed"
 
 
 class Network(nn.Module):
-    """A backbone that sees slices, and a head that sees the whole batch."""
+    """A backbone and a head."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self) -> None:
         super().__init__()
         convolution = nn.Conv1d(2, 6, 3, bias=False)
-        layers = nn.Sequential(convolution, nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
-        self.backbone = shared(layers, world)
+        self.backbone = nn.Sequential(convolution, nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.2), nn.Flatten())
         self.head = nn.Sequential(nn.Linear(36, 8, bias=False), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
 
 
@@ -44,10 +42,10 @@ class TinyLearner:
     steps = 3
     micro_batches = 1
 
-    def __init__(self, world: World, seed: int = 0, batch: int = SPEC.batch, pause_s: float = 0.0) -> None:
+    def __init__(self, seed: int = 0, batch: int = SPEC.batch, pause_s: float = 0.0) -> None:
         torch.manual_seed(seed)
-        self.network: nn.Module = Network(world)
-        self._world, self._seed, self._size, self._pause_s = world, seed, batch, pause_s
+        self.network: nn.Module = Network()
+        self._seed, self._size, self._pause_s = seed, batch, pause_s
         self.stays_at: int | None = None
         """Behind so many steps it says `STAYS` and waits to be killed."""
 
@@ -59,12 +57,11 @@ class TinyLearner:
         rng = np.random.default_rng([self._seed, epoch, step])
         labels = rng.integers(0, 3, self._size)
         frames = rng.normal(labels[:, None, None], 1.0, (self._size, 2, 8)).astype(np.float32)
-        mine = list(self._world.share(self._size))
-        return {"frames": torch.from_numpy(frames[mine]), "labels": torch.from_numpy(labels[mine])}
+        return {"frames": torch.from_numpy(frames), "labels": torch.from_numpy(labels)}
 
     def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
-        embedding = self._world.gather(network.backbone(batch["frames"]))
-        labels = self._world.gather(batch["labels"])
+        embedding = network.backbone(batch["frames"])
+        labels = batch["labels"]
         order = torch.randperm(len(labels), generator=rng)
         unit = F.normalize(embedding, dim=-1)
         contrast = F.cross_entropy(unit @ unit[order].T.detach(), order.argsort())
@@ -86,15 +83,6 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _threads() -> list[str]:
-    """Names of this process's threads."""
-    names = []
-    for task in Path("/proc/self/task").glob("*/comm"):
-        with suppress(OSError):  # it ended just now
-            names.append(task.read_text().strip())
-    return sorted(names)
-
-
 def main() -> int:
     """Train into a folder: FOLDER [seconds to wait at each step]."""
     torch.set_num_threads(1)
@@ -104,19 +92,11 @@ def main() -> int:
     asked |= {"epochs": int(os.environ.get("EPOCHS", SPEC.epochs))}
     spec = SPEC.model_copy(update=asked | {"precision": os.environ.get("PRECISION", SPEC.precision)})
     try:
-        with joined() as world:
-            if world.is_first:
-                folder.claim(IDENTITY)
-            world.broadcast(None)
-            learner = TinyLearner(world, pause_s=pause_s)
-            learner.stays_at = int(os.environ["STAYS_AT"]) if "STAYS_AT" in os.environ else None
-            spec = settled(learner, spec, folder.path, world, _say)
-            _say(f"process {world.rank} computes in {spec.precision}")
-            train(learner, spec, 5, folder, world, _say)
-        until_s = time.monotonic() + 60
-        while any("gloo" in name for name in _threads()) and time.monotonic() < until_s:
-            time.sleep(0.01)  # one that was joined is listed a moment longer
-        _say(f"threads at the end: {' '.join(_threads())}")
+        folder.claim(IDENTITY)
+        learner = TinyLearner(pause_s=pause_s)
+        learner.stays_at = int(os.environ["STAYS_AT"]) if "STAYS_AT" in os.environ else None
+        spec = settled(learner, spec, folder.path, best_device(), _say)
+        train(learner, spec, 5, folder, _say)
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

@@ -13,7 +13,6 @@ from training.clips.classifier import ClipClassifier
 from training.clips.experiment import full_frames
 from training.clips.probe import masked_network
 from training.clips.schema import HearRecipe, load_recipe
-from training.loop import World
 from training.recipes.parser import FOLDER, merged, recipe_names
 from training.tasks import TASKS
 
@@ -46,7 +45,7 @@ def test_a_recipe_builds_its_network_for_every_task(name: str, size: str) -> Non
         for task in TASKS.values():
             spec = next(iter(recipe.features.values()))
             frames = full_frames(recipe.clip.of(task), spec)
-            network = ClipClassifier(recipe, [1] * len(task.labels), frames, World())
+            network = ClipClassifier(recipe, [1] * len(task.labels), frames)
             embedding = torch.zeros(2, network.backbone.embedding_size)
             assert network.head(embedding).shape == (2, len(task.labels))
 
@@ -55,7 +54,7 @@ def _weights(name: str, size: str) -> int:
     recipe = load_recipe(name, size)
     with torch.device("meta"):
         frames = full_frames(recipe.clip.cycle, next(iter(recipe.features.values())))
-        return sum(p.numel() for p in ClipClassifier(recipe, [1] * 4, frames, World()).backbone.parameters())
+        return sum(p.numel() for p in ClipClassifier(recipe, [1] * 4, frames).backbone.parameters())
 
 
 def test_the_papers_sizes_are_the_published_ones_where_they_are_published() -> None:

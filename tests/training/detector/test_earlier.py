@@ -1,0 +1,92 @@
+"""Earlier runs as teachers: each fold is taught by who never heard its patients, and so is what nobody annotated."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from edge.errors import ConfigError
+from tests.training.detector.test_trial import SMALL, _data
+from training.datasets.records import hashed_names
+from training.detector.cross_validation import Job, train_network
+from training.detector.earlier import read_earlier
+from training.detector.hyperparameters import Recipe, changed
+from training.detector.inference import stream_logits
+from training.detector.networks import load_network
+from training.detector.training_data import TrainingData, read_recordings
+from training.detector.truth import SOUNDS
+
+pytestmark = pytest.mark.rest  # four networks are trained
+
+CHANGES = SMALL | {"folds": 2, "teachers": 1, "steps": 1, "loop.epochs": 1, "loop.precision": "fp32", "shifts": []}
+RECIPE = changed(Recipe(), CHANGES, "test")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainingData, Path, Path]:
+    """Two finished runs of two folds, which differ in their seed."""
+    root = tmp_path_factory.mktemp("earlier")
+    recordings = read_recordings(_data(root / "data", 4), RECIPE)
+    data = TrainingData(recordings, root / "cache")
+    for seed in range(2):
+        job = Job(replace(RECIPE, seed=seed), data, root / f"run-{seed}", "records", answers_tasks=False)
+        job.claim()
+        for fold in range(2):
+            train_network(job, fold)
+        (job.folder / "result.json").write_text(json.dumps({"trained_on": hashed_names(list(recordings))}))
+    return data, root / "run-0", root / "run-1"
+
+
+def _of(*folders: Path) -> Recipe:
+    return replace(RECIPE, earlier=":".join(map(str, folders)))
+
+
+def test_a_recipe_without_earlier_runs_has_none(runs: tuple[TrainingData, Path, Path]) -> None:
+    assert read_earlier(RECIPE, runs[0]) == ([], {})
+
+
+def test_a_fold_is_taught_by_the_networks_of_its_own_number_and_all_by_all(
+    runs: tuple[TrainingData, Path, Path],
+) -> None:
+    data, *folders = runs
+    earlier = read_earlier(_of(*folders), data)
+    assert len(earlier.networks()) == 4
+    for fold in range(2):
+        for network, folder in zip(earlier.of_fold(fold), folders, strict=True):
+            kept = load_network(replace(RECIPE, seed=int(folder.name[-1])), folder / f"fold-{fold}").state_dict()
+            assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
+
+
+def test_what_is_believed_of_a_recording_is_the_mean_of_networks_that_never_heard_its_patient(
+    runs: tuple[TrainingData, Path, Path],
+) -> None:
+    data, *folders = runs
+    earlier = read_earlier(_of(*folders), data)
+    fold_of, frames = data.fold_of(RECIPE), data.frames(RECIPE)
+    assert set(fold_of.values()) == {0, 1}
+    for number, recording in enumerate(data.recordings):
+        logits = [stream_logits(one, frames[number])[:, SOUNDS] for one in earlier.of_fold(fold_of[recording.patient])]
+        expected = np.mean([1 / (1 + np.exp(-one)) for one in logits], axis=0)
+        np.testing.assert_allclose(earlier.believed[number].probability, expected, atol=1e-6)
+    again = read_earlier(_of(*folders), data)  # from the cache
+    np.testing.assert_array_equal(again.believed[0].probability, earlier.believed[0].probability)
+
+
+def test_runs_of_other_recordings_or_folds_and_unfinished_ones_are_refused(
+    runs: tuple[TrainingData, Path, Path], tmp_path: Path
+) -> None:
+    data, first, _ = runs
+    fewer = TrainingData(data.recordings[:-1], data.cache)
+    with pytest.raises(ConfigError, match="trained on other recordings"):
+        read_earlier(_of(first), fewer)
+    with pytest.raises(ConfigError, match="its folds hold other patients; give folds = 2"):
+        read_earlier(replace(_of(first), folds=3), data)
+    shutil.copytree(first, tmp_path / "run", ignore=shutil.ignore_patterns("result.json"))
+    with pytest.raises(ConfigError, match="expected a finished training"):
+        read_earlier(_of(tmp_path / "run"), data)
