@@ -32,11 +32,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-FIRST_STRETCH_NS = 62_500_000  # one point is kept of each stretch; at first they are short,
-LONGEST_STRETCH_NS = 2_000_000_000  # and whenever `FULL` of them are there, two and two become one, up to this
+FIRST_SEGMENT_NS = 62_500_000  # one point is kept of each stretch; at first they are short,
+LONGEST_SEGMENT_NS = 2_000_000_000  # and whenever `FULL` of them are there, two and two become one, up to this
 FULL = 32
 SPAN_S = 600.0  # how far back points are kept
-POINTS = round(SPAN_S * 1e9 / LONGEST_STRETCH_NS)
+POINTS = round(SPAN_S * 1e9 / LONGEST_SEGMENT_NS)
 REFIT_POINTS = 5  # with more than `FULL` points the line is refitted with each so many: every 10 s
 FEWEST = 4  # points before a rate is measured at all
 FIRST_SPAN_S = 0.9  # and the time between the first and the last of them
@@ -108,7 +108,7 @@ class ClockModel:
         self._points: deque[_Point] = deque(maxlen=POINTS)
         self._pairs: deque[tuple[int, int]] = deque(maxlen=POINTS)  # uptime us, index
         self._best: _Point | None = None  # the quickest packet of this stretch
-        self._stretch_ns, self._stretch_end_ns = FIRST_STRETCH_NS, 0
+        self._segment_ns, self._segment_end_ns = FIRST_SEGMENT_NS, 0
         self._newest = 0  # highest `stop` so far
         self._since_fit = 0  # points since the line was fitted
         self._slope = 1e9 / self._declared_hz  # ns per sample
@@ -134,9 +134,9 @@ class ClockModel:
         point = _Point(stop, arrival_ns)
         if self._best is None:
             self._best = self._origin = point
-            self._stretch_end_ns = arrival_ns + self._stretch_ns
-        elif arrival_ns >= self._stretch_end_ns:
-            return self._end_stretch(self._best, point)
+            self._segment_end_ns = arrival_ns + self._segment_ns
+        elif arrival_ns >= self._segment_end_ns:
+            return self._end_segment(self._best, point)
         elif self._is_quicker(point, self._best):
             self._best = point
             if not self._points:
@@ -175,15 +175,15 @@ class ClockModel:
     def _is_quicker(self, point: _Point, other: _Point) -> bool:
         return point.at_ns - other.at_ns < (point.stop - other.stop) * self._slope
 
-    def _end_stretch(self, best: _Point, following: _Point) -> bool:
+    def _end_segment(self, best: _Point, following: _Point) -> bool:
         """Keep the quickest packet of a stretch and begin the next; whether the line was refitted."""
         self._points.append(best)
-        if len(self._points) == FULL and self._stretch_ns < LONGEST_STRETCH_NS:
+        if len(self._points) == FULL and self._segment_ns < LONGEST_SEGMENT_NS:
             pairs = list(zip(*[iter(self._points)] * 2, strict=True))
             self._points.clear()
             self._points.extend(b if self._is_quicker(b, a) else a for a, b in pairs)
-            self._stretch_ns *= 2
-        self._best, self._stretch_end_ns = following, following.at_ns + self._stretch_ns
+            self._segment_ns *= 2
+        self._best, self._segment_end_ns = following, following.at_ns + self._segment_ns
         self._since_fit += 1
         if len(self._points) > FULL and self._since_fit < REFIT_POINTS:
             return False
@@ -206,7 +206,7 @@ class ClockModel:
         late = [p.at_ns - first.at_ns - (p.stop - first.stop) * self._slope for p in points]  # ns
         quickest = min(range(len(late)), key=late.__getitem__)
         self._origin = points[quickest]
-        group = max(1, LONGEST_STRETCH_NS // self._stretch_ns)  # so that it means the same at any length of stretches
+        group = max(1, LONGEST_SEGMENT_NS // self._segment_ns)  # so that it means the same at any length of stretches
         best = [min(late[k : k + group]) for k in range(0, len(late), group)]
         self._residual_ns = median(best) - late[quickest]
         good = self._residual_ns < SURE_PPM * 1e3 * span_s
@@ -250,8 +250,8 @@ class ClockModel:
         def delay(point: _Point) -> float:
             return point.at_ns - points[0].at_ns - (point.stop - points[0].stop) * declared
 
-        places = (points[:few], points[middle - few // 2 : middle - few // 2 + few], points[-few:])
-        first, mid, last = (min(place, key=delay) for place in places)
+        parts = (points[:few], points[middle - few // 2 : middle - few // 2 + few], points[-few:])
+        first, mid, last = (min(place, key=delay) for place in parts)
         if not first.at_ns < mid.at_ns < last.at_ns:
             return False
         drift, *halves = (

@@ -4,7 +4,7 @@ Not for opening links (`links`) and not for the model's rate (`edge.sources`). P
 out follows from the chunks that went in and their times alone, however often `tick` was called between them, so that a
 capture replays bit for bit. Bounded: links, devices and streams have a highest number, and what is refused is counted.
 Where every device is accepted, one more takes the place of the one that was silent longest, of those without sound
-first; one whose sound arrived within `KEPT_NS` keeps its place.
+first; one whose sound arrived within `PROTECTED_NS` keeps its place.
 
 A stream begins once the device's hello has told its rate; samples before that are dropped and counted, and the hello
 is asked for.
@@ -32,7 +32,7 @@ from firmware_bridge.wire import Packet
 MAX_DEVICES = 256
 MAX_LINKS = 64
 MAX_NAMED = 64  # refused device ids that are remembered, and logged
-KEPT_NS = 10_000_000_000  # a device whose sound is younger is not evicted
+PROTECTED_NS = 10_000_000_000  # a device whose sound is younger is not evicted
 ASK_NS = 2_000_000_000  # how often a device that sent no hello is asked for it
 PING_NS = 30_000_000_000  # between two measurements of the round-trip time
 WHOLE_DEVICE = -1  # stream of what concerns all streams
@@ -231,7 +231,7 @@ class Receiver:
 
     def _evict(self, now_ns: int) -> bool:
         """Forget the silent device without sound, or silent longest; whether there was one."""
-        idle = [each for each in self._entries.values() if not each.has_sound_since(now_ns - KEPT_NS)]
+        idle = [each for each in self._entries.values() if not each.has_sound_since(now_ns - PROTECTED_NS)]
         if not idle:
             return False
         least = min(idle, key=lambda each: (each.has_sound_since(0), each.received_ns))

@@ -88,7 +88,7 @@ class Detector:
                 f"rate_hz: expected {self._rate_hz} as before, found {rate_hz}; make a detector for each stream"
             )
         self._start_sample = block.stop
-        return self._hear(self._adapter.push(block))
+        return self._advance(self._adapter.push(block))
 
     def push_block(self, block: Block) -> list[Event]:
         """Take the next samples at the model's rate, with their place in the stream.
@@ -101,10 +101,10 @@ class Detector:
 
     def flush(self) -> list[Event]:
         """End of stream: decide what is left, close what is open."""
-        events = self._hear(self._adapter.flush()) if self._adapter is not None else []
+        events = self._advance(self._adapter.flush()) if self._adapter is not None else []
         events += self._events(self.pipeline.flush())
         if self._rate is not None:
-            self._keep(self._rate[1].flush())
+            self._store(self._rate[1].flush())
             self._breathing.flush()
         return events
 
@@ -123,7 +123,7 @@ class Detector:
 
     @property
     def whole(self) -> Quality:
-        """The same of all since the begin, as one stretch."""
+        """The same of all since the begin, as one segment."""
         return self._quality(self.pipeline.whole())
 
     @property
@@ -145,7 +145,7 @@ class Detector:
         return rates
 
     def breathing(self, from_s: float, to_s: float) -> BreathWindow | None:
-        """Respiratory rate, and how much of the breathing has sounds, of a stretch of the last 8 h, in steps of 5 s.
+        """Respiratory rate, and how much of the breathing has sounds, of a segment of the last 8 h, in steps of 5 s.
 
         Args:
             from_s: its begin, seconds since the first sample.
@@ -158,7 +158,7 @@ class Detector:
             return None
         return self._breathing.over(round(from_s / self.frame_s), round(to_s / self.frame_s))
 
-    def _hear(self, items: Sequence[Block | Gap]) -> list[Event]:
+    def _advance(self, items: Sequence[Block | Gap]) -> list[Event]:
         return [event for item in items if isinstance(item, Block) for event in self.push_block(item)]
 
     def _events(self, events: list[SampleEvent]) -> list[Event]:
@@ -175,9 +175,9 @@ class Detector:
     def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
         assert self._rate is not None
         sounds, rate = self._rate
-        self._keep(rate.push(sounds.push(chunk, scores, verdict.fault)))
+        self._store(rate.push(sounds.push(chunk, scores, verdict.fault)))
 
-    def _keep(self, readings: list[RateReading]) -> None:
+    def _store(self, readings: list[RateReading]) -> None:
         """Readings until they are taken; of sound that as a whole cannot be judged, nothing is measurable."""
         self._breathing.push_rates(readings)
         if readings and not self.whole.measurable_s:

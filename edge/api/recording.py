@@ -112,12 +112,12 @@ class BreathRate:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How much of a stretch of sound could be judged, and what was wrong with the rest."""
+    """How much of a segment of sound could be judged, and what was wrong with the rest."""
 
     read_s: float
     """Length of what was read, seconds."""
     measurable_s: float
-    """Of it, what could be judged, seconds; none of a stretch that is not measurable as a whole and has no event."""
+    """Of it, what could be judged, seconds; none of a segment that is not measurable as a whole and has no event."""
     verdict: Verdict = field(default_factory=Verdict)
     """Whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
@@ -175,14 +175,14 @@ class Recording:
         """The spectrogram as the model gets it, the events above; the file is read again.
 
         Args:
-            from_s: begin of the stretch to draw, seconds.
+            from_s: begin of the segment to draw, seconds.
             to_s: its end; None for the end of the file.
 
         Returns:
             A figure that belongs to no window: a notebook shows it, `savefig` writes it.
 
         Raises:
-            ConfigError: matplotlib is not installed, or the stretch lies outside of the file.
+            ConfigError: matplotlib is not installed, or the segment lies outside of the file.
             SourceError: the file is gone.
         """
         try:
@@ -209,12 +209,12 @@ class Recording:
         return pandas.DataFrame([[getattr(event, name) for name in columns] for event in self.events], columns=columns)
 
 
-def drawn(events: Sequence[Event], model: Model, stretch_s: tuple[float, float]) -> list[DetectedEvent]:
-    """The events that overlap a stretch, begin and end in seconds, as a picture shows them."""
+def drawn(events: Sequence[Event], model: Model, span_s: tuple[float, float]) -> list[DetectedEvent]:
+    """The events that overlap a segment, begin and end in seconds, as a picture shows them."""
     groups = {label: index for index, group in enumerate(model.groups) for label in group.classes}
     ended = [(event, event.onset_s if event.end_s is None else event.end_s) for event in events]
     return [
         DetectedEvent(event.label, groups[event.label], event.onset_s, end_s)
         for event, end_s in ended
-        if end_s >= stretch_s[0] and event.onset_s <= stretch_s[1]
+        if end_s >= span_s[0] and event.onset_s <= span_s[1]
     ]

@@ -1,6 +1,6 @@
 """A clip, and the message that says what became of it.
 
-A clip: a stretch of one stream, what the node made of it, and what is written beside the sound.
+A clip: a segment of one stream, what the node made of it, and what is written beside the sound.
 
 Not for the disk (`edge.clips.folder`). Everything that hearing it again needs is in it: sample indices, the gain that
 the node heard it with, the phase of its chunks, what becomes an event and the adaptation (`edge.clips.replay`).

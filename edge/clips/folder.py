@@ -43,7 +43,7 @@ class QuotaError(LaennecError):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _Kept:
+class _StoredClip:
     """One clip on the disk; the least goes first."""
 
     is_wanted: bool
@@ -63,17 +63,17 @@ class ClipFolder:
 
     def __init__(self, path: Path, max_bytes: int, keep_s: float) -> None:
         self.path, self._max_bytes, self._keep_s = path, max_bytes, keep_s
-        self._kept: list[_Kept] = []
+        self._stored: list[_StoredClip] = []
 
     @property
     def files(self) -> int:
         """Clips that are there."""
-        return len(self._kept)
+        return len(self._stored)
 
     @property
     def bytes(self) -> int:
         """That they take."""
-        return sum(kept.bytes for kept in self._kept)
+        return sum(clip.bytes for clip in self._stored)
 
     def open(self) -> None:
         """Make the folder, remove what a death left, and learn what is there.
@@ -90,7 +90,7 @@ class ClipFolder:
             stem, ending = os.path.splitext(name)
             if _is_id(name) and (ending == PARTIAL or (ending == ABOUT and stem not in whole)):
                 (self.path / name).unlink()
-        self._kept = [self._look(ident) for ident in sorted(whole)]
+        self._stored = [self._read(ident) for ident in sorted(whole)]
 
     def put(self, clip: Clip, hearing: Hearing, begin_s: float, speech: bool) -> None:
         """Write a clip; older ones go to make room.
@@ -111,7 +111,7 @@ class ClipFolder:
         if size > self._max_bytes:
             raise QuotaError(f"a clip of {size} bytes is more than clips.max_mb allows; raise it")
         is_wanted = clip.cause.kind != "event"
-        if not is_wanted and sum(kept.bytes for kept in self._kept if kept.is_wanted) > self._max_bytes - size:
+        if not is_wanted and sum(clip.bytes for clip in self._stored if clip.is_wanted) > self._max_bytes - size:
             raise QuotaError("clips of alarms and commands take all that clips.max_mb allows; raise it")
         self._make_room(self._max_bytes - size)
         try:
@@ -123,7 +123,7 @@ class ClipFolder:
         except OSError:
             self._remove(clip.id)
             raise
-        self._kept.append(_Kept(is_wanted, clip.id, size))
+        self._stored.append(_StoredClip(is_wanted, clip.id, size))
 
     def expire(self, now_s: float, plausible_s: float = 0.0) -> None:
         """Remove what is older than it may be.
@@ -135,13 +135,13 @@ class ClipFolder:
         Raises:
             OSError: a file cannot be removed, or its time not be noted.
         """
-        for kept in [kept for kept in self._kept if now_s - self._since_s(kept, now_s, plausible_s) > self._keep_s]:
-            self._drop(kept)
+        for clip in [clip for clip in self._stored if now_s - self._since_s(clip, now_s, plausible_s) > self._keep_s]:
+            self._drop(clip)
 
-    def _since_s(self, kept: _Kept, now_s: float, plausible_s: float) -> float:
+    def _since_s(self, clip: _StoredClip, now_s: float, plausible_s: float) -> float:
         """From when its days count; where no clock said, from the first look by one that was set: its file's time."""
-        sound = self._file(kept.id, SOUND)
-        if (said_s := recorded_s(kept.id)) >= plausible_s or not sound.exists():
+        sound = self._file(clip.id, SOUND)
+        if (said_s := recorded_s(clip.id)) >= plausible_s or not sound.exists():
             return said_s
         if (noted_s := sound.stat().st_mtime) >= plausible_s:
             return noted_s
@@ -149,26 +149,26 @@ class ClipFolder:
         return now_s
 
     def _make_room(self, most_bytes: int) -> None:
-        for kept in sorted(self._kept):
+        for clip in sorted(self._stored):
             if self.bytes <= most_bytes:
                 return
-            self._drop(kept)
+            self._drop(clip)
 
-    def _drop(self, kept: _Kept) -> None:
+    def _drop(self, clip: _StoredClip) -> None:
         for ending in (SOUND, ABOUT):  # without its sound it is no clip, whatever happens now
-            self._file(kept.id, ending).unlink(missing_ok=True)
-        self._kept.remove(kept)
+            self._file(clip.id, ending).unlink(missing_ok=True)
+        self._stored.remove(clip)
 
     def _remove(self, ident: str) -> None:
         for ending in (SOUND, ABOUT, SOUND + PARTIAL, ABOUT + PARTIAL):
             with suppress(OSError):
                 self._file(ident, ending).unlink(missing_ok=True)
 
-    def _look(self, ident: str) -> _Kept:
+    def _read(self, ident: str) -> _StoredClip:
         paths = [path for path in (self._file(ident, SOUND), self._file(ident, ABOUT)) if path.exists()]
         about = from_json(paths[-1].read_bytes()) if len(paths) > 1 else None
         is_wanted = about is not None and about.cause.kind != "event"
-        return _Kept(is_wanted, ident, sum(path.stat().st_size for path in paths))
+        return _StoredClip(is_wanted, ident, sum(path.stat().st_size for path in paths))
 
     def _file(self, ident: str, ending: str) -> Path:
         return self.path / f"{ident}{ending}"

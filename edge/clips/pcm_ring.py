@@ -38,7 +38,7 @@ def to_block(start: int, pcm: Pcm) -> Block:
 
 
 def gaps_in(pcm: Pcm) -> list[tuple[int, int]]:
-    """Stretches [start, stop) of lost samples, counted from the first."""
+    """Segments [start, stop) of lost samples, counted from the first."""
     edges = np.flatnonzero(np.diff(pcm == LOST, prepend=False, append=False))
     return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2], strict=True)]
 

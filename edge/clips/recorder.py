@@ -1,4 +1,4 @@
-"""Which stretches of one stream become clips: around events and alarms, or the last seconds on demand. Pure.
+"""Which segments of one stream become clips: around events and alarms, or the last seconds on demand. Pure.
 
 Not for the disk, for speech (`edge.clips.speech`) or for threads. Places are sample indices alone, and the sound is
 kept until everything about it is decided: a clip holds the onset of each of its events, whatever a clock does. Events
@@ -205,7 +205,7 @@ class Recorder:
         return Clip(clip.id, start, pcm, tuple(gains), events, clip.cause, resume)
 
     def _resume(self, start: int, stop: int) -> Resume | None:
-        """The first state within a stretch of samples."""
+        """The first state within a segment of samples."""
         for frame, state in self._states:
             if start + self._history <= frame * self._hop < stop:
                 text = b"" if state is None else base64.b64encode(state.astype("<f4").tobytes())

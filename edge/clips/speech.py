@@ -1,6 +1,6 @@
-"""Whether somebody speaks in a stretch of sound, so that it does not reach the disk. Pure, NumPy alone.
+"""Whether somebody speaks in a segment of sound, so that it does not reach the disk. Pure, NumPy alone.
 
-The statistic of a stretch is what the ripple of a voice (`edge.detector.quality_measures`) reaches in `FRAMES` frames,
+The statistic of a segment is what the ripple of a voice (`edge.detector.quality_measures`) reaches in `FRAMES` frames,
 32 ms apart, within a second, at its strongest second; from `LIMIT` on it is speech.
 
 Not for what is said or who speaks, and no proof that nobody does. The limit was chosen on half of the patients and

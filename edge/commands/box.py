@@ -55,7 +55,7 @@ def bench(
     logging.getLogger("edge.node").setLevel(logging.CRITICAL)  # what a bed finds, and that too many are too many
     warm_up()
     bundled = [path for path in (DEFAULT_PATH, LIGHT_PATH) if path.exists()]
-    models = {path: usable_variants(path, runtime or "auto", _say) for path in ([model] if model else bundled)}
+    models = {path: usable_variants(path, runtime or "auto", _print) for path in ([model] if model else bundled)}
     print(HEAD)
     for path, (artefacts, device) in models.items():
         for artefact in artefacts:
@@ -67,17 +67,17 @@ def bench(
             if beds is not None:
                 print(_row(name, play(loaded, beds, seconds, sound)), flush=True)
                 continue
-            best = search(partial(play, loaded, seconds=seconds, sound=sound), _say_row)
+            best = search(partial(play, loaded, seconds=seconds, sound=sound), _print_row)
             print(_row(name, best) if best else f"{name} not even a few beds are sustained", flush=True)
             save_capacity(loaded, best.beds if best else 0)
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _say_row(one: Played) -> None:
-    _say(_row(" " * 23, one))
+def _print_row(one: Played) -> None:
+    _print(_row(" " * 23, one))
 
 
 def _row(name: str, one: Played) -> str:

@@ -42,7 +42,7 @@ def broker_of(path: Path | None) -> Mqtt:
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
 FORMATS = ("csv", "parquet", "fhir", "fhir-breath")
-TOLD_S = 60.0  # between two lines of what was collected
+PROGRESS_S = 60.0  # between two lines of what was collected
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
 
@@ -58,19 +58,19 @@ def collect(
     from edge.server.exports.journal import Collector, Journal
 
     setup()
-    collector, told_s = Collector(broker_of(config), name, Journal(out)), time.monotonic()
+    collector, printed_s = Collector(broker_of(config), name, Journal(out)), time.monotonic()
 
-    def tell() -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= TOLD_S:
-            told_s = time.monotonic()
-            print(_told(collector.counts), file=sys.stderr)
+    def print_progress() -> None:
+        nonlocal printed_s
+        if time.monotonic() - printed_s >= PROGRESS_S:
+            printed_s = time.monotonic()
+            print(_counts_of(collector.counts), file=sys.stderr)
 
     with stop_on_signals() as stop:
         try:
-            collector.run(stop, tell)
+            collector.run(stop, print_progress)
         finally:
-            print(_told(collector.counts))
+            print(_counts_of(collector.counts))
 
 
 @app.command()
@@ -140,7 +140,7 @@ def _check_formats(wanted: list[str]) -> None:
         check_installed()
 
 
-def _told(counts: Counter[str]) -> str:
+def _counts_of(counts: Counter[str]) -> str:
     from edge.contract.tables import COLUMNS
 
     kept = ", ".join(f"{counts[kind]} {kind}" for kind in COLUMNS)

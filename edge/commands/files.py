@@ -173,10 +173,10 @@ def _print_breath(path: Path, items: Items, detector: Detector) -> Quality:
     for from_s, to_s in [*((each, each + 60.0) for each in minutes), (0.0, quality.read_s)]:
         window = detector.breathing(from_s, to_s)
         if window is not None:
-            told = breath_of(window).body()
-            del told["s"]
+            breath = breath_of(window).body()
+            del breath["s"]
             where = {"file": str(path), "from_s": float(from_s), "to_s": round(to_s, 3)}
-            print(json.dumps({**where, **told}, allow_nan=False))
+            print(json.dumps({**where, **breath}, allow_nan=False))
     return quality
 
 
@@ -302,7 +302,7 @@ def spectrogram(  # noqa: PLR0913 - the options of the command
 
 
 def _events(picture: Spectrogram, model: Model, stop: threading.Event) -> list[DetectedEvent]:
-    """The events that the detector finds in the whole file and that overlap the stretch that is drawn.
+    """The events that the detector finds in the whole file and that overlap the segment that is drawn.
 
     Raises:
         LaennecError: as `edge.api.detect.detect_file`, but for what the picture knows already.

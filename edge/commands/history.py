@@ -152,9 +152,9 @@ def pauses(
 @app.command()
 def holes(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvOption = False) -> None:
     """List messages that nodes have numbered and that did not come."""
-    from edge.server.history.queries import holes_of
+    from edge.server.history.queries import missing_numbers
 
-    _show(database, holes_of, jsonl, csv)
+    _show(database, missing_numbers, jsonl, csv)
 
 
 @app.command()
@@ -216,7 +216,7 @@ def _bounds(day: str | None) -> tuple[datetime, datetime]:
 
 EXIT_ABSENT = 1
 ANSWER_S = 2.0  # how long retained messages may take to come
-TOLD = ("events", "gaps", "alarms", "minutes", "copies", "self-tests", "refused")
+COUNTED = ("events", "gaps", "alarms", "minutes", "copies", "self-tests", "refused")
 
 
 def ingest(
@@ -248,7 +248,7 @@ def ingest(
 
 
 def _counts_text(counts: Counter[str]) -> str:
-    return "ingested " + ", ".join(f"{counts[kind]} {kind}" for kind in TOLD)
+    return "ingested " + ", ".join(f"{counts[kind]} {kind}" for kind in COUNTED)
 
 
 def _check(broker: Mqtt) -> None:
@@ -269,8 +269,8 @@ def _check(broker: Mqtt) -> None:
         raise SourceError(f"{where}: {error}") from None
     verdicts = [judge(topic.rpartition("/")[2], payload, time.time()) for topic, payload in sorted(found.items())]
     for each in verdicts:
-        print(f"{'ok  ' if each.is_well else 'FAIL'}  {each.name:<14} {each.words}")
+        print(f"{'ok  ' if each.is_healthy else 'FAIL'}  {each.name:<14} {each.words}")
     if not verdicts:
         print(f"laennec: {where}: no ingester has ever been there; start  laennec ingest", file=sys.stderr)
-    if not verdicts or not all(each.is_well for each in verdicts):
+    if not verdicts or not all(each.is_healthy for each in verdicts):
         raise typer.Exit(EXIT_ABSENT)

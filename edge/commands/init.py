@@ -85,7 +85,7 @@ def init(  # noqa: PLR0913 - the options of the command
     parse_config(parse_yaml(text, str(output)), str(output), output.parent)
     _write(output, text)
     if box:
-        _say_how_to_send(where, output)
+        _print_how_to_send(where, output)
     else:
         raise typer.Exit(_checked(output))
 
@@ -278,7 +278,7 @@ def _placed(broker: FirstBroker, place: Callable[[Path, str], Path]) -> FirstBro
     )
 
 
-def _say_how_to_send(broker: FirstBroker, output: Path) -> None:
+def _print_how_to_send(broker: FirstBroker, output: Path) -> None:
     """The commands that bring settings, and before them what they name, to the box."""
     files = {"mqtt-password": broker.password_file, "ca.pem": broker.ca}
     carried = " ".join(f"{name}={path.expanduser().absolute()}" for name, path in files.items() if path is not None)

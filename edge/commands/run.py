@@ -111,10 +111,10 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         waiting = f"{outcome.waiting} messages wait in {effective.outbox_path()}; the next run delivers them"
         print(f"laennec: {begin}{waiting}", file=sys.stderr)
     print(outcome.totals)
-    is_unheard = not (is_ward or stop.is_set() or outcome.failures or outcome.totals.measurable_s)
-    if is_unheard:
+    is_unmeasured = not (is_ward or stop.is_set() or outcome.failures or outcome.totals.measurable_s)
+    if is_unmeasured:
         print("laennec: nothing of this sound can be judged;  laennec detect FILE  says why", file=sys.stderr)
-    if is_unheard or is_undelivered or outcome.failures:
+    if is_unmeasured or is_undelivered or outcome.failures:
         raise typer.Exit(EXIT_MISTAKE)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edge.server.archive.ledger import Ledger
     from edge.server.archive.recording import Settings
 
-TOLD_S = 10.0  # between two lines of progress
+PROGRESS_S = 10.0  # between two lines of progress
 ARCHIVE_HELP = "Sound files, folders, or patterns in quotes."
 
 
@@ -79,15 +79,15 @@ def _run(
 
     run = Run(ledger, Shards(out, ledger, settings.model_sha256), settings, make)
     total, before = ledger.counts()
-    began_s = told_s = time.monotonic()
+    began_s = printed_s = time.monotonic()
 
-    def tell() -> None:
-        nonlocal told_s
-        if time.monotonic() - told_s >= TOLD_S:
-            told_s = time.monotonic()
-            print(progress(total, before, run.done, told_s - began_s), file=sys.stderr)
+    def print_progress() -> None:
+        nonlocal printed_s
+        if time.monotonic() - printed_s >= PROGRESS_S:
+            printed_s = time.monotonic()
+            print(progress(total, before, run.done, printed_s - began_s), file=sys.stderr)
 
-    run.go(count, stop, tell)
+    run.go(count, stop, print_progress)
 
 
 def progress(total: int, before: int, done: int, elapsed_s: float) -> str:

@@ -103,7 +103,7 @@ class ClipOrder(Order):
     seconds: Annotated[float, Field(ge=1, le=MAX_CLIP_S)] = 30.0
 
 
-class LookOrder(Order):
+class LiveViewOrder(Order):
     """Show the live spectrogram and scores of this bed (laennec.mel/1) to all who read them, for so long from now.
 
     Again before it is over to go on, 0 s to end it for this user. Refused where the settings of the node do not have
@@ -138,7 +138,7 @@ COMMANDS: dict[str, type[Command]] = {
     NewPatient.verb: NewPatient,
     ClipOrder.verb: ClipOrder,
 }
-FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LookOrder}
+FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LiveViewOrder}
 
 
 class _Ident(BaseModel):

@@ -1,4 +1,4 @@
-"""The topic `mel`: a stretch of log-mel columns and scores of a bed that somebody looks at, as bytes in JSON.
+"""The topic `mel`: a segment of log-mel columns and scores of a bed that somebody looks at, as bytes in JSON.
 
 Not for making columns of sound (`edge.node.spectrogram_tiles`), nor for who looks (`edge.node.live_view`). A byte of 0
 says that something is not known: sound that was not heard, a score that was not given; silence is a level, and has its
@@ -44,7 +44,7 @@ class MelScale:
 
 @dataclass(frozen=True, slots=True)
 class MelTile:
-    """A stretch of one bed."""
+    """A segment of one bed."""
 
     first: int
     """Absolute index of its first sample."""
@@ -74,7 +74,7 @@ def mel_topic(node: Node, stream: str) -> str:
 
 
 def mel_body(node: Node, stream: str, scale: MelScale, tile: MelTile, wall_s: float) -> Body:
-    """The message of one stretch, made `wall_s` seconds after 1970."""
+    """The message of one segment, made `wall_s` seconds after 1970."""
     columns, bands = tile.mel.shape
     return MelMessage.model_construct(
         node=node.node,

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.equaliser import find_equaliser, stretches
+from edge.detector.equaliser import find_equaliser, segments
 from edge.detector.level import is_levelled, low_floor
 from edge.detector.statistics import SampleCounts
 from edge.errors import ConfigError, ModelError, SourceError
@@ -37,7 +37,7 @@ class Measured:
     """What was measured of some files."""
 
     frames: list[NDArray[np.float32]]
-    """(T, M) of each stretch."""
+    """(T, M) of each segment."""
     files: int
     """That were used."""
     left_out: list[str]
@@ -67,11 +67,11 @@ def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: thre
         if stop.is_set() or seconds >= MOST_S:
             break
         try:
-            samples, heard = _heard(path, model, channel, stop)
+            samples, heard = _measured(path, model, channel, stop)
         except (ConfigError, SourceError) as error:  # ConfigError: of its channels
             left_out.append(str(error))
             continue
-        parts = stretches(heard, model.spec)
+        parts = segments(heard, model.spec)
         if why := "; ".join(samples.reasons()) or ("" if parts else "shorter than 5 s"):
             left_out.append(f"{path}: {why}")
             continue
@@ -130,7 +130,9 @@ def adapt(
     return adaptation, found.wanted_db
 
 
-def _heard(path: Path, model: Model, channel: int | None, stop: threading.Event) -> tuple[SampleCounts, list[Frames]]:
+def _measured(
+    path: Path, model: Model, channel: int | None, stop: threading.Event
+) -> tuple[SampleCounts, list[Frames]]:
     """The frames of a file, not raised, and the sums of its samples."""
     front_end, samples = FrontEnd(low_floor(model.spec)), SampleCounts()
     source = FileSource(path, model.rate_hz, channel)

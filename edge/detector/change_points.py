@@ -7,7 +7,7 @@ A pause of less than `quiet_frames` with `keep` of the mean before it, or more, 
 event if it lasts `confirm_frames` and its mean score, what it has so far, reaches the threshold of the class that it
 has most of; so a higher threshold takes events away and moves none.
 
-Frames before and after a stretch of valid ones count as 0, so nothing lasts through a gap. Behind lost sound no more is
+Frames before and after a segment of valid ones count as 0, so nothing lasts through a gap. Behind lost sound no more is
 asked: a mean over a third of a second or more is not raised by a frame that was (of 120 recordings with four kinds of
 loss, one of those without a sound had a new event). Onset and end are decided at most a few `step_frames` after they
 were heard. Pure, for one group; any cut of the scores gives the same. What is a gap: `edge.detector.tracker`.
@@ -37,7 +37,7 @@ Kind = Literal["onset", "update", "end"]
 
 KINDS: tuple[Kind, ...] = ("onset", "update", "end")
 ONSET, UPDATE, END = map(np.int64, range(3))  # as such, so that a function is compiled once and not for each
-MOST_FRAMES = 64  # of scores that are taken at once, so that `told` has room for their events
+MOST_FRAMES = 64  # of scores that are taken at once, so that `reported` has room for their events
 NONE = np.int64(-1)  # stands for a boundary or class that is not known
 AT_EDGE, AT_BEGIN, AT_END, RING = map(np.int64, range(4))  # rows of `sums`: three boundaries, the first of the newest
 TOTAL, CLASSES = range(2)  # columns of `sums`: over all classes, and the first class; the last has levels
@@ -46,7 +46,7 @@ THRESHOLD, KEEP, CONFIRM, QUIET = range(4)  # columns of `rules`
 STATE = np.dtype(
     [
         ("update_frames", np.int64),  # 0: there are no updates
-        ("first", np.int64),  # score frame of this stretch
+        ("first", np.int64),  # score frame of this segment
         ("stop", np.int64),  # one past the last that was taken; NONE: none was
         ("next", np.int64),  # boundary to be decided next
         ("lasts", np.bool_),  # whether a sound does, or none has begun
@@ -56,10 +56,10 @@ STATE = np.dtype(
         ("begin", np.int64),  # of the sound that has begun and is not over; NONE: there is none
         ("end", np.int64),  # where it may be over; NONE while it lasts
         ("highest", np.float64),  # its peak before `edge`
-        ("told", np.int64),  # class that it was told of as, column of its group; NONE before it is an event
-        ("updates", np.int64),  # whole intervals of updates that it had lasted when it was told of last
-        ("closes", np.bool_),  # whether the stretch is over
-        ("events", np.int64),  # how many are told
+        ("reported", np.int64),  # class that it was reported of as, column of its group; NONE before it is an event
+        ("updates", np.int64),  # whole intervals of updates that it had lasted when it was reported of last
+        ("closes", np.bool_),  # whether the segment is over
+        ("events", np.int64),  # how many are reported
     ]
 )
 EVENT = np.dtype(
@@ -71,7 +71,7 @@ EVENT = np.dtype(
         ("until", np.int64),
         ("peak", np.float64),
         ("mean", np.float64),
-        ("closes", np.bool_),  # whether the stretch is over
+        ("closes", np.bool_),  # whether the segment is over
     ]
 )
 _part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # of a kernel: called by compiled code alone
@@ -83,16 +83,16 @@ class _Group(NamedTuple):
     state: NDArray[np.void]
     """(1,) `STATE`."""
     sums: NDArray[np.float64]
-    """(RING + 2 S + 1, 2 + C) of the scores of this stretch before a boundary, and the level of the frame behind it;
+    """(RING + 2 S + 1, 2 + C) of the scores of this segment before a boundary, and the level of the frame behind it;
     the newest ones lie at their frame modulo 2 S + 1."""
     rules: NDArray[np.float64]
     """(C, 4) of each class."""
-    told: NDArray[np.void]
+    reported: NDArray[np.void]
     """(E,) `EVENT`."""
 
 
 class ChangePoints:
-    """Finds the events of one group through one stretch of valid frames after another.
+    """Finds the events of one group through one segment of valid frames after another.
 
     Args:
         spec: of the group; `step_frames` is 1 or more.
@@ -133,21 +133,21 @@ class ChangePoints:
             sums: (T,) of them.
             bridged: T, whether concealed sound lies in or closely before each; of no account here.
         """
-        told: list[tuple[int, Event]] = []
+        reported: list[tuple[int, Event]] = []
         for first in range(0, len(sums), MOST_FRAMES):
             part = slice(first, first + MOST_FRAMES)
             if _take(self._group, frame + first, scores[part], sums[part], False):
-                told += self._told("quiet")
-        return told
+                reported += self._events("quiet")
+        return reported
 
     def close(self, reason: EndReason) -> list[Event]:
-        """The stretch is over: decide what is left of it, then end what lasts."""
+        """The segment is over: decide what is left of it, then end what lasts."""
         none = np.zeros((0, len(self._classes)))
-        return [event for _, event in self._told(reason)] if _take(self._group, 0, none, none[:, 0], True) else []
+        return [event for _, event in self._events(reason)] if _take(self._group, 0, none, none[:, 0], True) else []
 
-    def _told(self, reason: EndReason) -> list[tuple[int, Event]]:
+    def _events(self, reason: EndReason) -> list[tuple[int, Event]]:
         events: list[tuple[int, Event]] = []
-        for row in self._group.told[: self._group.state["events"][0]].tolist():
+        for row in self._group.reported[: self._group.state["events"][0]].tolist():
             at, kind, column, begin, until, peak, mean, closes = row
             onset, end = begin * self._hop_samples, None if kind == ONSET else until * self._hop_samples
             why: EndReason | Literal[""] = "" if kind != END else reason if closes else "quiet"
@@ -158,7 +158,7 @@ class ChangePoints:
 
 @kernel
 def _take(group: _Group, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], is_over: bool) -> int:
-    """Take score frames, or end their stretch; how many events were told, in `group.told`."""
+    """Take score frames, or end their segment; how many events were reported, in `group.reported`."""
     now, last = group.state[0], group.sums.shape[1] - 1
     now.events, now.closes = 0, False
     for t in range(len(sums)):
@@ -246,7 +246,7 @@ def _begin(group):  # type: ignore[no-untyped-def]
             now.end = NONE
             return
         _end(group)
-    now.begin, now.end, now.highest, now.told, now.updates = now.edge, NONE, 0.0, NONE, 0
+    now.begin, now.end, now.highest, now.reported, now.updates = now.edge, NONE, 0.0, NONE, 0
     _copy(group, AT_EDGE, AT_BEGIN)
 
 
@@ -257,7 +257,7 @@ def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
     if step < now.step:
         now.highest, now.peak = max(now.highest, now.peak), 0.0
         _edge(group, boundary, row, step)
-        _tell(group, boundary, row)
+        _report(group, boundary, row)
         return
     if step > 0:
         _over(group, now.edge, AT_EDGE)
@@ -267,9 +267,9 @@ def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
     leader, behind = _leader(group, AT_EDGE), boundary - now.edge
     least = group.rules[leader, KEEP] * _mean(group, now.edge, AT_EDGE) * behind
     if group.sums[row, TOTAL] - group.sums[AT_EDGE, TOTAL] >= least:
-        _tell(group, boundary, row)
+        _report(group, boundary, row)
     elif behind < group.rules[leader, QUIET]:
-        _tell(group, now.edge, AT_EDGE)
+        _report(group, now.edge, AT_EDGE)
     else:
         _over(group, now.edge, AT_EDGE)
         _end(group)
@@ -279,23 +279,23 @@ def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
 @_part
 def _over(group, end, row):  # type: ignore[no-untyped-def]
     """What lasted may be over: all of it is known."""
-    _tell(group, end, row)
+    _report(group, end, row)
     group.state[0].end, group.state[0].lasts = end, False
     _copy(group, row, AT_END)
 
 
 @_part
-def _tell(group, until, row):  # type: ignore[no-untyped-def]
-    """What is to be told of what lasts, by what it is so far."""
+def _report(group, until, row):  # type: ignore[no-untyped-def]
+    """What is to be reported of what lasts, by what it is so far."""
     now, frames = group.state[0], until - group.state[0].begin
     before = now.updates
     now.updates = frames // now.update_frames if now.update_frames else 0
     kind = NONE
-    if now.told == NONE:
+    if now.reported == NONE:
         leader = _leader(group, row) if frames else 0
         rules = group.rules[leader]
         if frames >= rules[CONFIRM] and _mean(group, until, row) >= rules[THRESHOLD]:
-            now.told, kind = leader, ONSET
+            now.reported, kind = leader, ONSET
     elif now.updates > before:
         kind = UPDATE
     if kind != NONE:
@@ -306,16 +306,16 @@ def _tell(group, until, row):  # type: ignore[no-untyped-def]
 def _end(group):  # type: ignore[no-untyped-def]
     """The sound is over, if there is one."""
     now = group.state[0]
-    if now.begin != NONE and now.told != NONE and now.end != NONE:
+    if now.begin != NONE and now.reported != NONE and now.end != NONE:
         _event(group, END, now.end, AT_END, now.highest)
     now.begin = NONE
 
 
 @_part
 def _event(group, kind, until, row, peak):  # type: ignore[no-untyped-def]
-    now, event = group.state[0], group.told[group.state[0].events]
+    now, event = group.state[0], group.reported[group.state[0].events]
     now.events += 1
-    event.at, event.kind, event.column, event.begin, event.until = now.stop - 1, kind, now.told, now.begin, until
+    event.at, event.kind, event.column, event.begin, event.until = now.stop - 1, kind, now.reported, now.begin, until
     event.peak, event.mean, event.closes = peak, _mean(group, until, row), now.closes
 
 

@@ -122,9 +122,9 @@ class Chunks:
         assert self._end is not None
         length = self._spec.chunk_frames
         valid, decided = self._valid[-length:].copy(), self._valid[:length].copy()
-        is_heard = bool(valid.any())
-        restart = is_heard and self._silent >= self._patience
-        self._silent = 0 if is_heard else self._silent + 1
+        is_valid = bool(valid.any())
+        restart = is_valid and self._silent >= self._patience
+        self._silent = 0 if is_valid else self._silent + 1
         chunk = Chunk(self._end - length, self._values, valid, decided, restart)
         self._values = np.zeros_like(self._values)
         self._valid = np.concatenate([self._valid[length:], np.zeros(length, np.bool_)])

@@ -10,7 +10,7 @@ and no sample that was heard is changed:
 A mirror keeps the spectrum and needs no pitch: breath has none, and a wheeze keeps its own. Nothing is filled from
 sound that was filled itself: a hole with less heard sound directly before it than it is long stays a hole, as a longer
 one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard of every 60 ms are 20 ms.
-At least `LEAST_HEARD_S` must have been heard, half a packet: what is lost sample by sample, as in a file with numbers
+At least `LEAST_RECEIVED_S` must have come, half a packet: what is lost sample by sample, as in a file with numbers
 that are none, was not lost on a link, and of sound of which more than one in a hundred is lost so nothing is filled.
 
 Any cut of the sound into blocks gives the same samples. Sound waits only while a hole is open, for 60 ms at most, and
@@ -35,26 +35,26 @@ from numpy.typing import NDArray
 from edge.features.ring import LOUDEST
 from edge.types import Block
 
-LONGEST_HOLE_S = 0.06  # 60 of G.711; filled holes of 100 ms raised events on normal breath
+LONGEST_CONCEALED_S = 0.06  # 60 of G.711; filled holes of 100 ms raised events on normal breath
 FADE_S = 0.004  # of G.711: 4 ms of overlap for the first 10 ms that were lost
-LEAST_HEARD_S = 0.01  # packets have 20 ms, or 10 where one does not fit
+LEAST_RECEIVED_S = 0.01  # packets have 20 ms, or 10 where one does not fit
 _FLOAT, _BOOL = np.float32, np.bool_
 
 
-def longest_hole(rate_hz: int) -> int:
+def longest_concealed(rate_hz: int) -> int:
     """Samples of the longest hole that is filled."""
-    return round(LONGEST_HOLE_S * rate_hz)
+    return round(LONGEST_CONCEALED_S * rate_hz)
 
 
-def is_filled(hole: int, heard: int, rate_hz: int) -> bool:
+def is_filled(lost: int, received: int, rate_hz: int) -> bool:
     """Whether a hole is filled.
 
     Args:
-        hole: its samples.
-        heard: samples heard directly before it.
+        lost: its samples.
+        received: samples heard directly before it.
         rate_hz: of the sound, Hz.
     """
-    return hole <= min(heard, longest_hole(rate_hz)) and heard >= round(LEAST_HEARD_S * rate_hz)
+    return lost <= min(received, longest_concealed(rate_hz)) and received >= round(LEAST_RECEIVED_S * rate_hz)
 
 
 class Concealment:
@@ -65,7 +65,7 @@ class Concealment:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._rate_hz, self._longest, self._fade = rate_hz, longest_hole(rate_hz), round(FADE_S * rate_hz)
+        self._rate_hz, self._longest, self._fade = rate_hz, longest_concealed(rate_hz), round(FADE_S * rate_hz)
         self.concealed = 0
         """Samples filled since the begin."""
         self.reset()
@@ -73,7 +73,7 @@ class Concealment:
     def reset(self) -> None:
         """Forget everything but the count, as a new object."""
         self._stop: int | None = None  # one past the last sample taken
-        self._hole = 0  # samples lost since the last that was passed on
+        self._lost = 0  # samples lost since the last that was passed on
         self._past = np.zeros(0, _FLOAT)  # the newest of those heard before the hole, up to the longest hole
         self._future = np.zeros(0, _FLOAT)  # those heard after the hole, until it is filled
         self._resumed = 0  # index of the first of them
@@ -96,13 +96,13 @@ class Concealment:
             raise ValueError(f"block starts at sample {start}, before the end of what was written, {self._stop}")
         out = [] if self._stop is None else self._lose(start - self._stop)
         self._stop = start + len(samples)
-        heard = np.asarray(valid, _BOOL) & (np.abs(samples) <= LOUDEST)
-        if len(samples) and heard.all():  # nearly always
-            return out + self._hear(start, samples)
-        edges = [0, *(np.flatnonzero(heard[1:] != heard[:-1]) + 1).tolist(), len(samples)]
+        received = np.asarray(valid, _BOOL) & (np.abs(samples) <= LOUDEST)
+        if len(samples) and received.all():  # nearly always
+            return out + self._receive(start, samples)
+        edges = [0, *(np.flatnonzero(received[1:] != received[:-1]) + 1).tolist(), len(samples)]
         for first, stop in pairwise(edges):
             if first < stop:
-                out += (self._hear if heard[first] else self._mask)(start + first, samples[first:stop])
+                out += (self._receive if received[first] else self._mask)(start + first, samples[first:stop])
         return out
 
     def flush(self) -> list[Block]:
@@ -121,7 +121,7 @@ class Concealment:
         return bool(self._filled)
 
     def bridges(self, first: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """(T,) whether filled samples lie in each of some stretches; holes before all of them are forgotten.
+        """(T,) whether filled samples lie in each of some segments; holes before all of them are forgotten.
 
         Args:
             first: (T,) first sample of each, rising.
@@ -137,38 +137,38 @@ class Concealment:
     def _lose(self, count: int) -> list[Block]:
         """So many samples are lost, perhaps none; what waited for more sound before them is passed on."""
         out = self._fill() if count else []
-        self._hole += count
+        self._lost += count
         return out
 
     def _mask(self, start: int, samples: NDArray[np.float32]) -> list[Block]:
         """Samples that came and are not valid: those beyond the longest hole are passed on, so that nobody waits."""
         out = self._lose(len(samples))
-        count = min(len(samples), self._hole - self._longest)
+        count = min(len(samples), self._lost - self._longest)
         if count > 0:
             out.append(Block(start + len(samples) - count, np.zeros(count, _FLOAT), np.zeros(count, _BOOL)))
         return out
 
-    def _hear(self, start: int, samples: NDArray[np.float32]) -> list[Block]:
+    def _receive(self, start: int, samples: NDArray[np.float32]) -> list[Block]:
         """Heard samples; those after a hole that is to be filled wait until it can be."""
-        if self._hole and is_filled(self._hole, len(self._past), self._rate_hz):
+        if self._lost and is_filled(self._lost, len(self._past), self._rate_hz):
             self._resumed = self._resumed if len(self._future) else start
             self._future = np.concatenate([self._future, samples])
-            return self._fill() if len(self._future) >= min(self._fade, self._hole) else []
-        if self._hole:
-            self._hole, self._past = 0, self._past[:0]
+            return self._fill() if len(self._future) >= min(self._fade, self._lost) else []
+        if self._lost:
+            self._lost, self._past = 0, self._past[:0]
         self._past = np.concatenate([self._past, samples[-self._longest :]])[-self._longest :]
         return [Block(start, samples, np.ones(len(samples), _BOOL))]
 
     def _fill(self) -> list[Block]:
         """A hole and the sound after it, where such sound waits."""
-        hole, future, start = self._hole, self._future, self._resumed - self._hole
+        lost, future, start = self._lost, self._future, self._resumed - self._lost
         if not len(future):
             return []
-        fade = min(self._fade, hole, len(future))
-        filled = self._past[-hole:][::-1].copy()
+        fade = min(self._fade, lost, len(future))
+        filled = self._past[-lost:][::-1].copy()
         share = (np.arange(fade, dtype=_FLOAT) + _FLOAT(0.5)) / _FLOAT(max(fade, 1))
-        filled[hole - fade :] += share * (future[:fade][::-1] - filled[hole - fade :])
-        self.concealed += hole
-        self._filled.append((start, start + hole))
-        self._hole, self._past, self._future = 0, future[-self._longest :], future[:0]
-        return [Block(start, np.concatenate([filled, future]), np.ones(hole + len(future), _BOOL))]
+        filled[lost - fade :] += share * (future[:fade][::-1] - filled[lost - fade :])
+        self.concealed += lost
+        self._filled.append((start, start + lost))
+        self._lost, self._past, self._future = 0, future[-self._longest :], future[:0]
+        return [Block(start, np.concatenate([filled, future]), np.ones(lost + len(future), _BOOL))]

@@ -1,6 +1,6 @@
 """The equaliser that brings the long-term spectrum of a device to what the model knows, from unlabelled sound.
 
-    stretches of about 10 s -> level and spectrum of each, as the model would hear them -> medians over the stretches
+    segments of about 10 s -> level and spectrum of each, as the model would hear them -> medians over the segments
     -> what lacks to the middle of the recordings that the model was trained on, group by group; once more with that
 
 Bands that those recordings had at the floor of the features are only ever lowered, towards it. The level is left to
@@ -25,7 +25,7 @@ from edge.model.adaptation import LARGEST_BOOST_DB, LARGEST_CUT_DB
 from edge.model.training_domain import GROUPS, TrainingDomain
 from edge.types import Frames
 
-STRETCH_S = 10.0  # the median recording of SPRSound has 9 s
+SEGMENT_S = 10.0  # the median recording of SPRSound has 9 s
 ROUNDS = 12  # the floor makes the levels bend; after eight, no group moves by 0.1 dB any more
 STEP = 0.7  # of what lacks, in one round
 AT_FLOOR_DB = UNKNOWN_DB / 2  # a group whose middle lies below was at the floor in most recordings
@@ -40,7 +40,7 @@ class Found:
     wanted_db: tuple[float, ...]
     """The same without bounds."""
     level_db: float
-    """Median level of the stretches as they are, dBFS."""
+    """Median level of the segments as they are, dBFS."""
     outside_db: tuple[float, float]
     """How far the median spectrum lies outside what the model knows, without and with it, mean over the groups, dB."""
 
@@ -52,8 +52,8 @@ def band_curve_db(equaliser_db: Sequence[float] | NDArray[np.float64], spec: Fea
     return np.tile(np.interp(np.arange(spec.bands), middles, np.asarray(equaliser_db)), spec.windows)
 
 
-def stretches(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.float32]]:
-    """The valid frames of one file in stretches of about `STRETCH_S`, (T, M) each; less than half of it is none.
+def segments(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.float32]]:
+    """The valid frames of one file in segments of about `SEGMENT_S`, (T, M) each; less than half of it is none.
 
     Args:
         frames: of the file, in order.
@@ -61,7 +61,7 @@ def stretches(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.fl
     """
     heard = [some.values[some.valid] for some in frames]
     values = np.concatenate(heard) if heard else np.zeros((0, spec.width), np.float32)
-    length = round(STRETCH_S * spec.rate_hz / spec.hop_samples)
+    length = round(SEGMENT_S * spec.rate_hz / spec.hop_samples)
     count = max(round(len(values) / length), 1)
     return [part for part in np.array_split(values, count) if len(part) >= length / 2]
 
@@ -70,7 +70,7 @@ def find_equaliser(frames: Sequence[NDArray[np.float32]], known: TrainingDomain,
     """The equaliser of a device.
 
     Args:
-        frames: (T, M) of each stretch, at least one, made with a floor below that of the model.
+        frames: (T, M) of each segment, at least one, made with a floor below that of the model.
         known: what the model was trained on.
         spec: the model's.
     """
@@ -110,7 +110,7 @@ def _typical(
     gain_db: float,
     is_raw: bool = False,
 ) -> Measured:
-    """Medians over the stretches of what the model would hear with an equaliser and a gain."""
+    """Medians over the segments of what the model would hear with an equaliser and a gain."""
     offset, per_db = affine(spec)
     added = ((band_curve_db(curve, spec) + gain_db) * per_db).astype(np.float32)
     lowest = np.float32(-np.inf) if is_raw else ((floor_db(spec) - offset) * per_db).astype(np.float32)

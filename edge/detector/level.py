@@ -40,7 +40,7 @@ BEGIN_S = 2.0  # of frames that were measured
 SLEW_DB_PER_S = 1.0
 
 
-class Hears(Protocol):
+class LevelledModel(Protocol):
     """What is needed of a model."""
 
     spec: FeatureSpec
@@ -48,7 +48,7 @@ class Hears(Protocol):
     known: TrainingDomain | None
 
 
-def is_levelled(model: Hears) -> bool:
+def is_levelled(model: LevelledModel) -> bool:
     """Whether the model says which levels it knows, and its frames are levels."""
     return model.known is not None and is_measurable(model.spec) and not model.spec.deltas
 
@@ -88,7 +88,7 @@ class LevelledChunks:
         ValueError: if the phase cuts a score frame.
     """
 
-    def __init__(self, model: Hears, adaptation: Adaptation | None = None, phase: int = 0) -> None:
+    def __init__(self, model: LevelledModel, adaptation: Adaptation | None = None, phase: int = 0) -> None:
         self._chunks = Chunks(model.chunk, model.spec.width, phase)
         self._known = model.known if is_levelled(model) else None
         self.spec = model.spec
@@ -103,11 +103,11 @@ class LevelledChunks:
         chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
         self._window, self._slew_db = max(round(WINDOW_S / chunk_s), 1), SLEW_DB_PER_S * chunk_s
         self._begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
-        self.tell_gain: Callable[[int, float], None] | None = None
+        self.on_gain: Callable[[int, float], None] | None = None
         """Called with each gain, dB, and the frame (absolute index) from which on it is added."""
-        self.given: Sequence[tuple[int, float]] = ()
+        self.replay_gains: Sequence[tuple[int, float]] = ()
         """Gains as they were told before, to hear that sound again; empty: they follow from the level."""
-        self._told = np.float32(np.nan)
+        self._reported_db = np.float32(np.nan)
         self._forget()
 
     @property
@@ -127,11 +127,11 @@ class LevelledChunks:
 
     def push(self, frames: Frames) -> list[Chunk]:
         """Take frames of any number; return the chunks that they complete, oldest first."""
-        return [self._heard(chunk) for chunk in self._chunks.push(frames)]
+        return [self._levelled(chunk) for chunk in self._chunks.push(frames)]
 
     def flush(self) -> list[Chunk]:
         """End of stream: the chunks that still have frames to decide."""
-        return [self._heard(chunk) for chunk in self._chunks.flush()]
+        return [self._levelled(chunk) for chunk in self._chunks.flush()]
 
     def reset(self) -> None:
         """Forget everything, as a new object."""
@@ -145,7 +145,7 @@ class LevelledChunks:
         self._recent: deque[FrameLevels] = deque()  # of each step in it
         self._step: FrameLevels | None = None  # of the step that is not over
 
-    def _heard(self, chunk: Chunk) -> Chunk:
+    def _levelled(self, chunk: Chunk) -> Chunk:
         """The chunk as the model hears it."""
         if self._known is None:
             return chunk
@@ -154,10 +154,10 @@ class LevelledChunks:
         values = chunk.values if self._curve is None else chunk.values + self._curve
         steps = self._scale.steps(self._scale.levels_db(values))
         gains_db = self._gains_db(chunk.start, steps, chunk.valid, self._known)
-        if self.given:
-            gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.given)
-        if self.tell_gain is not None:
-            self._tell(self.tell_gain, chunk.start, gains_db)
+        if self.replay_gains:
+            gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.replay_gains)
+        if self.on_gain is not None:
+            self._report(self.on_gain, chunk.start, gains_db)
         if gains_db.any():
             values = values + gains_db[:, None] * self._per_db
         values = np.maximum(values, self._floor)
@@ -166,10 +166,10 @@ class LevelledChunks:
         gain_db = float(gains_db.mean())
         return Chunk(chunk.start, values, chunk.valid, chunk.decided_valid, chunk.restart, gain_db)
 
-    def _tell(self, tell_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
-        for place in np.flatnonzero(np.diff(gains_db, prepend=self._told)):
-            tell_gain(start + int(place), float(gains_db[place]))
-        self._told = gains_db[-1]
+    def _report(self, on_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
+        for place in np.flatnonzero(np.diff(gains_db, prepend=self._reported_db)):
+            on_gain(start + int(place), float(gains_db[place]))
+        self._reported_db = gains_db[-1]
 
     def _gains_db(
         self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: TrainingDomain
@@ -205,7 +205,7 @@ class LevelledChunks:
         return self._gain_db + min(max(wanted_db - self._gain_db, -self._slew_db), self._slew_db)
 
 
-def _gains_at(frames: NDArray[np.int64], told: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
+def _gains_at(frames: NDArray[np.int64], gains: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
     """(T,) gain of each frame, dB, as it was told; before the first of them as there."""
-    begins, gains_db = np.array([frame for frame, _ in told]), np.array([gain for _, gain in told], np.float32)
+    begins, gains_db = np.array([frame for frame, _ in gains]), np.array([gain for _, gain in gains], np.float32)
     return gains_db[np.maximum(np.searchsorted(begins, frames, "right") - 1, 0)]

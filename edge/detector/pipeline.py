@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from edge.detector.class_rules import EventOptions
 from edge.detector.concealment import Concealment
 from edge.detector.level import LevelledChunks
-from edge.detector.quality import TOO_SHORT, Finding, Quality, hears_chests
+from edge.detector.quality import TOO_SHORT, Quality, QualityAssessment, is_for_chests
 from edge.detector.recalibration import Recalibration
 from edge.detector.sound_check import SoundCheck, Verdict
 from edge.detector.tracker import Tracker
@@ -64,10 +64,10 @@ class Pipeline:
         self._observe = observe
         self._outside = outside
         self._check = None if outside == "ignore" else SoundCheck(model, adaptation)
-        is_judged = outside != "ignore" and hears_chests(model.known)  # of any stethoscope, adapted or not
+        is_judged = outside != "ignore" and is_for_chests(model.known)  # of any stethoscope, adapted or not
         self._quality = Quality(model.rate_hz) if is_judged else None
-        self._finding = Finding()
-        self._parts = self._finding, _UNKNOWN  # of which `_verdict` was made
+        self._assessment = QualityAssessment()
+        self._parts = self._assessment, _UNKNOWN  # of which `_verdict` was made
         self._verdict = _UNKNOWN
         self._reported = set(model.event_classes if options.classes is None else options.classes)
         self._concealment = Concealment(model.rate_hz)
@@ -79,7 +79,7 @@ class Pipeline:
         self.track_by(options)
         self._ready: deque[Chunk] = deque()  # complete and not scored
         self._state = model.new_state()
-        self._heard_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
+        self._scored_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
         self.failed_chunks = 0
         """Chunks of whole sound for which the model gave what is not a number."""
         self.follow: Callable[[Chunk, Scores, Verdict], None] | None = None
@@ -119,7 +119,7 @@ class Pipeline:
         blocks = self._concealment.push(block)
         if self._check is not None:
             self._check.push_block(block)
-        self._hear(blocks)
+        self._receive(blocks)
 
     @property
     def has_ready(self) -> bool:
@@ -142,7 +142,7 @@ class Pipeline:
             self._check.push_chunk(chunk)
         self._state = state
         if not np.isfinite(self._state).all():  # it would say nothing more for ever
-            self._state, self._heard_from = self._model.new_state(), chunk.start + spec.chunk_frames
+            self._state, self._scored_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if chunk.decided_valid.all() and not (len(scores.valid) and scores.valid.all()):
             self.failed_chunks += 1
         events = []
@@ -159,14 +159,14 @@ class Pipeline:
             yield scores
             return
         hop, ahead = self._model.score_hop_samples, self._model.chunk.lookahead_frames * self._model.spec.hop_samples
-        self._finding = self._quality.at(scores.start * hop + ahead)
+        self._assessment = self._quality.at(scores.start * hop + ahead)
         if self._quality.lasts((scores.start + len(scores.valid) - 1) * hop + ahead):  # nearly always
             yield scores
             return
         findings = [self._quality.at((scores.start + k) * hop + ahead) for k in range(len(scores.valid))]
         first = 0
-        for finding, group in groupby(findings):
-            self._finding = finding
+        for assessment, group in groupby(findings):
+            self._assessment = assessment
             part = slice(first, first + len(list(group)))
             yield Scores(scores.start + first, scores.values[part], scores.valid[part])
             first = part.stop
@@ -185,24 +185,24 @@ class Pipeline:
         """What is added to the level of the stream now, dB; after `flush`, what was at its end."""
         return self._chunks.gain_db
 
-    def on_gain(self, tell: Callable[[int, float], None]) -> None:
+    def on_gain(self, on_gain: Callable[[int, float], None]) -> None:
         """Let each gain be told with the frame (absolute index) from which on it is added, dB; before any sound."""
-        self._chunks.tell_gain = tell
+        self._chunks.on_gain = on_gain
 
     def replay_gains(self, gains: Sequence[tuple[int, float]]) -> None:
         """Add gains that were told before instead of those that follow from the level, to hear a clip as it was."""
-        self._chunks.given = gains
+        self._chunks.replay_gains = gains
 
     @property
     def verdict(self) -> Verdict:
         """Whether the last half minute is like what the model knows, and can be judged at all."""
-        parts = self._finding, _UNKNOWN if self._check is None else self._check.verdict
+        parts = self._assessment, _UNKNOWN if self._check is None else self._check.verdict
         if parts[0] is not self._parts[0] or parts[1] is not self._parts[1]:
             self._parts, self._verdict = parts, _with(*parts)
         return self._verdict
 
     def whole(self) -> Verdict:
-        """The same of everything since the start or `reset`, as one stretch."""
+        """The same of everything since the start or `reset`, as one segment."""
         found = Verdict() if self._check is None else self._check.whole()
         if self._quality is None:
             return found
@@ -231,7 +231,7 @@ class Pipeline:
 
     def end(self) -> None:
         """No more sound comes: what is left becomes ready; once it is decided, `finish`."""
-        self._hear(self._concealment.flush())
+        self._receive(self._concealment.flush())
         self._cut(self._features.flush())
         self._ready.extend(self._chunks.flush())
 
@@ -249,7 +249,7 @@ class Pipeline:
             self._check.reset()
         if self._quality is not None:
             self._quality.reset()
-        self._finding = Finding()
+        self._assessment = QualityAssessment()
         self._forget()
 
     def track_by(self, options: EventOptions) -> None:
@@ -267,9 +267,9 @@ class Pipeline:
         """Nothing was heard and nothing was lost."""
         self._ready.clear()
         self._concealment.reset()
-        self._state, self._heard_from = self._model.new_state(), None
+        self._state, self._scored_from = self._model.new_state(), None
 
-    def _hear(self, blocks: list[Block]) -> None:
+    def _receive(self, blocks: list[Block]) -> None:
         for block in blocks:
             if self._quality is not None:
                 self._quality.push(block)
@@ -301,19 +301,21 @@ class Pipeline:
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
         """The chunk, with frames not valid that were heard before the model had to start anew."""
         first = chunk.start - self._model.chunk.lookahead_frames
-        if self._heard_from is None or self._heard_from <= first:
+        if self._scored_from is None or self._scored_from <= first:
             return chunk
         decided = first + np.arange(len(chunk.valid))
-        return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._heard_from))
+        return replace(chunk, decided_valid=chunk.decided_valid & (decided >= self._scored_from))
 
     def _reported_only(self, events: list[Event]) -> list[Event]:
         verified = self.verdict.verified
         return [replace(event, verified=verified) for event in events if event.label in self._reported]
 
 
-def _with(finding: Finding, verdict: Verdict) -> Verdict:
+def _with(assessment: QualityAssessment, verdict: Verdict) -> Verdict:
     """A verdict with what is wrong beside it."""
-    if finding.fault is None:
-        return verdict if finding.touches is None else replace(verdict, touches=finding.touches)
-    reasons = [reason for reason in (finding.reason, verdict.reason) if reason]
-    return Verdict(False, "; ".join(dict.fromkeys(reasons)), finding.fault, measurable=False, touches=finding.touches)
+    if assessment.fault is None:
+        return verdict if assessment.touches is None else replace(verdict, touches=assessment.touches)
+    reasons = [reason for reason in (assessment.reason, verdict.reason) if reason]
+    return Verdict(
+        False, "; ".join(dict.fromkeys(reasons)), assessment.fault, measurable=False, touches=assessment.touches
+    )

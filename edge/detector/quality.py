@@ -1,10 +1,10 @@
 """Whether the sound of a chest can be judged at all, by its last 16 s: voice, hum, steady tones, rubbing, contact.
 
-Judged every 4 s, from 8 s of whole stretches on (`edge.detector.quality_measures`):
+Judged every 4 s, from 8 s of whole segments on (`edge.detector.quality_measures`):
 
     dead          no band of no frame has `SILENT_DB`
     clipping      one in a hundred samples is at full scale: ten times what makes a stream unverified
-    mains hum     lines that stay at one frequency in four of five stretches, within 2 Hz of a multiple of 50 or 60 Hz,
+    mains hum     lines that stay at one frequency in four of five segments, within 2 Hz of a multiple of 50 or 60 Hz,
     steady tone   or elsewhere, together as strong as all else above 100 Hz. A wheeze ends with its breath; none of the
                   1948 recordings has such a line at all
     speech        of the frames, one in ten has the harmonics of a voice above 400 Hz, or 28 in a hundred within 100
@@ -59,15 +59,15 @@ from edge.detector.statistics import SILENT, SILENT_DB
 from edge.model.training_domain import TrainingDomain
 from edge.types import Block, Fault
 
-STRETCHES = 8  # that are judged together
-EVERY = 2  # stretches from one finding to the next, or more
+SEGMENTS = 8  # that are judged together
+EVERY = 2  # segments from one finding to the next, or more
 LEAST = 4  # of them must be whole
 LEAST_S = 2 * LEAST
 TOO_SHORT = f"too short to be judged as a whole (length: record {LEAST_S} s or more)"
 MOST_WAITING = 20_000  # findings that wait for their chunks: 11 hours in one block
 CLIPPED = 1e-2  # share of the samples
 SPEECH, CHEST_SPEECH = 0.1, 0.28  # shares of voiced frames
-STEADY = 0.8  # share of the stretches
+STEADY = 0.8  # share of the segments
 LINES = 1.0  # power of all lines / power of the rest
 LINES_ABOVE_HZ, LINE_BINS = 100, 2
 MAINS_HZ = (50, 60)
@@ -129,7 +129,7 @@ TEXTS: dict[Fault, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class QualityAssessment:
     """What is wrong with the sound."""
 
     fault: Fault | None = None
@@ -145,7 +145,7 @@ class Finding:
         return "" if self.fault is None else TEXTS[self.fault]
 
 
-def hears_chests(known: TrainingDomain | None) -> bool:
+def is_for_chests(known: TrainingDomain | None) -> bool:
     """Whether a model knows sound that falls with frequency as that of a chest does, for which the weights hold."""
     if known is None:
         return False
@@ -167,12 +167,12 @@ class Quality:
 
     def reset(self) -> None:
         """Forget everything, as a new object."""
-        self._number: int | None = None  # of the stretch that is being filled
+        self._number: int | None = None  # of the segment that is being filled
         self._filled = 0  # samples of it; -1: not all of them are there
         self._recent: deque[tuple[int, Segment]] = deque()
-        self._judged = -EVERY  # number of the stretch after which it was judged last
-        self._findings: deque[tuple[int, Finding]] = deque(maxlen=MOST_WAITING)  # from which sample on
-        self._last = self._now = Finding()
+        self._judged = -EVERY  # number of the segment after which it was judged last
+        self._findings: deque[tuple[int, QualityAssessment]] = deque(maxlen=MOST_WAITING)  # from which sample on
+        self._last = self._now = QualityAssessment()
         self._expires = 0  # sample
         self._is_over = True  # whether it was past when it was asked for last
         self._counts: Counter[Fault | None] = Counter()  # of all findings
@@ -186,22 +186,22 @@ class Quality:
             self._take(number, at - number * length, block.samples[part], block.valid[part])
             at = block.start + part.stop
 
-    def at(self, sample: int) -> Finding:
+    def at(self, sample: int) -> QualityAssessment:
         """What is known of the sound before a sample; not to be asked for an earlier one again."""
         while self._findings and self._findings[0][0] <= sample:
             stop, self._now = self._findings.popleft()
-            self._expires = stop + STRETCHES * self._meter.samples
+            self._expires = stop + SEGMENTS * self._meter.samples
         self._is_over = sample >= self._expires
-        return Finding() if self._is_over else self._now
+        return QualityAssessment() if self._is_over else self._now
 
     def lasts(self, sample: int) -> bool:
         """Whether what `at` said last is so until a later sample."""
         return not (self._findings and self._findings[0][0] <= sample) and (sample < self._expires or self._is_over)
 
-    def whole(self) -> Finding:
+    def whole(self) -> QualityAssessment:
         """The fault of more than half of everything that was judged since the start, if there is one."""
         fault, count = max(self._counts.items(), key=lambda each: each[1], default=(None, 0))
-        return Finding(fault) if 2 * count > self._counts.total() else Finding()
+        return QualityAssessment(fault) if 2 * count > self._counts.total() else QualityAssessment()
 
     @property
     def is_judged(self) -> bool:
@@ -220,69 +220,69 @@ class Quality:
             self._judge(number)
 
     def _judge(self, number: int) -> None:
-        """A stretch is whole."""
+        """A segment is whole."""
         self._recent.append((number, self._meter.measure(self._buffer)))
-        while self._recent[0][0] <= number - STRETCHES:
+        while self._recent[0][0] <= number - SEGMENTS:
             self._recent.popleft()
         if len(self._recent) >= LEAST and number >= self._judged + EVERY:
             self._judged = number
-            stretches = [stretch for _, stretch in self._recent]
-            evidence = evidence_of_contact(np.concatenate([each.levels_db for each in stretches]))
-            self._last = Finding(fault_of(stretches, self._last.fault), evidence > 0)
+            segments = [segment for _, segment in self._recent]
+            evidence = evidence_of_contact(np.concatenate([each.levels_db for each in segments]))
+            self._last = QualityAssessment(fault_of(segments, self._last.fault), evidence > 0)
             self._counts[self._last.fault] += 1
             self._findings.append(((number + 1) * self._meter.samples, self._last))
 
 
-def fault_of(stretches: Sequence[Segment], before: Fault | None = None) -> Fault | None:
-    """What is wrong with some stretches, most certain first.
+def fault_of(segments: Sequence[Segment], before: Fault | None = None) -> Fault | None:
+    """What is wrong with some segments, most certain first.
 
     Args:
-        stretches: of one stream, `LEAST` or more.
+        segments: of one stream, `LEAST` or more.
         before: what was wrong until now; its limit is `RETURN` of what it is.
     """
 
     def limit(value: float, *faults: Fault) -> float:
         return RETURN * value if before in faults else value
 
-    if max(float(stretch.levels_db.max()) for stretch in stretches) < SILENT_DB:
+    if max(float(segment.levels_db.max()) for segment in segments) < SILENT_DB:
         return "dead microphone"
-    clipped = np.mean([stretch.clipped for stretch in stretches])
+    clipped = np.mean([segment.clipped for segment in segments])
     if clipped >= limit(CLIPPED, "clipping"):
         return "clipping"
-    strength, line_hz = _steady_lines(stretches)
+    strength, line_hz = _steady_lines(segments)
     if strength >= limit(LINES, "mains hum", "steady tone"):
         return (
             "mains hum" if any(abs(line_hz - each * round(line_hz / each)) <= 2 for each in MAINS_HZ) else "steady tone"
         )
-    frames = sum(stretch.voice_frames for stretch in stretches)
-    voiced, chest_voiced = (sum(counts) / frames for counts in zip(*map(_voiced, stretches), strict=True))
+    frames = sum(segment.voice_frames for segment in segments)
+    voiced, chest_voiced = (sum(counts) / frames for counts in zip(*map(_voiced, segments), strict=True))
     if voiced >= limit(SPEECH, "speech") or (not strength and chest_voiced >= limit(CHEST_SPEECH, "speech")):
         return "speech"
-    return _how_it_moves(stretches, before)
+    return _how_it_moves(segments, before)
 
 
-def _voiced(stretch: Segment) -> tuple[int, int]:
-    return stretch.voiced, stretch.chest_voiced
+def _voiced(segment: Segment) -> tuple[int, int]:
+    return segment.voiced, segment.chest_voiced
 
 
-def _how_it_moves(stretches: Sequence[Segment], before: Fault | None) -> Fault | None:
+def _how_it_moves(segments: Sequence[Segment], before: Fault | None) -> Fault | None:
     """Rubbing or no contact, by how the levels of the bands move."""
 
     def back(fault: Fault) -> float:
         return RETURN_ODDS if fault == before else 0.0
 
-    found = statistics(stretches)
+    found = statistics(segments)
     if RUBBING.excess(found) > -back("rubbing"):
         return "rubbing"
     if STILL.excess(found) > -back("no contact"):
-        touches = evidence_of_contact(np.concatenate([stretch.levels_db for stretch in stretches]))
+        touches = evidence_of_contact(np.concatenate([segment.levels_db for segment in segments]))
         return None if touches > back("no contact") else "no contact"
     return "no contact" if LOOSE.excess(found) > -back("no contact") else None
 
 
-def statistics(stretches: Sequence[Segment]) -> NDArray[np.float64]:
-    """(S,) how the levels of some stretches move, as `NAMES`."""
-    levels = np.concatenate([stretch.levels_db for stretch in stretches]).astype(np.float64)
+def statistics(segments: Sequence[Segment]) -> NDArray[np.float64]:
+    """(S,) how the levels of some segments move, as `NAMES`."""
+    levels = np.concatenate([segment.levels_db for segment in segments]).astype(np.float64)
     skin, heart, trunk, breath, above = levels[:, [LOW, HEART, TRUNK, BREATH, MID]].T
     return np.array(
         [
@@ -303,13 +303,13 @@ def statistics(stretches: Sequence[Segment]) -> NDArray[np.float64]:
     )
 
 
-def _steady_lines(stretches: Sequence[Segment]) -> tuple[float, float]:
+def _steady_lines(segments: Sequence[Segment]) -> tuple[float, float]:
     """Power of the lines that stay, relative to all else above 100 Hz, and the strongest of them, Hz."""
-    counts = np.stack([stretch.lines for stretch in stretches]).sum(axis=0)
-    steady = counts >= STEADY * len(stretches)
+    counts = np.stack([segment.lines for segment in segments]).sum(axis=0)
+    steady = counts >= STEADY * len(segments)
     if not steady.any():
         return 0.0, 0.0
-    power = np.stack([stretch.power for stretch in stretches]).sum(axis=0, dtype=np.float64)
+    power = np.stack([segment.power for segment in segments]).sum(axis=0, dtype=np.float64)
     near = np.convolve(steady, np.ones(2 * LINE_BINS + 1), "same") > 0
     rest = power[LINES_ABOVE_HZ // BIN_HZ :][~near[LINES_ABOVE_HZ // BIN_HZ :]].sum()
     return float(power[near].sum() / max(rest, 1e-30)), BIN_HZ * float(np.argmax(np.where(steady, power, 0)))

@@ -27,7 +27,7 @@ What two seconds of samples say of the sound: five band levels over time, voiced
     lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
              20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
-All are of whole stretches on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
+All are of whole segments on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
 (`edge.detector.quality`), nor for what each sample tells by itself (`edge.detector.statistics`).
 
 Evidence that the sensor touches somebody: a heart or a body that moves, heard below 200 Hz.
@@ -186,7 +186,7 @@ def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
     return np.asarray(flat @ np.hstack([tapered * np.cos(turns), tapered * np.sin(turns)]), np.float32)
 
 
-HOP_S, HOPS = 0.016, 125  # a frame has two hops, a stretch 125
+HOP_S, HOPS = 0.016, 125  # a frame has two hops, a segment 125
 BANDS_HZ = ((30.0, 60.0), (60.0, 110.0), (110.0, 200.0), (300.0, 590.0), (590.0, 1180.0))
 LOW, HEART, TRUNK, BREATH, MID = range(5)
 FLOOR = 1e-12  # of a power, full scale = 1: below the steps of any converter
@@ -219,7 +219,7 @@ class Segment:
 
 
 class SegmentMeter:
-    """Measures stretches of one rate.
+    """Measures segments of one rate.
 
     Args:
         rate_hz: of the sound, Hz; from 4800 on all of it is heard.
@@ -228,14 +228,14 @@ class SegmentMeter:
     def __init__(self, rate_hz: int) -> None:
         self._hop = round(HOP_S * rate_hz)
         self.samples = HOPS * self._hop
-        """Length of a stretch."""
+        """Length of a segment."""
         self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
         self._voice, self._voice_hop = VoiceMeter(rate_hz), round(VOICE_HOP_S * rate_hz)
         self._chest_voice = VoiceMeter(rate_hz, CHEST_HZ, padding=2)
         self._line_taper = _hann(rate_hz // BIN_HZ)
 
     def measure(self, samples: Floats) -> Segment:
-        """The statistics of one stretch, (N,) samples, all of them numbers."""
+        """The statistics of one segment, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
         clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
         frames = sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]
@@ -301,7 +301,7 @@ def evidence_of_contact(levels_db: NDArray[np.floating]) -> float:
 
     Args:
         levels_db: (T, bands) levels every 16 ms of 8 s or more, columns as
-            `edge.detector.quality_measures.BANDS_HZ` (`Stretch.levels_db`, joined).
+            `edge.detector.quality_measures.BANDS_HZ` (`Segment.levels_db`, joined).
 
     Returns:
         Natural logarithm of the odds.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.level import Hears, LevelledChunks, is_levelled
+from edge.detector.level import LevelledChunks, LevelledModel, is_levelled
 from edge.detector.statistics import SampleCounts, SoundStatistics
 from edge.detector.training_domain import reasons
 from edge.features import FeatureSpec, FrontEnd
@@ -29,7 +29,7 @@ MOST_PIECES = 4096  # that wait for their chunks: 11 hours in one block
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a stretch of sound is like what the model knows."""
+    """Whether a segment of sound is like what the model knows."""
 
     verified: bool | None = None
     """None: not judged: too short, or a model that does not say what it knows, or an adaptation without labels."""
@@ -82,7 +82,7 @@ class SoundCheck:
             is then not judged.
     """
 
-    def __init__(self, model: Hears, adaptation: Adaptation | None = None) -> None:
+    def __init__(self, model: LevelledModel, adaptation: Adaptation | None = None) -> None:
         self._inside = True if adaptation is None or adaptation.labelled else None
         self._spec, self._known = model.spec, model.known if is_levelled(model) else None
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
@@ -92,7 +92,7 @@ class SoundCheck:
         self.reset()
 
     @classmethod
-    def of(cls, model: Hears, samples: NDArray[np.float32], adaptation: Adaptation | None = None) -> Verdict:
+    def of(cls, model: LevelledModel, samples: NDArray[np.float32], adaptation: Adaptation | None = None) -> Verdict:
         """The verdict on one whole sound, (N,) at the model's rate, as it would be heard."""
         check, chunks = cls(model, adaptation), LevelledChunks(model, adaptation)
         front_end = FrontEnd(chunks.spec)
@@ -134,7 +134,7 @@ class SoundCheck:
         self._piece(number).push(chunk)
 
     def whole(self) -> Verdict:
-        """Of everything so far, as one stretch: for a file. One of silence alone is not measurable, however short."""
+        """Of everything so far, as one segment: for a file. One of silence alone is not measurable, however short."""
         total = self._sum([self._forgotten, *self._pieces.values()])
         if total.samples.is_silent:
             return Verdict(False, "; ".join(total.samples.reasons()), total.samples.fault, measurable=False)

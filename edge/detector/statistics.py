@@ -1,14 +1,14 @@
 """Statistics of sound: of its samples, and of the frames that the model gets.
 
-What a stretch of samples says by itself, whatever the model: silence, clipping, a constant, not a number.
+What a segment of samples says by itself, whatever the model: silence, clipping, a constant, not a number.
 
 Frames cannot tell: they lack what is below their lowest band, and do not exist where a sample is not a number. Samples
-are summed as whole multiples of `UNIT`, so stretches add up exactly in any cut. Not for lost samples: they are no part
+are summed as whole multiples of `UNIT`, so segments add up exactly in any cut. Not for lost samples: they are no part
 of the sound, and the source counts them.
 
-What a stretch of sound is like as a whole: level, contrast and long-term spectrum, from the frames the model gets.
+What a segment of sound is like as a whole: level, contrast and long-term spectrum, from the frames the model gets.
 
-All are sums over frames, so stretches add up, and any cut of the sound gives the same numbers:
+All are sums over frames, so segments add up, and any cut of the sound gives the same numbers:
 
     level of a frame   power of all bands of the longest window, dB re full-scale rms
     level              the frame level that three quarters of the frames stay below
@@ -51,7 +51,7 @@ SILENT = f"silence: nothing above {SILENT_DB:.0f} dBFS"
 
 
 class SampleCounts:
-    """The sums of one stretch."""
+    """The sums of one segment."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -74,7 +74,7 @@ class SampleCounts:
         self._energy += int(units @ units)
 
     def add(self, other: SampleCounts) -> None:
-        """Take what another stretch has taken."""
+        """Take what another segment has taken."""
         self.samples += other.samples
         self._numbers += other._numbers
         self._clipped += other._clipped
@@ -130,7 +130,7 @@ LOUD, QUIET = 0.75, 0.1  # shares of the frames below the level and below the no
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Statistics of one stretch."""
+    """Statistics of one segment."""
 
     level_db: float
     """dBFS."""
@@ -211,7 +211,7 @@ def level_scale(spec: FeatureSpec) -> LevelScale:
 
 
 class FrameLevels:
-    """How often each frame level came, in one stretch."""
+    """How often each frame level came, in one segment."""
 
     def __init__(self) -> None:
         self._counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
@@ -231,7 +231,7 @@ class FrameLevels:
         self._counts += np.bincount(steps, minlength=STEPS)
 
     def add(self, other: FrameLevels) -> None:
-        """Take what another stretch has taken; of the same spec."""
+        """Take what another segment has taken; of the same spec."""
         self._counts += other._counts
 
     def subtract(self, other: FrameLevels) -> None:
@@ -248,7 +248,7 @@ class FrameLevels:
 
 
 class SoundStatistics:
-    """The sums of one stretch.
+    """The sums of one segment.
 
     Args:
         spec: what a frame is.
@@ -273,7 +273,7 @@ class SoundStatistics:
         self._sums += np.rint(self._scale.groups_db(levels_db) / UNIT_DB).astype(np.int64).sum(axis=0)
 
     def add(self, other: SoundStatistics) -> None:
-        """Take what another stretch has taken; of the same spec."""
+        """Take what another segment has taken; of the same spec."""
         self._levels.add(other._levels)
         self._sums += other._sums
 

@@ -1,4 +1,4 @@
-"""Scores in, events out: which stretch of scores is one sound, and which sound it is. Pure; no clock, no I/O.
+"""Scores in, events out: which segment of scores is one sound, and which sound it is. Pure; no clock, no I/O.
 
 Where a model says so, events are found by change points (`edge.detector.change_points`), else as here.
 
@@ -69,7 +69,7 @@ class _Open:
 
 
 class _Group:
-    """Tracks one group through one stretch of valid frames after another."""
+    """Tracks one group through one segment of valid frames after another."""
 
     def __init__(
         self,
@@ -82,15 +82,15 @@ class _Group:
         self.spec, self.thresholds, self.rules = spec, thresholds, rules
         self.hop_samples, self.update_frames = hop_samples, update_frames
         self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
-        # Of the newest score frames of this stretch:
+        # Of the newest score frames of this segment:
         self.recent: deque[NDArray[np.float64]] = deque(maxlen=spec.median_frames)  # scores of each class
         self.sums: deque[float] = deque(maxlen=spec.median_frames)  # their sums over the classes
         self.bridged: deque[bool] = deque(maxlen=spec.median_frames)  # whether concealed sound lies closely before them
         self.lowest = min(thresholds)  # below it nothing can open
         self.next = 0  # score frame to decide next
         self.stop = 0  # one past the last score frame taken
-        self.first = 0  # of this stretch
-        self.follows_gap = False  # whether this stretch does
+        self.first = 0  # of this segment
+        self.follows_gap = False  # whether this segment does
         self.open: _Open | None = None
 
     def push(
@@ -109,7 +109,7 @@ class _Group:
             return []
         told: list[tuple[int, Event]] = []
         for t in range(len(sums)):
-            told += [(frame + t, event) for event in self._hear(frame + t, scores[t], float(sums[t]), bridged[t])]
+            told += [(frame + t, event) for event in self._step(frame + t, scores[t], float(sums[t]), bridged[t])]
         return told
 
     def _skip(self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]) -> None:
@@ -123,7 +123,7 @@ class _Group:
         self.stop = frame + len(sums)
         self.next = max(self.next, self.stop - self.half)
 
-    def _hear(self, frame: int, scores: NDArray[np.float64], total: float, is_bridged: bool) -> list[Event]:
+    def _step(self, frame: int, scores: NDArray[np.float64], total: float, is_bridged: bool) -> list[Event]:
         """Take one valid score frame: (C,) scores, and their sum."""
         if not self.recent:
             self.first = self.next = frame
@@ -134,7 +134,7 @@ class _Group:
         return self._decide() if self.stop - self.next > self.half else []
 
     def close(self, reason: EndReason) -> list[Event]:
-        """The stretch is over: decide what is left of it, then end what is open."""
+        """The segment is over: decide what is left of it, then end what is open."""
         events: list[Event] = []
         is_gap = reason == "gap"
         while self.recent and self.next < self.stop:
@@ -270,10 +270,10 @@ class Tracker:
                 events += self._close("gap")
                 continue
             near = self._near_bridges(scores.start + first, concealed[first:stop])
-            events += self._hear(scores.start + first, rows[first:stop], near)
+            events += self._step(scores.start + first, rows[first:stop], near)
         return events
 
-    def _hear(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
+    def _step(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
         """Take consecutive valid score frames, the first of them `frame`."""
         told: list[tuple[int, Event]] = []
         for group, columns in zip(self._groups, self._columns, strict=True):

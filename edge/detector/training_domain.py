@@ -1,4 +1,4 @@
-"""Whether a stretch of sound is like what the model was trained on, and how it is not, in one line.
+"""Whether a segment of sound is like what the model was trained on, and how it is not, in one line.
 
 A stream is compared as the model hears it, so its level is outside only where `edge.detector.level` cannot bring it to
 one of the recordings. Its spectrum is compared at a level that training reached: it is moved towards the median level
@@ -30,7 +30,7 @@ UNKNOWN_DB = -200.0  # level, relative to a recording's, of a band that lay at t
 
 @dataclass(frozen=True, slots=True)
 class Excess:
-    """How far a stretch lies outside the range of 1 to 99 %, dB; 0 inside."""
+    """How far a segment lies outside the range of 1 to 99 %, dB; 0 inside."""
 
     level_db: float
     """Above 0: too loud; below: too faint."""
@@ -54,13 +54,13 @@ def relative_spectrum(measured: Measured, spec: FeatureSpec) -> NDArray[np.float
 
 
 def excess(measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_db: float = 0.0) -> Excess:
-    """How far a stretch lies outside what the model knows; the margins are not taken off.
+    """How far a segment lies outside what the model knows; the margins are not taken off.
 
     Args:
         measured: of the frames that the model heard.
         known: what it was trained on.
         spec: what a frame is.
-        added_db: gain of the stretch.
+        added_db: gain of the segment.
     """
     level_db, floor = measured.level_db, floor_db(spec)
     gain_db = float(np.clip(level_db - known.level_db[1], *known.gain_db))
@@ -78,13 +78,13 @@ def excess(measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_d
 def reasons(
     measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_db: float = 0.0, was_outside: bool = False
 ) -> list[str]:
-    """Why a stretch is outside what the model knows, most telling first, for a person; nothing when it is inside.
+    """Why a segment is outside what the model knows, most telling first, for a person; nothing when it is inside.
 
     Args:
         measured: of the frames that the model heard.
         known: what it was trained on.
         spec: what a frame is.
-        added_db: gain of the stretch.
+        added_db: gain of the segment.
         was_outside: the stream was outside until now: inside is then only what is so by `RETURN_DB`.
     """
     if was_outside:

@@ -30,7 +30,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.parts import EAR_MIN_HZ, EAR_Q, Gammatone
-from edge.features.ring import Bools, Floats, all_valid, append, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, segment
 from edge.features.spec import FeatureSpec
 from edge.kernels import kernel
 
@@ -112,9 +112,9 @@ def gammatone_energies(
     for t in range(energies.shape[0]):
         start, stop = (first + t) * hop, (first + t + 1) * hop
         written = append(ring, block, written, stop)
-        samples = stretch(ring, start, stop)
-        valid[t] = all_valid(stretch(ring, start - plan.history, stop))
-        if not valid[t] and not all_valid(stretch(ring, start - hop, start)):
+        samples = segment(ring, start, stop)
+        valid[t] = all_valid(segment(ring, start - plan.history, stop))
+        if not valid[t] and not all_valid(segment(ring, start - hop, start)):
             plan.state[:] = np.float32(0)  # from rest
         if valid[t] or all_valid(samples):
             _hop(plan, samples, energies[t])

@@ -1,4 +1,4 @@
-"""Mel energies of one stretch of samples after another: taper, Fourier transform, power, triangular filters.
+"""Mel energies of one segment of samples after another: taper, Fourier transform, power, triangular filters.
 
 Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`compress.py`) nor for which frames
 are due (`frontend.py`).
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
-from edge.features.ring import Bools, Floats, all_valid, append, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, segment
 from edge.features.spec import FeatureSpec
 from edge.kernels import kernel
 
@@ -151,7 +151,7 @@ def mel_energies(
     for t in range(energies.shape[0]):
         start = (first + t) * plan.hop
         written = append(plan.ring, block, written, start + span)
-        samples = stretch(plan.ring, start, start + span)
+        samples = segment(plan.ring, start, start + span)
         valid[t] = all_valid(samples)
         if valid[t]:
             for w in range(plan.tapers.shape[0]):

@@ -3,7 +3,7 @@
 Not a queue: reading takes nothing away. Invariants: a sample that cannot be trusted (masked, NaN, 120 dB above full
 scale) is kept as NaN, and so is all that lies before the first sample since the last jump, so nothing is spliced.
 
-Every sample is written twice, one capacity apart, so that any stretch is contiguous in memory.
+Every sample is written twice, one capacity apart, so that any segment is contiguous in memory.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def append(ring: Floats, block: tuple[int, Floats, Bools], first: int, stop: int
 
 
 @njit
-def stretch(ring: Floats, start: int, stop: int) -> Floats:
+def segment(ring: Floats, start: int, stop: int) -> Floats:
     """View of the samples [start, stop) of the last a capacity ones; invalid ones are NaN."""
     place = start & (ring.shape[0] // 2 - 1)
     return ring[place : place + stop - start]
@@ -57,7 +57,7 @@ def stretch(ring: Floats, start: int, stop: int) -> Floats:
 
 @njit
 def all_valid(samples: Floats) -> bool:
-    """Whether all samples of a stretch are valid."""
+    """Whether all samples of a segment are valid."""
     lost = False
     for i in range(samples.shape[0]):
         lost |= samples[i] != samples[i]

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_fft, make_real_fft, real_spectrum, transform
 from edge.features.parts import LEAST_PACE, WAVELET_TAIL, Cwt
-from edge.features.ring import Bools, Floats, all_valid, append, stretch
+from edge.features.ring import Bools, Floats, all_valid, append, segment
 from edge.features.spec import FeatureSpec
 from edge.kernels import kernel
 
@@ -124,11 +124,11 @@ def cwt_energies(
         if k == 0 or t == 0:
             start = (first + t - k) * hop - history
             written = append(ring, block, written, start + size)
-            _block_energies(plan, stretch(ring, start, start + size))
+            _block_energies(plan, segment(ring, start, start + size))
         for m in range(energies.shape[1]):  # a loop: an array assigned to an array costs Numba a second of compiling
             energies[t, m] = plan.energies[k, m]
         start = (first + t) * hop
-        valid[t] = all_valid(stretch(ring, start - history, start + hop + history))
+        valid[t] = all_valid(segment(ring, start - history, start + hop + history))
     append(ring, block, written, block[0] + block[1].shape[0])
 
 

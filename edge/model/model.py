@@ -77,7 +77,7 @@ class Model:
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.id = str(self.card.get("id", self.sha256[:12]))
         self.runtime = backend.name
-        self._nothing_heard = np.zeros(self._check_graph(), np.float32)
+        self._initial_state = np.zeros(self._check_graph(), np.float32)
 
     @property
     def rate_hz(self) -> int:
@@ -108,7 +108,7 @@ class Model:
 
     def new_state(self) -> NDArray[np.float32]:
         """(S,) zeros: nothing was heard yet."""
-        return self._nothing_heard.copy()
+        return self._initial_state.copy()
 
     def score(self, chunk: Chunk, state: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
         """Hear a chunk: scores of the frames that it decides, from the first measurable one to the last.
@@ -146,8 +146,8 @@ class Model:
             raise ValueError(f"expected at most {MAX_BATCH} chunks and a state for each, found {len(chunks)} chunks")
         if not chunks:
             return []
-        known = [self._nothing_heard if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
-        found = self._hear(chunks, np.stack(known))
+        known = [self._initial_state if chunk.restart else state for chunk, state in zip(chunks, states, strict=True)]
+        found = self._run(chunks, np.stack(known))
         # Each state is copied: a part of the batch would keep the memory of the whole one.
         fine = np.asarray(np.isfinite(found["next_state"]).all(axis=1))
         fine &= np.asarray(np.isfinite(found["scores"]).all(axis=(1, 2)))
@@ -167,10 +167,10 @@ class Model:
             raise ModelError(f"{self.id}: expected the output `clip` and its labels, found a model for streams alone")
         found = {"next_state": self.new_state()[None]}
         for chunk in chunks:
-            found = self._hear([chunk], found["next_state"])
+            found = self._run([chunk], found["next_state"])
         return np.asarray(found["clip"][0])
 
-    def _hear(self, chunks: Sequence[Chunk], states: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    def _run(self, chunks: Sequence[Chunk], states: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         """Every output of the graph for a chunk of each of some streams and their states (B, S): (B, ...)."""
         frames = np.stack([chunk.values for chunk in chunks])
         valid = np.stack([chunk.valid for chunk in chunks]).astype(np.float32)

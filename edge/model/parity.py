@@ -42,7 +42,7 @@ def score_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np
 
     Returns:
         `scores`, (chunks, ...) as every other output but the state; of `clip`, which labels all that was heard since
-        the stream began, only the last answer of each stretch: the first ones, of a second of sound, are near ties.
+        the stream began, only the last answer of each segment: the first ones, of a second of sound, are near ties.
     """
     state, found = zero_state(backend), []
     for chunk in chunks:

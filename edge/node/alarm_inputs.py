@@ -198,19 +198,19 @@ def bed_reading(stream: StreamView, now_s: float, breath: BreathAlarms | None = 
 def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[Key, Value]:
     """The measurements of one bed's alarms."""
     state = reading.state
-    is_heard = state in ("ok", "degraded")
-    is_lost = True if state == "lost" else False if is_heard else None  # a node that stops has not heard of the device
-    conditions = reading.vitals.conditions if reading.vitals is not None and is_heard else None
-    off_skin = _is_off_skin(reading.verdict, conditions) if is_heard else None
+    is_received = state in ("ok", "degraded")
+    is_lost = True if state == "lost" else False if is_received else None  # a node that stops does not know
+    conditions = reading.vitals.conditions if reading.vitals is not None and is_received else None
+    off_skin = _is_off_skin(reading.verdict, conditions) if is_received else None
     flat = None if conditions is None else "battery" in conditions
-    unmeasured = state == "degraded" and not off_skin if is_heard else None
+    unmeasured = state == "degraded" and not off_skin if is_received else None
     technical: dict[Technical, Value] = {
         "signal-lost": is_lost,
         "not-measurable": unmeasured,
         "contact": off_skin,
         "battery": flat,
     }
-    burden = {Key(stream, group): reading.burden.get(group) if is_heard else None for group in groups}
+    burden = {Key(stream, group): reading.burden.get(group) if is_received else None for group in groups}
     of_breath = {Key(stream, name): value for name, value in reading.breath.items()}
     return {**burden, **{Key(stream, name): value for name, value in technical.items()}, **of_breath}
 
@@ -219,7 +219,7 @@ def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, bool 
     """By condition: what there is of the watched alarms of a bed's breath; no breath is one of both of a pause."""
     values: dict[str, bool | None] = {}
     if breath.pause is not None:
-        still, touches = status.is_without_breath, status.verdict.touches or status.tells_contact
+        still, touches = status.is_without_breath, status.verdict.touches or status.reports_contact
         values |= {PAUSE: None if still is None else still and touches}
         values |= {NO_BREATH: None if still is None else still and not touches}
     rate = None if status.breath is None else status.breath.breaths_per_min

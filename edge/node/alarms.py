@@ -40,7 +40,7 @@ from edge.node.alarm_inputs import BedReading, NodeReading, Order, OrderQueue, b
 from edge.node.clips import NodeClips
 from edge.node.patients import Patients
 from edge.settings.sections import years_of
-from edge.ward.alarm_records import UNTOLD, Answer, Key, Record, Rule, Transition, Value
+from edge.ward.alarm_records import NOT_PUBLISHED, Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
@@ -137,7 +137,7 @@ class AlarmService:
         self._log.close()
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether the thread moves and the log is on the disk."""
         return time.monotonic() - self._looked_s < REFRESH_S and not self._log.is_behind
 
@@ -313,4 +313,4 @@ def _told_beyond(logged: list[Transition], told: Mapping[str, int]) -> int:
 
 def _is_told(each: Transition) -> bool:
     """Whether a change is told of one by one; others are in the retained state alone."""
-    return each.cause not in UNTOLD
+    return each.cause not in NOT_PUBLISHED

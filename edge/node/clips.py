@@ -30,7 +30,7 @@ from edge.log import RateLimitedLog
 from edge.model.model import Model
 from edge.node.clock import FIRST_PLAUSIBLE_S
 from edge.node.stream import NodeStream
-from edge.node.stream_clips import Place, StreamClips
+from edge.node.stream_clips import ClipSource, StreamClips
 from edge.node.stream_events import MessageSink
 from edge.settings.node import Config, Stream
 from edge.settings.sections import ClipSettings
@@ -41,7 +41,7 @@ EXPIRE_S = 60.0  # how often clips are looked for that are too old
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[Recorded, State, str, bool | None], None]
+Publish = Callable[[Recorded, State, str, bool | None], None]
 """Says what became of a clip: its state, why, and whether speech was found in it."""
 
 
@@ -51,11 +51,11 @@ class ClipWriter:
     Args:
         folder: where they go.
         keeps_speech: whether a clip with speech is stored, and only marked.
-        tell: called from this thread, or from that of `put` and `stop` for what never came to it.
+        publish: called from this thread, or from that of `put` and `stop` for what never came to it.
     """
 
-    def __init__(self, folder: ClipFolder, keeps_speech: bool, tell: Tell) -> None:
-        self._folder, self._keeps_speech, self._tell = folder, keeps_speech, tell
+    def __init__(self, folder: ClipFolder, keeps_speech: bool, publish: Publish) -> None:
+        self._folder, self._keeps_speech, self._publish = folder, keeps_speech, publish
         self._waiting: deque[Recorded] = deque()
         self._changed = threading.Condition()
         self._is_ending = self._is_open = False
@@ -142,7 +142,7 @@ class ClipWriter:
         self.counts[state if state != "dropped" else cause] += 1
         clip = recorded.clip
         logger.info('stream=%s clip=%s state=%s cause="%s"', recorded.hearing.stream, clip.id, state, cause)
-        self._tell(recorded, state, cause, speech)
+        self._publish(recorded, state, cause, speech)
 
     def _open(self) -> None:
         if not self._is_open:
@@ -181,7 +181,7 @@ class NodeClips:
     def __init__(self, settings: ClipSettings, config: Config, model: Model, node: Node, sink: MessageSink) -> None:
         self._settings, self._model, self._node, self._sink = settings, model, node, sink
         folder = ClipFolder(config.clips_path(), round(settings.max_mb * MB), settings.keep_days * DAY_S)
-        self._writer = ClipWriter(folder, settings.speech == "keep", self._tell)
+        self._writer = ClipWriter(folder, settings.speech == "keep", self._publish)
         self._streams: dict[str, StreamClips] = {}
 
     def join(self, settings: Stream, stream: NodeStream, phase: int) -> None:
@@ -205,10 +205,10 @@ class NodeClips:
             EventOptions.of(settings),
             None if adaptation is None else adaptation.to_text(),
         )
-        place = Place(
+        source = ClipSource(
             hearing, model.spec.hop_samples, stream.timeline.wall_s, self._writer.put, model.spec.history_samples
         )
-        self._streams[stream.id] = StreamClips(self._settings, place)
+        self._streams[stream.id] = StreamClips(self._settings, source)
         stream.keep_clips(self._streams[stream.id])
 
     def start(self) -> None:
@@ -250,5 +250,5 @@ class NodeClips:
         body = {"stored": stored, "withheld": withheld, "dropped": dropped, "files": files, "bytes": size}
         return body, "warn" if dropped else "ok"
 
-    def _tell(self, recorded: Recorded, state: State, cause: str, has_speech: bool | None) -> None:
+    def _publish(self, recorded: Recorded, state: State, cause: str, has_speech: bool | None) -> None:
         self._sink.send(clip_message(self._node, recorded, state, cause, has_speech))

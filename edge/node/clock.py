@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from edge.delivery.messages import ClockReading
 
-STRETCH_S = 60.0  # the estimate looks back one to two stretches
+SEGMENT_S = 60.0  # the estimate looks back one to two segments
 FIRST_PLAUSIBLE_S = 1_735_689_600.0  # 2025-01-01: before it the wall clock was not set yet
 TIME_ERROR = 5  # adjtimex(2): the kernel clock is not synchronised
 TIMEX_BYTES = 256  # struct timex is 208 bytes on 64-bit Linux
@@ -49,19 +49,19 @@ class Timeline:
         self._monotonic = monotonic
         self._wall = wall
         self._recorded_s = recorded_s
-        self._stretch_end: float | None = None
+        self._segment_end: float | None = None
         self._before = float("inf")
         self._zero = float("inf")
 
     def arrived(self, stop: int) -> None:
         """Note that the samples before index `stop` have just arrived."""
         now = self._monotonic()
-        if self._stretch_end is None:
-            self._stretch_end = now + STRETCH_S
+        if self._segment_end is None:
+            self._segment_end = now + SEGMENT_S
         elif not self._live:
             return
-        elif now >= self._stretch_end:
-            self._before, self._zero, self._stretch_end = self._zero, float("inf"), now + STRETCH_S
+        elif now >= self._segment_end:
+            self._before, self._zero, self._segment_end = self._zero, float("inf"), now + SEGMENT_S
         self._zero = min(self._zero, now - stop / self._rate_hz)
 
     def wall_s(self, index: int) -> float:

@@ -17,13 +17,13 @@ from typing import Protocol
 
 from edge.model.model import Model
 from edge.model.specs import ChunkSpec
-from edge.node.scheduling import REST_S, Scheduler, Shedding
+from edge.node.scheduling import SHED_S, Scheduler, Shedding
 from edge.node.stream import Answer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
 ASSESS_S = 0.25  # how often each stream says how it is, beside after each of its chunks
 CHECK_S = 1.0  # how often silent sources are looked for
-SHED_S = 0.1  # how often the work that waits is counted
+COUNT_S = 0.1  # how often the work that waits is counted
 MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
 GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
 
@@ -197,12 +197,12 @@ class Engine:
 
     def _shed(self) -> None:
         """Where too much waits, let streams rest."""
-        if self._moved_s - self._counted_s < SHED_S:
+        if self._moved_s - self._counted_s < COUNT_S:
             return
         self._counted_s = self._moved_s
         work_s = [self._work_s(number) for number in range(len(self._streams))]
-        for number in self._shedding.choose(self._moved_s, work_s, self._cost_s / self._chunk_s):
-            self._streams[number].rest(REST_S)
+        for number in self._shedding.shed(self._moved_s, work_s, self._cost_s / self._chunk_s):
+            self._streams[number].shed(SHED_S)
             self._advance(number)
 
     def _work_s(self, number: int) -> float:

@@ -63,7 +63,7 @@ class Inbox:
         self._rate_hz = rate_hz
         self._mutex = threading.Lock()
         self._items: deque[Item] = deque()
-        self._rests_until = -(1 << 62)  # absolute index
+        self._shed_until = -(1 << 62)  # absolute index
         self.waiting = 0
         """Samples that wait."""
         self.stop = 0
@@ -81,7 +81,7 @@ class Inbox:
         with self._mutex:
             if isinstance(item, Block):
                 self.stop = item.stop
-                if item.start < self._rests_until or self.is_full:
+                if item.start < self._shed_until or self.is_full:
                     self._append(_left_out(item))
                 else:
                     self.waiting += len(item.samples)
@@ -92,7 +92,7 @@ class Inbox:
                 self.is_over = self.is_over or isinstance(item, End)
                 self._items.append(item)
 
-    def rest(self, rest_s: float) -> None:
+    def shed(self, shed_s: float) -> None:
         """Leave out what waits and what comes in the next seconds of sound."""
         with self._mutex:
             items, self._items, self.waiting = self._items, deque(), 0
@@ -101,7 +101,7 @@ class Inbox:
                     self._items.append(item)
                 else:
                     self._append(_left_out(item) if isinstance(item, Block) else item)
-            self._rests_until = self.stop + round(rest_s * self._rate_hz)
+            self._shed_until = self.stop + round(shed_s * self._rate_hz)
 
     def take(self) -> list[Item]:
         """All that came, blocks that follow each other as one; a gap that may still grow is left for later."""

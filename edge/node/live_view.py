@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 
 from edge.contract.alarms import ANSWER_EXPIRY_S
-from edge.contract.commands import LOOK, LookOrder, read_order
+from edge.contract.commands import LOOK, LiveViewOrder, read_order
 from edge.contract.fields import Body
 from edge.contract.spectrogram import MEL_EXPIRY_S
 from edge.delivery.alarm_messages import CommandAddress, address_of, answer_body, answer_topic
@@ -39,13 +39,13 @@ from edge.ward.alarm_records import Answer
 
 MOST_BEDS = 8  # at once; 28 kB/s
 MOST_USERS = 16  # of one bed; a board looks for all its viewers at once
-WAITING = 32  # stretches and commands; of 8 beds two seconds
+WAITING = 32  # segments and commands; of 8 beds two seconds
 STOPPED_S = 0.5  # how long the end may take
 
 logger = logging.getLogger(__name__)
 
 
-class NodeLooks:
+class LiveViews:
     """The looks at the beds of one node; `start` and `stop` once each.
 
     Args:
@@ -147,24 +147,24 @@ class NodeLooks:
                 logger.exception("look error")
                 self._drop("error")
 
-    def _publish(self, stretch: Segment) -> None:
-        bed = stretch.bed
-        mel = self._columns.of(stretch.blocks, stretch.first, stretch.columns)
-        first = stretch.first * self._columns.samples
-        tile = MelTile(first, stretch.first_s, mel, self._scores(stretch))
+    def _publish(self, segment: Segment) -> None:
+        bed = segment.bed
+        mel = self._columns.of(segment.blocks, segment.first, segment.columns)
+        first = segment.first * self._columns.samples
+        tile = MelTile(first, segment.first_s, mel, self._scores(segment))
         body = mel_body(self._node, bed.id, bed.scale, tile, time.time())
         if cause := self._dispatch.best_effort.publish(mel_topic(self._node, bed.id), body, MEL_EXPIRY_S):
             self._drop(cause)
         else:
             self._sent += 1
 
-    def _scores(self, stretch: Segment) -> Bytes:
-        """(T, C) scores of a stretch, of the classes that become events."""
-        places = [self._model.classes.index(name) for name in stretch.bed.scale.classes]
-        scores = np.zeros((stretch.columns, len(places)), np.uint8)
-        for part in stretch.scores:
-            made, at = score_bytes(part.values[:, places], part.valid), part.start - stretch.first
-            made = made[max(-at, 0) : stretch.columns - at]
+    def _scores(self, segment: Segment) -> Bytes:
+        """(T, C) scores of a segment, of the classes that become events."""
+        places = [self._model.classes.index(name) for name in segment.bed.scale.classes]
+        scores = np.zeros((segment.columns, len(places)), np.uint8)
+        for part in segment.scores:
+            made, at = score_bytes(part.values[:, places], part.valid), part.start - segment.first
+            made = made[max(-at, 0) : segment.columns - at]
             scores[max(at, 0) : max(at, 0) + len(made)] = made
         return scores
 
@@ -173,7 +173,7 @@ class NodeLooks:
         address, request = given.address, given.request
         answer = Answer("", LOOK, address.stream, ok=False)
         try:
-            order = read_order(LookOrder, request.payload)
+            order = read_order(LiveViewOrder, request.payload)
             answer = replace(answer, id=order.id)
             self._look(address, order)
             answer = replace(answer, ok=True)
@@ -184,7 +184,7 @@ class NodeLooks:
         body = answer_body(self._node, answer, time.time(), lambda at_s: at_s)
         self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
-    def _look(self, address: CommandAddress, order: LookOrder) -> None:
+    def _look(self, address: CommandAddress, order: LiveViewOrder) -> None:
         """Let a user look from now on, or no more.
 
         Raises:

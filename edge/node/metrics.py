@@ -195,7 +195,7 @@ class MetricsServer(Collector):  # which is what the text is made of
         self._limited_log = RateLimitedLog(logger)
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it listens."""
         return self._thread is not None and self._thread.is_alive()
 

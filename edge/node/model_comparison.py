@@ -70,7 +70,7 @@ class ShadowBed(StreamObserver):
         self.stream.observers.append(_Finder(self, self._other))
         self._groups = _groups(self._model)
         self._compared = ModelComparison({*self._groups.values(), *_groups(self._other).values()}, self._model.rate_hz)
-        self._heard = 0  # absolute index one past the newest sample of the bed
+        self._received = 0  # absolute index one past the newest sample of the bed
         live.observers.append(self)
         self.has_news = False
         """Whether something came that its engine does not know of."""
@@ -78,20 +78,20 @@ class ShadowBed(StreamObserver):
 
     def on_item(self, item: Item) -> None:
         """What the live stream takes goes to the other as well."""
-        self._guard(lambda: self._hear(item))
+        self._guard(lambda: self._on_audio(item))
 
-    def _hear(self, item: Item) -> None:
+    def _on_audio(self, item: Item) -> None:
         if isinstance(item, Block):
-            if item.start < self._heard:
+            if item.start < self._received:
                 self._compared.forget()  # a device began anew
-            self._heard = item.stop
+            self._received = item.stop
         if not self.stream.is_closed:
             self.stream.arrive(item)
             self.has_news = True
 
     def on_events(self, events: Sequence[Event]) -> None:
         """Events of the live model."""
-        self._guard(lambda: self.note("live", events, self._groups))
+        self._guard(lambda: self.record("live", events, self._groups))
 
     def _guard(self, work: Callable[[], None]) -> None:
         """An error where the two meet is the other's alone."""
@@ -100,7 +100,7 @@ class ShadowBed(StreamObserver):
         except Exception as error:
             self.stream.fail(error)
 
-    def note(self, side: Side, events: Sequence[Event], groups: dict[str, str]) -> None:
+    def record(self, side: Side, events: Sequence[Event], groups: dict[str, str]) -> None:
         """Events of either."""
         for event in events:
             if event.kind == "onset":
@@ -160,7 +160,7 @@ class _Finder(StreamObserver):
         self._groups = _groups(model)
 
     def on_events(self, events: Sequence[Event]) -> None:
-        self._bed.note("shadow", events, self._groups)
+        self._bed.record("shadow", events, self._groups)
 
 
 class Shadow:

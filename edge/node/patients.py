@@ -52,7 +52,7 @@ class Patients:
         self._ages = {name: each for name, each in self._read().items() if self._holds(name, each)}
         self._streams: Mapping[str, NodeStream] = {}
         self._expected: dict[str, int] = {}  # by bed: patients that were admitted since the start
-        self._told: dict[str, int] = {}  # of those, what the broker knows
+        self._published: dict[str, int] = {}  # of those, what the broker knows
 
     def settings(self, bed: str) -> Stream:
         """The settings of a stream, with the age of the patient that it has now."""
@@ -83,7 +83,7 @@ class Patients:
         """Whether a status that counts so many patients is of the one who lies there now."""
         return patients >= self._expected.get(bed, 0)
 
-    def tell(self, node: Node, clear: Callable[[str], None], inform: Callable[[Stream, NodeStream], None]) -> None:
+    def publish(self, node: Node, clear: Callable[[str], None], inform: Callable[[Stream, NodeStream], None]) -> None:
         """Take what was measured of the patient before from the broker; from the loop that publishes such.
 
         Args:
@@ -92,8 +92,8 @@ class Patients:
             inform: publishes what a bed is.
         """
         for bed, stream in self._streams.items():
-            if (count := stream.status.patients) > self._told.get(bed, 0):
-                self._told[bed] = count
+            if (count := stream.status.patients) > self._published.get(bed, 0):
+                self._published[bed] = count
                 for kind in ("trend", "breath"):
                     clear(node.topic("s", bed, kind))
                 inform(self.settings(bed), stream)

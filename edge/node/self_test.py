@@ -75,7 +75,7 @@ class SelfTest:
         self._dispatch, self._beds = dispatch, beds
         self._mutex = threading.Lock()  # readers, scoring, MQTT and the service come here
         self._tests = SelfTests(every_s, onset_s, time.monotonic())
-        self._told = 0  # verdicts that are in the log
+        self._logged = 0  # verdicts that are in the log
         self._start = self._next_start = (
             0  # absolute index at which the sound of the last test began, and the next will
         )
@@ -91,9 +91,9 @@ class SelfTest:
         with self._mutex:
             self._tests.look(time.monotonic())
             last, runs = self._tests.last, self._tests.runs
-        if last is None or runs == self._told:
+        if last is None or runs == self._logged:
             return
-        self._told = runs
+        self._logged = runs
         if last.passed:
             logger.info("self_test=passed latency_s=%.2f", last.latency_s)
         else:
@@ -259,7 +259,7 @@ class Watch:
         """The health of a node, with what is known here."""
         checks = health["checks"]
         if self._metrics is not None:
-            checks["metrics"] = "ok" if self._metrics.is_well else "crit"
+            checks["metrics"] = "ok" if self._metrics.is_healthy else "crit"
         for test in self.tests:
             health["self_test"] = test.body()
         if self.has_missed is not None:

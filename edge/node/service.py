@@ -42,7 +42,7 @@ from edge.node.health import (
     stream_status_body,
 )
 from edge.node.home_assistant import announcements, beds_of
-from edge.node.live_view import NodeLooks
+from edge.node.live_view import LiveViews
 from edge.node.model_comparison import make_shadow
 from edge.node.patients import Patients
 from edge.node.readers import ReaderPool, Reading
@@ -121,8 +121,9 @@ class Service:
         ]
         self._patients.join(self._streams)
         self._views: Sequence[StreamView] = self._streams  # all that other threads may know of them
-        self._looks = NodeLooks(config.look, model, self._node, self._dispatch)  # first: it takes one command of all
-        self._looks.join(config.streams, self._streams)
+        # First: it takes one command of all.
+        self._live_views = LiveViews(config.look, model, self._node, self._dispatch)
+        self._live_views.join(config.streams, self._streams)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
@@ -182,7 +183,7 @@ class Service:
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
             self._dispatch.set_state(topic, None)
-        self._looks.start()
+        self._live_views.start()
         self._dispatch.start()
         self._trends.start()
         if self._clips is not None:
@@ -201,7 +202,7 @@ class Service:
         while not stop.wait(TICK_S) and self._engine.is_alive():
             readers.replace_hung()
             self._publish_stream_states()
-            self._patients.tell(
+            self._patients.publish(
                 self._node, lambda topic: self._dispatch.set_state(topic, None), self._publish_stream_info
             )
             self._trends.tick()
@@ -222,7 +223,7 @@ class Service:
             logger.error("scoring hangs; open events stay without an end until the next start")
         self._alarms.stop()
         self._watch.stop()
-        self._looks.stop()
+        self._live_views.stop()
         if self._clips is not None:
             self._clips.stop()
         self._publish_stream_states()
@@ -292,9 +293,9 @@ class Service:
         """How the node is."""
         uptime_s = time.monotonic() - self._started_s
         body = health_body(self._node, self._outbox.status, self._dispatch, self._views, uptime_s, time.time())
-        body["checks"]["alarms"] = "ok" if self._alarms.is_well else "crit"
+        body["checks"]["alarms"] = "ok" if self._alarms.is_healthy else "crit"
         if self._config.look:
-            body["look"] = self._looks.health()
+            body["look"] = self._live_views.health()
         if self._clips is not None:
             body["clips"], body["checks"]["clips"] = self._clips.health()
         return self._watch.complete(body)

@@ -1,6 +1,6 @@
 """Live spectrograms: a stream's newest sound and scores, cut into tiles of log-mel columns.
 
-Stretches of sound as columns of log-mel levels, one column to a score frame: what a live spectrogram is made of.
+Segments of sound as columns of log-mel levels, one column to a score frame: what a live spectrogram is made of.
 
 Not what the model gets, which is levelled for it and may have several windows, nor the scores; and not for drawing. The
 front-end is that of `edge.features`, with the bands of the model and the longest of its windows, in dB re full scale.
@@ -10,15 +10,15 @@ it. Frame t is centred at t * hop + window / 2, so these are s / hop frames, wit
     t from ceil((c * s - window / 2) / hop) to before ceil(((c + 1) * s - window / 2) / hop)
 
 A frame that touches a sample that was not heard is not valid, and a column with such a frame was not heard; sound that
-stood in for what was lost (`edge.detector.concealment`) is not in it. Each stretch is made of its own sound alone, so
+stood in for what was lost (`edge.detector.concealment`) is not in it. Each segment is made of its own sound alone, so
 any cut gives the same columns.
 
-What is kept of one stream while somebody looks at it: its newest sound and scores, cut into stretches for pictures.
+What is kept of one stream while somebody looks at it: its newest sound and scores, cut into segments for pictures.
 
 Not for making pictures of them (`edge.node.live_view` does, in a thread of its own) and not for who may look. Called by
-the thread that scores: it keeps what it is given, copies and computes nothing, and hands a stretch on with the chunk
+the thread that scores: it keeps what it is given, copies and computes nothing, and hands a segment on with the chunk
 that decides it, or with as much sound as a chunk has where none of it is valid. While nobody looks, a look at the clock
-is all that it costs. A stretch begins with the first sound that came while somebody looked, and none has a column
+is all that it costs. A segment begins with the first sound that came while somebody looked, and none has a column
 twice.
 """
 
@@ -132,12 +132,12 @@ def _place(frames: Frames, begin: int, levels_db: NDArray[np.float32], valid: ND
         valid[at : at + count] = frames.valid[skipped : skipped + count]
 
 
-KEPT_S = 20.0  # of sound; scores come 6 s behind the newest at most, with what may wait
+STORED_S = 20.0  # of sound; scores come 6 s behind the newest at most, with what may wait
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of one stream that was decided."""
+    """A segment of one stream that was decided."""
 
     bed: StreamMel
     """Whose."""
@@ -161,7 +161,7 @@ class StreamMel(StreamObserver):
         scale: what its columns and scores mean.
         columns: where columns lie.
         wall_s: when a sample was recorded.
-        put: takes a stretch; never waits.
+        put: takes a segment; never waits.
         monotonic: seconds that never step.
     """
 
@@ -179,11 +179,11 @@ class StreamMel(StreamObserver):
         """Until when somebody looks, monotonic seconds."""
         self._columns, self._chunk, self._wall_s, self._put = columns, columns.chunk, wall_s, put
         self._monotonic = monotonic
-        self._most = round(KEPT_S * scale.rate_hz)
+        self._most = round(STORED_S * scale.rate_hz)
         self._blocks: deque[Block] = deque()
-        self._kept = 0  # samples in them
+        self._stored = 0  # samples in them
         self._end = 0  # absolute index one past the newest sample
-        self._told: int | None = None  # column before which none is handed on any more; None: nothing was heard
+        self._sent: int | None = None  # column before which none is handed on any more; None: nothing was heard
         self._span: tuple[int, int] | None = None  # columns that are handed on next: first, one past the last
         self._is_scored = False  # whether that is what a chunk decides
         self._scores: list[Scores] = []
@@ -197,14 +197,14 @@ class StreamMel(StreamObserver):
         """Keep a block."""
         if not self._is_on() or not isinstance(item, Block):
             return
-        if self._told is None:
-            self._told = self._columns.column_after(item.start)
+        if self._sent is None:
+            self._sent = self._columns.column_after(item.start)
         self._blocks.append(item)
         self._end = item.stop
-        self._kept += len(item.samples)
-        while self._kept > self._most and len(self._blocks) > 1:
+        self._stored += len(item.samples)
+        while self._stored > self._most and len(self._blocks) > 1:
             self._drop_oldest()
-            self._told = max(self._told, self._columns.column_after(self._blocks[0].start))
+            self._sent = max(self._sent, self._columns.column_after(self._blocks[0].start))
 
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The next scores are of the frames that this chunk decides."""
@@ -212,8 +212,8 @@ class StreamMel(StreamObserver):
             self._hand_over()
             count = self._chunk.scores
             first = (chunk.start - self._chunk.lookahead_frames) // self._chunk.score_frames
-            told = first if self._told is None else self._told
-            self._span = max(min(told, first), first - 2 * count), first + count  # with what was passed over before
+            sent = first if self._sent is None else self._sent
+            self._span = max(min(sent, first), first - 2 * count), first + count  # with what was passed over before
             self._is_scored = True
 
     def on_scores(self, scores: Scores, verdict: Verdict) -> None:
@@ -240,32 +240,32 @@ class StreamMel(StreamObserver):
 
     def _is_on(self) -> bool:
         is_on = self.is_looked_at
-        if not is_on and self._told is not None:
+        if not is_on and self._sent is not None:
             self._forget()
         return is_on
 
     def _forget(self) -> None:
         self._blocks.clear()
-        self._kept, self._told = 0, None
+        self._stored, self._sent = 0, None
         self._begin_next()
 
     def _begin_next(self) -> None:
         self._span, self._is_scored, self._scores = None, False, []
 
     def _drop_oldest(self) -> None:
-        self._kept -= len(self._blocks.popleft().samples)
+        self._stored -= len(self._blocks.popleft().samples)
 
     def _hand_over(self) -> None:
         """Let a picture be made of the columns that are complete."""
         span, scores = self._span, tuple(self._scores)
         self._begin_next()
-        if span is None or self._told is None:
+        if span is None or self._sent is None:
             return
-        first, stop = max(span[0], self._told), min(span[1], self._end // self._columns.samples)
+        first, stop = max(span[0], self._sent), min(span[1], self._end // self._columns.samples)
         if first >= stop:
             return
         begin_s = self._wall_s(first * self._columns.samples)
         self._put(Segment(self, first, stop - first, begin_s, tuple(self._blocks), scores))
-        self._told = stop
+        self._sent = stop
         while self._blocks and self._blocks[0].stop <= self._columns.first_sample(stop):
             self._drop_oldest()

@@ -36,7 +36,7 @@ from edge.node.stream_status import SoundFaults, State, StreamCounts, StreamStat
 from edge.node.trends import BedBurden
 from edge.settings.names import LIVE
 from edge.settings.node import Stream
-from edge.sources.source import MonitoredSource, Source, Trouble
+from edge.sources.source import DeviceStatus, MonitoredSource, Source
 from edge.types import Block, Chunk, Event, Gap, Scores
 from edge.ward.pauses import LOST, STREAM_END
 
@@ -129,22 +129,22 @@ class NodeStream:
 
     def watch_pauses(self, limit_s: float) -> None:
         """Let a pause of breath begin after so many seconds, before anything is heard."""
-        self._breath.watch_pauses(limit_s, self._messages.on_pause, lambda: self.status.tells_contact)
+        self._breath.watch_pauses(limit_s, self._messages.on_pause, lambda: self.status.reports_contact)
 
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
         if isinstance(item, Block):
             self._arrived_at_s = time.monotonic()
             self.timeline.arrived(item.stop)
-        self.latency.arrivals.note(item)
+        self.latency.arrivals.record(item)
         self.inbox.put(item)
         due = self._pipeline.next_chunk_at
         return not isinstance(item, Block) or due is None or item.stop >= due
 
-    def rest(self, rest_s: float) -> None:
+    def shed(self, shed_s: float) -> None:
         """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
         self._faults.left_out_at_s = time.monotonic()
-        self.inbox.rest(rest_s)
+        self.inbox.shed(shed_s)
         self._items.append(Flush())
 
     def advance(self, answer: Answer | None = None) -> None:
@@ -247,13 +247,13 @@ class NodeStream:
     def _assess(self, lag_s: float) -> tuple[StreamState, str]:
         if self.is_closed:
             return ("lost", self.failure) if self.failure else ("disabled", self._ending)
-        trouble = self._monitored.trouble() if self._monitored else Trouble("", "")
+        device_status = self._monitored.device_status() if self._monitored else DeviceStatus("", "")
         if self._silent_s() > STALL_S:
-            return "lost", trouble.reason or "no sound arrives"
+            return "lost", device_status.reason or "no sound arrives"
         if self._arrived_at_s is None:
             return "unknown", ""
-        if trouble.state:
-            return trouble.state, trouble.reason
+        if device_status.state:
+            return device_status.state, device_status.reason
         delivery_s = 0.0 if self.delivery is None else self.delivery.status.lags_s.get(self.id, 0.0)
         reason = self._faults.reason(time.monotonic(), lag_s, delivery_s, self._pipeline.verdict)
         return ("degraded", reason) if reason else ("ok", "")

@@ -31,7 +31,7 @@ Wall = Callable[[int], float]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ClipSource:
     """Where the clips of a stream come from and go to."""
 
     hearing: Hearing
@@ -49,21 +49,21 @@ class StreamClips(StreamObserver):
 
     Args:
         settings: what becomes a clip.
-        place: whose, and where they go.
+        source: whose, and where they go.
     """
 
-    def __init__(self, settings: ClipSettings, place: Place) -> None:
-        self._place, self._settings, self._of = place, settings, settings.of
+    def __init__(self, settings: ClipSettings, source: ClipSource) -> None:
+        self._source, self._settings, self._of = source, settings, settings.of
         self._drops_speech = settings.speech == "drop"
         self._mutex = threading.Lock()
         self._recorder = self._new_recorder()
         self._spoken: set[str] = set()  # open clips in which speech was found
 
     def _new_recorder(self) -> Recorder:
-        place, settings, rate_hz = self._place, self._settings, self._place.hearing.rate_hz
+        source, settings, rate_hz = self._source, self._settings, self._source.hearing.rate_hz
         seconds = (settings.pre_s, settings.post_s, settings.longest_s, settings.memory_s, STATE_S)
         lengths = Lengths(*(round(each_s * rate_hz) for each_s in seconds))
-        return Recorder(lengths, place.hop_samples, lambda sample: ulid(place.wall_s(sample)), place.history_samples)
+        return Recorder(lengths, source.hop_samples, lambda sample: ulid(source.wall_s(sample)), source.history_samples)
 
     @property
     def is_empty(self) -> bool:
@@ -102,7 +102,7 @@ class StreamClips(StreamObserver):
         if not clip:
             return None
         if self._drops_speech and until_now is not None:
-            rate_hz = self._place.hearing.rate_hz
+            rate_hz = self._source.hearing.rate_hz
             block = to_block(0, until_now[-round(JUDGED_S * rate_hz) :])
             if has_speech(block.samples, block.valid, rate_hz):
                 self._spoken.add(clip)
@@ -112,7 +112,7 @@ class StreamClips(StreamObserver):
         """Begin the clip of an alarm that is raised now; its id, empty if there is none."""
         if "alarm" not in self._of or self.is_empty:
             return ""
-        ident = ulid(self._place.wall_s(self._recorder.stop))
+        ident = ulid(self._source.wall_s(self._recorder.stop))
         with self._mutex:
             is_begun = self._recorder.on_alarm(ident, Cause("alarm", condition=condition, episode=episode))
         return ident if is_begun else ""
@@ -120,7 +120,7 @@ class StreamClips(StreamObserver):
     def keep_last(self, seconds: float, ident: str, by: str) -> None:
         """Make a clip of the newest sound, for a person."""
         with self._mutex:
-            clip = self._recorder.last(round(seconds * self._place.hearing.rate_hz), ident, Cause("command", by=by))
+            clip = self._recorder.last(round(seconds * self._source.hearing.rate_hz), ident, Cause("command", by=by))
         self._hand_over([clip])
 
     def on_end(self) -> None:
@@ -135,8 +135,8 @@ class StreamClips(StreamObserver):
             self._recorder = self._new_recorder()
 
     def _hand_over(self, clips: Sequence[Clip]) -> None:
-        place = self._place
+        source = self._source
         for clip in clips:
             has_spoken = clip.id in self._spoken
             self._spoken.discard(clip.id)
-            place.put(Recorded(clip, place.hearing, place.wall_s(clip.start), has_spoken))
+            source.put(Recorded(clip, source.hearing, source.wall_s(clip.start), has_spoken))

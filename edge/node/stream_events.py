@@ -52,7 +52,7 @@ class Arrivals:
         self._monotonic = monotonic
         self._blocks: deque[tuple[int, float]] = deque(maxlen=MOST)  # one past its last sample; seconds
 
-    def note(self, item: object) -> None:
+    def record(self, item: object) -> None:
         """Something came: a block, a gap, or something else that does not matter."""
         if isinstance(item, Block):
             self._blocks.append((item.stop, self._monotonic()))

@@ -113,7 +113,7 @@ class State:
 
 
 class RecentSound:
-    """The shortest stretch of whole blocks that is at least `RECENT_S` long."""
+    """The shortest segment of whole blocks that is at least `RECENT_S` long."""
 
     def __init__(self) -> None:
         self._valid_samples = self._energy = 0
@@ -156,7 +156,7 @@ class Backlog:
     def __init__(self, words: str, late_s: float, caught_up_s: float) -> None:
         """Not behind; `words` say how, from `late_s` on until it is no more than `caught_up_s`."""
         self._words, self._late_s, self._caught_up_s = words, late_s, caught_up_s
-        self._told_s: float | None = None
+        self._published_s: float | None = None
 
     def reason(self, lag_s: float) -> str:
         """`behind by N s`, or empty.
@@ -164,12 +164,12 @@ class Backlog:
         Args:
             lag_s: sound that arrived and is not decided yet, seconds.
         """
-        if lag_s <= (self._late_s if self._told_s is None else self._caught_up_s):
-            self._told_s = None
+        if lag_s <= (self._late_s if self._published_s is None else self._caught_up_s):
+            self._published_s = None
             return ""
-        if self._told_s is None or abs(lag_s - self._told_s) >= 1:
-            self._told_s = max(2.0, float(round(lag_s)))
-        return f"{self._words} {self._told_s:.0f} s"
+        if self._published_s is None or abs(lag_s - self._published_s) >= 1:
+            self._published_s = max(2.0, float(round(lag_s)))
+        return f"{self._words} {self._published_s:.0f} s"
 
 
 class SoundFaults:
@@ -246,7 +246,7 @@ class StreamStatus:
     """Patients that were admitted to the bed since the start; what is known is of the last."""
 
     @property
-    def tells_contact(self) -> bool:
+    def reports_contact(self) -> bool:
         """Whether its device itself says that it touches somebody."""
         return self.vitals is not None and "no contact" not in self.vitals.conditions
 

@@ -110,7 +110,7 @@ MOST_SPEC_BYTES = 1 << 20  # a wrong file is not read into memory whole
 
 @dataclass(frozen=True)
 class PictureOptions:
-    """Which stretch of which file to draw, by which front-end."""
+    """Which segment of which file to draw, by which front-end."""
 
     path: Path
     """A sound file."""
@@ -121,7 +121,7 @@ class PictureOptions:
     channel: int | None = None
     """Which of several, counted from 1."""
     from_s: float = 0.0
-    """Begin of the stretch, seconds from the begin of the file."""
+    """Begin of the segment, seconds from the begin of the file."""
     to_s: float | None = None
     """Its end; None for the end of the file."""
 
@@ -156,7 +156,7 @@ class DetectedEvent:
 
 @dataclass(frozen=True)
 class Spectrogram:
-    """A stretch of a file as a front-end analyses it."""
+    """A segment of a file as a front-end analyses it."""
 
     options: PictureOptions
     """What was to be drawn."""
@@ -171,7 +171,7 @@ class Spectrogram:
     per_column: int
     """Frames in a column."""
     to_s: float
-    """End of the stretch, seconds from the begin of the file."""
+    """End of the segment, seconds from the begin of the file."""
     broken: LaennecError | None
     """Why the file could not be read to its end, to be raised when the picture is written."""
 
@@ -183,7 +183,7 @@ class Spectrogram:
 
 
 def picture_options(
-    path: Path, front_end: str | None, model: Model | None, channel: int | None, stretch_s: tuple[float, float | None]
+    path: Path, front_end: str | None, model: Model | None, channel: int | None, span_s: tuple[float, float | None]
 ) -> PictureOptions:
     """The options of a picture from those of the command line.
 
@@ -192,15 +192,15 @@ def picture_options(
         front_end: name of a front-end, or a file with a feature spec; None for that of the model.
         model: loaded artefact; not None where `front_end` is.
         channel: which of several, counted from 1.
-        stretch_s: begin and end, seconds; None for the end of the file.
+        span_s: begin and end, seconds; None for the end of the file.
 
     Raises:
         ConfigError: if there is no such front-end.
     """
     if front_end is not None:
-        return PictureOptions(path, Path(front_end).name, named_front_end(front_end), channel, *stretch_s)
+        return PictureOptions(path, Path(front_end).name, named_front_end(front_end), channel, *span_s)
     assert model is not None
-    return PictureOptions(path, model.id, model.spec, channel, *stretch_s)
+    return PictureOptions(path, model.id, model.spec, channel, *span_s)
 
 
 def named_front_end(text: str) -> FeatureSpec:
@@ -234,7 +234,7 @@ def spectrogram(options: PictureOptions, stop: threading.Event) -> Spectrogram:
     """Read the file and push it through the front-end.
 
     Raises:
-        ConfigError: if the stretch lies outside of the file, or the channel does not exist.
+        ConfigError: if the segment lies outside of the file, or the channel does not exist.
         SourceError: if the file cannot be read, or is shorter than a frame.
     """
     _check(options)
@@ -247,7 +247,7 @@ def spectrogram(options: PictureOptions, stop: threading.Event) -> Spectrogram:
     columns = Columns(first, last, spec.levels, spec.width, MOST_COLUMNS)
     stop_s, broken = _read(options, columns, stop)
     if not stop.is_set():
-        _check_heard(options, columns, stop_s, broken)
+        _check_received(options, columns, stop_s, broken)
     to_s = stop_s if options.to_s is None or (broken is None and not columns.full) else options.to_s
     first_s, hop_s = (first * spec.hop_samples + centre) / spec.rate_hz, spec.hop_samples / spec.rate_hz
     panels = _panels(spec, columns.values())
@@ -302,7 +302,7 @@ def _read(options: PictureOptions, columns: Columns, stop: threading.Event) -> t
     return stop_sample / spec.rate_hz, broken
 
 
-def _check_heard(options: PictureOptions, columns: Columns, stop_s: float, broken: LaennecError | None) -> None:
+def _check_received(options: PictureOptions, columns: Columns, stop_s: float, broken: LaennecError | None) -> None:
     spec = options.spec
     history_frames = -(-spec.history_samples // spec.hop_samples)
     needed_s = (history_frames * spec.hop_samples + spec.ahead_samples) / spec.rate_hz

@@ -16,9 +16,9 @@ from pathlib import Path
 from edge.errors import ConfigError
 from edge.settings.link import LinkSettings, format_device_id
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
-from edge.sources.device_stream import ConditionLog, LinkPolicy, LinkSource, trouble_of, vitals_of
+from edge.sources.device_stream import ConditionLog, LinkPolicy, LinkSource, device_status_of, vitals_of
 from edge.sources.link_opening import ReplayCounters, RetimedReplay, limits_of, open_links, read_keys, warm_up
-from edge.sources.source import Trouble
+from edge.sources.source import DeviceStatus
 from edge.types import Block, Gap
 from firmware_bridge import links as link_loop
 from firmware_bridge.auth import SealAuthenticator
@@ -200,8 +200,8 @@ class Bridge:
             device = devices.get(device_id)
             stream = next((each for each in device.streams if each.info.stream == number), None) if device else None
             conditions = (*(device.conditions if device else ()), *(stream.conditions if stream else ()))
-            trouble = trouble_of(conditions) if stream else Trouble("lost", self._why_silent(device, report))
-            source.update(trouble, vitals_of(source.device, conditions, device, stream))
+            status = device_status_of(conditions) if stream else DeviceStatus("lost", self._why_silent(device, report))
+            source.update(status, vitals_of(source.device, conditions, device, stream))
 
     def _why_silent(self, device: DeviceReport | None, report: Report) -> str:
         """Why no sample of a stream has come yet, for the operator.

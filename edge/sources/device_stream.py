@@ -32,7 +32,7 @@ from edge.log import BurstLimitedLog
 from edge.settings.link import format_device_id
 from edge.sources.block_queue import BlockQueue, DeviceEpoch, StreamEnd
 from edge.sources.resample import RateAdapter
-from edge.sources.source import Trouble, Vitals, Wait
+from edge.sources.source import DeviceStatus, Vitals, Wait
 from edge.types import Block, Gap
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, StreamReport
@@ -84,7 +84,7 @@ class LinkSource:
         self.queue = BlockQueue()
         self._policy, self._reader = policy, reader
         self._closed, self._ended = threading.Event(), threading.Event()
-        self._state = (Trouble("", ""), Vitals(device, True))  # written by the bridge, read by any thread
+        self._state = (DeviceStatus("", ""), Vitals(device, True))  # written by the bridge, read by any thread
         self._epoch: DeviceEpoch | None = None
         self._adapter: RateAdapter | None = None
         self._from_hz = 0  # the device's rate that the adapter converts from
@@ -92,11 +92,11 @@ class LinkSource:
         self._next_in = 0  # index of the device one past the last input
         self._next = 0  # index of the stream one past the last output
 
-    def update(self, trouble: Trouble, vitals: Vitals) -> None:
+    def update(self, device_status: DeviceStatus, vitals: Vitals) -> None:
         """Called by the bridge with the present state of the device."""
-        self._state = (trouble, vitals)
+        self._state = (device_status, vitals)
 
-    def trouble(self) -> Trouble:
+    def device_status(self) -> DeviceStatus:
         """What is wrong with the device now; any thread may ask."""
         return self._state[0]
 
@@ -216,17 +216,17 @@ class LinkSource:
         return round(epoch.clock.rate_hz) if is_allowed and epoch.clock.is_correctable else None
 
 
-def trouble_of(conditions: Sequence[Condition]) -> Trouble:
+def device_status_of(conditions: Sequence[Condition]) -> DeviceStatus:
     """The worst of the conditions that last, in the states of the MQTT contract."""
     if not conditions:
-        return Trouble("", "")
+        return DeviceStatus("", "")
     worst = min(conditions, key=lambda each: (each.name not in ("lost", "ended"), each.measurable))
     text = f"{worst.name} ({worst.detail})"
     if worst.name == "ended":
-        return Trouble("lost", worst.detail)
+        return DeviceStatus("lost", worst.detail)
     if worst.name == "lost":
-        return Trouble("lost", f"device {text}")
-    return Trouble("degraded", text if worst.measurable else f"not measurable: {text}")
+        return DeviceStatus("lost", f"device {text}")
+    return DeviceStatus("degraded", text if worst.measurable else f"not measurable: {text}")
 
 
 def vitals_of(

@@ -161,7 +161,7 @@ class FileSource:
             self.read = index
 
     def _read(self) -> Iterator[np.ndarray[tuple[int], np.dtype[np.float32]]]:
-        """(N,) stretches of the chosen channel, until the end or the first damage."""
+        """(N,) segments of the chosen channel, until the end or the first damage."""
         short = max(1, round(BLOCK_S * self._rate_hz))
         count, index = round(READ_S / BLOCK_S) * short, 0
         while True:

@@ -6,12 +6,12 @@ Not for the drift of a device's clock (times follow it) and not for choosing a c
 L / M the ratio of the rates in lowest terms, output sample k lies at input index k * L / M, in every stream and after
 every gap: an index means the same moment at both rates.
 
-Invariants: output k is given for every k * L / M in [start, stop) of each unbroken stretch, so N samples from 0 on give
+Invariants: output k is given for every k * L / M in [start, stop) of each unbroken segment, so N samples from 0 on give
 ceil(N * M / L); any cut into blocks gives the same output, bit by bit; an output sample is valid exactly if no input
 within `REACH` samples (of the lower rate) of it was invalid or lost. Before the first and after the last sample of a
 stream there is silence.
 
-soxr's own delay is taken out by soxr; the stretch starts anew on a grid point, so that output never slides between the
+soxr's own delay is taken out by soxr; the segment starts anew on a grid point, so that output never slides between the
 samples. Source: libsoxr (R. Sykes, 2013), quality HQ: linear phase, flat to 0.91 of Nyquist, 120 dB down beyond 1.0.
 
 Adapts a source to the model's rate: blocks and gaps at the device's rate in, the same at the model's rate out.
@@ -63,7 +63,7 @@ class Resampler:
         self._made = 0  # output index of the next sample that soxr gives
         self._pending = np.empty(0, np.float32)  # made but not given: outputs [_made - len, _made)
         self._bad: list[tuple[int, int]] = []  # invalid input [start, stop) that can still touch an output
-        self._soxr: Any = None  # there is one while a stretch is open, so that none is left when the program ends
+        self._soxr: Any = None  # there is one while a segment is open, so that none is left when the program ends
 
     def first_at(self, index: int) -> int:
         """Output index of the first sample at or after input index `index`."""
@@ -124,7 +124,7 @@ class Resampler:
         return self._drain()
 
     def _begin(self, start: int) -> None:
-        """Open a stretch on the last point of both grids, silence from there to its first sample."""
+        """Open a segment on the last point of both grids, silence from there to its first sample."""
         grid = start // self._in_step
         self._made = grid * self._out_step
         self._next = self.first_at(start)
@@ -132,7 +132,7 @@ class Resampler:
         self._feed(np.zeros(start - grid * self._in_step, np.float32))
 
     def _feed(self, samples: NDArray[np.float32]) -> None:
-        """Resample; outputs before `_next` lie in the silence before the stretch and are dropped."""
+        """Resample; outputs before `_next` lie in the silence before the segment and are dropped."""
         made = self._soxr.resample_chunk(samples)
         self._made += len(made)
         pending = np.concatenate([self._pending, made])
@@ -154,11 +154,11 @@ class Resampler:
         return [Block(start, samples, valid)]
 
     def _clear_of(self, bad_stop: int) -> int:
-        """Output index of the first sample farther than `_reach` behind an invalid stretch that ends at `bad_stop`."""
+        """Output index of the first sample farther than `_reach` behind an invalid segment that ends at `bad_stop`."""
         return (bad_stop - 1 + self._reach) * self._out_step // self._in_step + 1
 
     def _drain(self) -> list[Block]:
-        """Close the stretch: silence after it until soxr has given all outputs that lie in it."""
+        """Close the segment: silence after it until soxr has given all outputs that lie in it."""
         if self._soxr is None:
             return []
         last = self.first_at(self._stop)
@@ -175,7 +175,7 @@ class Resampler:
             self._add_bad(start + int(first), start + int(last))
 
     def _add_bad(self, start: int, stop: int) -> None:
-        """Remember invalid input; stretches so close that no output fits between them are one."""
+        """Remember invalid input; segments so close that no output fits between them are one."""
         if self._bad and start - self._bad[-1][1] < 2 * self._reach:
             start = self._bad.pop()[0]
         self._bad.append((start, stop))

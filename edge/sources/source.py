@@ -84,7 +84,7 @@ def unread_kind(path: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class DeviceStatus:
     """The worst thing about a stream's device now."""
 
     state: Literal["", "degraded", "lost"]
@@ -137,7 +137,7 @@ class MonitoredSource(Protocol):
     def recorded_s(self, index: int) -> float | None:
         """Monotonic seconds at which sample `index`, at the model's rate, was recorded; None if not yet known."""
 
-    def trouble(self) -> Trouble:
+    def device_status(self) -> DeviceStatus:
         """What is wrong now; may be called from any thread."""
 
     def vitals(self) -> Vitals:

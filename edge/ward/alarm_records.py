@@ -40,7 +40,8 @@ Cause = Literal[
 ]
 
 PRIORITIES: tuple[Priority, ...] = ("Lo", "Me", "Hi")
-UNTOLD: tuple[Cause, ...] = ("known", "unknown", "present")  # of the measurement alone: no signal changes by them
+# Of the measurement alone: no signal changes by them.
+NOT_PUBLISHED: tuple[Cause, ...] = ("known", "unknown", "present")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 LATE_S = 10.0  # from the begin of the sound; 2 s are the model and the tracker, the rest is for a slow network
 FIRST_S = 300.0  # after the start of the node, or sooner if tests are closer to each other
 NOT_BEGUN = "the test did not begin: does the node still score?"
-NOT_HEARD = "the model did not find the sound, or was too late for it"
+NOT_DETECTED = "the model did not find the sound, or was too late for it"
 NOT_BACK = "its event did not come back from the broker in time; may the node's user read s/self-test/event?"
 
 
@@ -68,7 +68,7 @@ class SelfTests:
         """Give up a test that is late; call it every second or so."""
         if now_s <= self._due_s + self._onset_s + LATE_S:
             return
-        reason = NOT_BEGUN if not self._is_begun else NOT_BACK if self._idents else NOT_HEARD
+        reason = NOT_BEGUN if not self._is_begun else NOT_BACK if self._idents else NOT_DETECTED
         self._end(Verdict(False, now_s, reason=reason))
 
     def _end(self, verdict: Verdict) -> None:

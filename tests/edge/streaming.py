@@ -17,7 +17,7 @@ from edge.node.engine import Engine
 from edge.node.readers import Reading
 from edge.node.stream import NodeStream
 from edge.settings.node import Stream
-from edge.sources.source import Trouble, Vitals
+from edge.sources.source import DeviceStatus, Vitals
 from edge.types import Block, Gap
 from tests.edge.fakes import LOUD, Bursts, LoudnessModel
 
@@ -96,13 +96,13 @@ class Device(Script):
     """Stands for a device whose trouble and clock are known."""
 
     device = "0x1a2b3c4d"
-    ill = Trouble("", "")
+    ill = DeviceStatus("", "")
 
     def recorded_s(self, index: int) -> float | None:
         """Ten seconds ago, all of it."""
         return time.monotonic() - 10.0
 
-    def trouble(self) -> Trouble:
+    def device_status(self) -> DeviceStatus:
         return self.ill
 
     def vitals(self) -> Vitals:

@@ -79,7 +79,7 @@ def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
         f"until it is {50 * choppy:g} %",
         f"opened with {SerialPort(port='x').baud} bit/s",
         f"{receive.MAX_DEVICES} devices",
-        f"heard within {receive.KEPT_NS // 10**9} s",
+        f"heard within {receive.PROTECTED_NS // 10**9} s",
         f"every {receive.ASK_NS // 10**9} s until there is one",
         f"every {receive.PING_NS // 10**9} s, to measure",
     ):

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.quality import LEAST, LOOSE, NAMES, RUBBING, STILL, STRETCHES, Discriminant, fault_of, statistics
+from edge.detector.quality import LEAST, LOOSE, NAMES, RUBBING, SEGMENTS, STILL, Discriminant, fault_of, statistics
 from edge.detector.quality_measures import WEIGHTS as CONTACT_WEIGHTS
 from edge.detector.quality_measures import Segment, SegmentMeter, evidence_of_contact, pulse_db
 from edge.errors import ConfigError, LaennecError
@@ -216,7 +216,7 @@ def _line(kind: str, device: str, counts: Counter[str]) -> str:
 def pieces_of(recordings: Sequence[Recording], meter: SegmentMeter) -> list[tuple[Segment, ...]]:
     """Clips of one kind of sound, joined end to end, in pieces as long as what a bed is judged by."""
     stretches = stretches_of(np.concatenate([read_sound(each.path, RATE_HZ) for each in recordings]), meter)
-    return [stretches[at : at + STRETCHES] for at in range(0, len(stretches) - STRETCHES + 1, STRETCHES)]
+    return [stretches[at : at + SEGMENTS] for at in range(0, len(stretches) - SEGMENTS + 1, SEGMENTS)]
 
 
 def report(recordings: Sequence[Recording], others: Path) -> Iterator[str]:

@@ -60,7 +60,7 @@ class _Sums:
     unverified: int = 0
 
 
-class Heard:
+class Scored:
     """Takes the scores of one recording as they come."""
 
     def __init__(self, model: Model) -> None:
@@ -69,8 +69,8 @@ class Heard:
         self.missing: Counter[str] = Counter()
         """Score frames that were not measured, by cause."""
         self.sums = _Sums(np.zeros(len(self._columns)))
-        self._kept: list[NDArray[np.float32]] = []
-        self._kept_frames = 0
+        self._stored: list[NDArray[np.float32]] = []
+        self._scored_frames = 0
 
     def _push(self, scores: Scores) -> None:
         verdict, valid = self.pipeline.verdict, scores.valid
@@ -82,27 +82,27 @@ class Heard:
             self.sums.measured += count
             values = scores.values[valid].astype(np.float64)
             self.sums.expected += [values[:, columns].sum() for columns in self._columns]
-        self._kept_frames += count
-        if self._kept_frames <= MOST_SCORES:
-            self._kept.append(scores.values[valid])
+        self._scored_frames += count
+        if self._scored_frames <= MOST_SCORES:
+            self._stored.append(scores.values[valid])
 
     def end(self) -> Verdict:
         """What is known of the whole recording; of one of silence alone nothing was measured, however short it is."""
         if self.pipeline.is_silent:
             self.missing["dead microphone"] += self.sums.measured + self.sums.unverified
-            self.sums, self._kept = _Sums(np.zeros(len(self._columns))), []
+            self.sums, self._stored = _Sums(np.zeros(len(self._columns))), []
         return self.pipeline.whole()
 
     @property
     def is_unjudged(self) -> bool:
         """Whether no score frame of it could be judged."""
-        return not self._kept_frames
+        return not self._scored_frames
 
     def scores(self) -> NDArray[np.float32] | None:
         """(T, C) of all frames that are valid; None of a recording that is too long."""
-        if self._kept_frames > MOST_SCORES or not self._kept:
+        if self._scored_frames > MOST_SCORES or not self._stored:
             return None
-        return np.concatenate(self._kept)
+        return np.concatenate(self._stored)
 
 
 def sha256_of(path: Path) -> str:
@@ -136,50 +136,50 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         source = FileSource(path, model.rate_hz, channel)
     except LaennecError as error:
         return {"status": "damaged", "reason": _reason(error, path)}
-    heard, events, stop, reason = Heard(model), list[SampleEvent](), 0, ""
+    scored, events, stop, reason = Scored(model), list[SampleEvent](), 0, ""
     try:
         for item in source.blocks(threading.Event()):
             if isinstance(item, Block):
-                events += heard.pipeline.push(item)
+                events += scored.pipeline.push(item)
                 stop = item.stop
     except LaennecError as error:  # cut short: what was read counts
         reason = _reason(error, path)
     finally:
         source.close()
-    events += heard.pipeline.flush()
-    whole = heard.end()
-    if heard.is_unjudged and not reason:
-        why = nothing_judged(path, source, heard.pipeline, model, stop / model.rate_hz)
+    events += scored.pipeline.flush()
+    whole = scored.end()
+    if scored.is_unjudged and not reason:
+        why = nothing_judged(path, source, scored.pipeline, model, stop / model.rate_hz)
         if isinstance(why, ModelError):
             raise why
         whole = replace(whole, reason=_reason(why, path))
     return {
         "status": "cut_off" if reason else "ok",
         "reason": reason,
-        **_quality(heard, whole, stop, model),
-        "burden": _burden(heard, model),
-        "answers": _answers(heard, model),
+        **_quality(scored, whole, stop, model),
+        "burden": _burden(scored, model),
+        "answers": _answers(scored, model),
         "events": [Event.of(event, model.rate_hz).record() for event in events if event.kind == "end"],
     }
 
 
-def _quality(heard: Heard, whole: Verdict, stop: int, model: Model) -> Body:
+def _quality(scored: Scored, whole: Verdict, stop: int, model: Model) -> Body:
     hop_s = model.score_hop_samples / model.rate_hz
-    missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(heard.missing.items()) if n}
+    missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(scored.missing.items()) if n}
     return {
         "length_s": _rounded(stop / model.rate_hz),
-        "measured_s": _rounded(heard.sums.measured * hop_s),
-        "unverified_s": _rounded(heard.sums.unverified * hop_s),
+        "measured_s": _rounded(scored.sums.measured * hop_s),
+        "unverified_s": _rounded(scored.sums.unverified * hop_s),
         "missing_s": missing,
-        "gain_db": _rounded(heard.pipeline.gain_db),
+        "gain_db": _rounded(scored.pipeline.gain_db),
         "verified": whole.verified,
         "outside": whole.reason,
     }
 
 
-def _burden(heard: Heard, model: Model) -> list[Body]:
+def _burden(scored: Scored, model: Model) -> list[Body]:
     """Of each group; a recording of which nothing was measured has none."""
-    sums, hop_s = heard.sums, model.score_hop_samples / model.rate_hz
+    sums, hop_s = scored.sums, model.score_hop_samples / model.rate_hz
     return [
         {
             "group": group.name,
@@ -190,9 +190,9 @@ def _burden(heard: Heard, model: Model) -> list[Body]:
     ]
 
 
-def _answers(heard: Heard, model: Model) -> list[Body]:
+def _answers(scored: Scored, model: Model) -> list[Body]:
     """What the recording is called, where the model says how; the probability of each label."""
-    scores = heard.scores()
+    scores = scored.scores()
     if model.tasks is None or scores is None or "breath" not in model.classes:
         return []
     groups = [("breath",), *(group.classes for group in model.groups)]

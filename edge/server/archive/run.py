@@ -110,7 +110,7 @@ def cluster(address: str) -> Iterator[tuple[Executor, int]]:
 
 
 OUT_FOR_EACH = 3  # recordings that are out for each worker: one that is scored, and two that wait
-KEPT_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
+STORED_TOGETHER = 100  # results in one transaction; a kill makes so many be scored again
 WAIT_S = 0.5
 
 ENDS_S = 10.0  # a broken pool ends its processes, which takes no time worth telling
@@ -136,7 +136,7 @@ class Run:
         self._out: dict[Future[Result | StoredResult], Job] = {}
         self._suspects: deque[Job] = deque()  # were out when a process died
         self._deaths: Counter[str] = Counter()  # by name, while it was the only one out
-        self._kept = 0
+        self._stored = 0
         self.done = 0
         """Recordings that got a result in this run."""
 
@@ -164,7 +164,7 @@ class Run:
             for future in self._out:
                 future.cancel()
             pool.shutdown(wait=False)
-            self._keep()
+            self._store()
         if not stop.is_set():
             self._shards.finish()
 
@@ -241,11 +241,11 @@ class Run:
 
     def _put(self, result: Result) -> None:
         self._ledger.put(result)
-        self.done, self._kept = self.done + 1, self._kept + 1
-        if self._kept >= KEPT_TOGETHER:
-            self._keep()
+        self.done, self._stored = self.done + 1, self._stored + 1
+        if self._stored >= STORED_TOGETHER:
+            self._store()
 
-    def _keep(self) -> None:
-        self._kept = 0
+    def _store(self) -> None:
+        self._stored = 0
         self._ledger.commit()
         self._shards.advance()

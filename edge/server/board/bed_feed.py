@@ -182,12 +182,12 @@ class BedHub:
             return
         bed.state, bed.said_s = state, now_s
         head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
-        self._tell(address, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
+        self._publish(address, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
 
     def show_sounds(self, address: Address, changed: list[Sound]) -> None:
         """Tell the viewers of a bed of events that have begun, last or are over."""
         if changed and address in self._beds:
-            self._tell(address, _message("sounds", _SOUNDS.dump_json(changed)))
+            self._publish(address, _message("sounds", _SOUNDS.dump_json(changed)))
 
     def show_tile(self, address: Address, tile: MelMessage) -> None:
         """Pass a tile of the live picture on to the viewers of a bed."""
@@ -201,7 +201,7 @@ class BedHub:
             else:
                 self.lost += 1
 
-    def _tell(self, address: Address, message: bytes) -> None:
+    def _publish(self, address: Address, message: bytes) -> None:
         for viewer in list(self._beds[address].viewers):
             try:
                 viewer.queue.put_nowait(message)

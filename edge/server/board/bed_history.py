@@ -127,7 +127,7 @@ class Day:
 def day_of(bed: BedState, now_s: float) -> Day:
     """The last 24 hours of a bed, `now_s` on the board's clock."""
     count = round(MAX_HOURS * 3600 / SLOT_S)
-    limits = {name: kept.body.limit for name, kept in bed.alarms.items()}
+    limits = {name: latest.body.limit for name, latest in bed.alarms.items()}
     found = [(name, limits.get(name)) for name in groups_of(bed.minutes)]
     groups = tuple(Group(n, condition_words(n), None if limit is None else limit.s_per_min) for n, limit in found)
     return Day(now_s, SLOT_S, groups, slots_of(bed.minutes, now_s - count * SLOT_S, count, SLOT_S))

@@ -140,9 +140,9 @@ class Hub:
         self._shown, self._order, self._state = shown, order, state
         if is_news or is_reordered or now_s - self._said_s >= BEAT_S:
             self._said_s = now_s
-            self._tell(self._message("change", now_s, changed, is_reordered))
+            self._publish(self._message("change", now_s, changed, is_reordered))
 
-    def _tell(self, message: bytes) -> None:
+    def _publish(self, message: bytes) -> None:
         for viewer in list(self._viewers):
             try:
                 viewer.queue.put_nowait(message)

@@ -94,7 +94,7 @@ def _box(site: str, name: str, node: NodeState, now_s: float) -> Box:
         None if health is None else health.dropped,
         node.clock_off_s,
         tuple(alarms),
-        tuple(_link(stream, bed) for stream, bed in sorted(node.beds.items()) if bed.is_told),
+        tuple(_link(stream, bed) for stream, bed in sorted(node.beds.items()) if bed.is_received),
     )
 
 

@@ -136,13 +136,13 @@ class BedState:
     """When a new one came, as far as this board has heard."""
     is_listed: bool = False
     """Whether its node has said that its settings have it."""
-    told_s: float | None = None
+    received_s: float | None = None
     """When something came live, or its status, for the first time: leftovers at the broker alone make no bed."""
 
     @property
-    def is_told(self) -> bool:
+    def is_received(self) -> bool:
         """Whether it is a bed."""
-        return self.told_s is not None
+        return self.received_s is not None
 
 
 @dataclass
@@ -222,11 +222,11 @@ class Sounds:
         self.refused: Counter[str] = Counter()
         """Events that had no room, by cause."""
 
-    def push(self, address: Address, told: EventMessage | ClipMessage) -> list[Sound]:
+    def push(self, address: Address, message: EventMessage | ClipMessage) -> list[Sound]:
         """Take one message; return the sounds that it changed."""
-        if isinstance(told, ClipMessage):
-            return self._clip(address, told)
-        if told.self_test:
+        if isinstance(message, ClipMessage):
+            return self._clip(address, message)
+        if message.self_test:
             return []
         bed = self._beds.get(address)
         if bed is None:
@@ -234,44 +234,44 @@ class Sounds:
                 self.refused["more beds with events than fit"] += 1
                 return []
             bed = self._beds[address] = {}
-        before = bed.get(told.id)
-        if before is not None and told.rev <= before.rev:
+        before = bed.get(message.id)
+        if before is not None and message.rev <= before.rev:
             return []
         if before is None and len(bed) >= MAX_SOUNDS:
             del bed[min(bed, key=lambda ident: bed[ident].time)]
-        bed[told.id] = _sound(told, before)
-        return [bed[told.id]]
+        bed[message.id] = _sound(message, before)
+        return [bed[message.id]]
 
     def of(self, address: Address) -> list[Sound]:
         """Of a bed, the latest onset last."""
         return sorted(self._beds.get(address, {}).values(), key=lambda sound: (sound.time, sound.id))
 
-    def _clip(self, address: Address, told: ClipMessage) -> list[Sound]:
+    def _clip(self, address: Address, message: ClipMessage) -> list[Sound]:
         bed = self._beds.get(address, {})
-        lost = "" if told.state == "stored" else _why(told.state, told.cause)
-        changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == told.id]
+        lost = "" if message.state == "stored" else _why(message.state, message.cause)
+        changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == message.id]
         bed.update({each.id: each for each in changed})
         return changed
 
 
-def _sound(told: EventMessage, before: Sound | None) -> Sound:
-    sample, clip = told.sample, told.clip
+def _sound(message: EventMessage, before: Sound | None) -> Sound:
+    sample, clip = message.sample, message.clip
     last = sample.end if sample.end is not None else sample.until
     lost = before.clip_lost if before is not None else ""
     if clip is not None and clip.withheld:
         lost = _why("withheld", clip.withheld)
     return Sound(
-        told.id,
-        told.rev,
-        told.label,
-        told.type != "end",
-        told.boot_id,
+        message.id,
+        message.rev,
+        message.label,
+        message.type != "end",
+        message.boot_id,
         sample.onset / sample.rate,
         None if last is None else last / sample.rate,
-        told.time.onset,
-        told.scores.peak,
-        told.scores.threshold,
-        told.mode == "Test",
+        message.time.onset,
+        message.scores.peak,
+        message.scores.threshold,
+        message.mode == "Test",
         "" if clip is None else clip.id,
         lost,
     )

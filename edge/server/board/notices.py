@@ -25,7 +25,7 @@ NO_ALARM = "No alarm channel: look at the board."
 
 
 @dataclass(frozen=True)
-class Told:
+class Notified:
     """An alarm as it was last looked at."""
 
     episode: int | None
@@ -58,7 +58,7 @@ def key_of(address: Address, condition: str) -> str:
     return f"{address.site}/{address.node}/{address.stream}/{condition}"
 
 
-def look_at(before: Told | None, address: Address, body: AlarmMessage) -> tuple[Told, Notice | None]:
+def look_at(before: Notified | None, address: Address, body: AlarmMessage) -> tuple[Notified, Notice | None]:
     """What is known of an alarm from now on, and what is to be told of it.
 
     Args:
@@ -68,7 +68,7 @@ def look_at(before: Told | None, address: Address, body: AlarmMessage) -> tuple[
     """
     if before is not None and before.boot_id == body.boot_id and body.rev <= before.rev:
         return before, None  # said again, or late
-    now = Told(body.episode, body.began, body.rev, body.boot_id, body.signal, body.escalated)
+    now = Notified(body.episode, body.began, body.rev, body.boot_id, body.signal, body.escalated)
     step = _step(before, now)
     if step is None:
         return now, None
@@ -77,7 +77,7 @@ def look_at(before: Told | None, address: Address, body: AlarmMessage) -> tuple[
     return now, Notice(key, address, step, words, body.kind, body.priority, since, body.episode, body.mode == "Test")
 
 
-def _step(before: Told | None, now: Told) -> Step | None:
+def _step(before: Notified | None, now: Notified) -> Step | None:
     if now.signal != "On":
         return None
     if before is None or not is_same_episode(before, now):
@@ -87,7 +87,7 @@ def _step(before: Told | None, now: Told) -> Step | None:
     return None if before.signal == "On" else "return"
 
 
-def is_same_episode(before: Told, now: Told) -> bool:
+def is_same_episode(before: Notified, now: Notified) -> bool:
     """Whether both are of one episode; a node that was installed anew counts from 1 again."""
     is_other_begin = (
         before.boot_id != now.boot_id

@@ -24,7 +24,7 @@ from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.files import make_private_folder, written_whole
 from edge.log import RateLimitedLog
-from edge.server.board.notices import Notice, Selection, Told, key_of, look_at, text_of
+from edge.server.board.notices import Notice, Notified, Selection, key_of, look_at, text_of
 from edge.settings.board import BoardSettings, Receiver
 
 MAX_WAITING = 64  # notices of one receiver
@@ -35,7 +35,7 @@ GIVE_UP_S = 600.0  # an older notice is no news
 SAVE_S = 1.0  # between two writes of what was told of
 STOP_S = 2.0
 
-_ALARMS: TypeAdapter[dict[str, Told]] = TypeAdapter(dict[str, Told])
+_ALARMS: TypeAdapter[dict[str, Notified]] = TypeAdapter(dict[str, Notified])
 
 logger = logging.getLogger(__name__)
 
@@ -216,14 +216,14 @@ class Notifier:
         key, now_s, local = key_of(address, body.condition), time.monotonic(), time.localtime(wall_s)
         with self._mutex:
             before = self._last.get(key)
-            told, notice = look_at(before, address, body)
-            if told is before:
+            notified, notice = look_at(before, address, body)
+            if notified is before:
                 return
             if before is None and len(self._last) >= MAX_ALARMS:
                 oldest = next(iter(self._last))
                 del self._last[oldest]
                 self._stored.pop(oldest, None)
-            self._last[key] = told
+            self._last[key] = notified
             if notice is not None:
                 minute = 60 * local.tm_hour + local.tm_min
                 takers = (each for each in self._senders if each.selection.takes(notice, now_s, minute))
@@ -269,7 +269,7 @@ class Notifier:
             self._ended.wait(SAVE_S)
 
 
-def _read(path: Path) -> dict[str, Told]:
+def _read(path: Path) -> dict[str, Notified]:
     """What was told of before; nothing where the file is not there or damaged."""
     try:
         return _ALARMS.validate_json(path.read_bytes())

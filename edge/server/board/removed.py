@@ -46,7 +46,7 @@ class Removed:
         self._times[_key(address)] = wall_s
         self._write()
 
-    def heard(self, address: Address, ts: float, arrival: Arrival) -> None:
+    def receive(self, address: Address, ts: float, arrival: Arrival) -> None:
         """A message of a bed, made at `ts` by its node's clock: one that is new brings it back."""
         removed_s = self._times.get(_key(address))
         if removed_s is not None and (not arrival.is_stored or ts > removed_s):

@@ -37,7 +37,7 @@ from edge.ward.proposed_limits import ProposedLimits, proposed_limits
 LOOK_S = 0.1
 IDLE_S = 1.0
 MAX_SENDERS = 32  # of unreadable messages that are told apart
-MAX_TOLD, TOLD_S = 4, 300.0  # how many of them are named, and for how long after their last
+MAX_NAMED, NAMED_S = 4, 300.0  # how many of them are named, and for how long after their last
 LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Watch:
             arrival = Arrival(arrived.at_s, wall_s, request.stored)
             self.ward.push(received, arrival)
             if isinstance(message, Dated):
-                self._removed.heard(address, message.ts, arrival)
+                self._removed.receive(address, message.ts, arrival)
             if isinstance(message, AlarmMessage):
                 self.notifier.push(address, message, wall_s, request.stored)
         else:
@@ -138,7 +138,7 @@ class Watch:
         topic = arrived.request.topic
         sender = _sender(self.reader.prefix, topic)
         if sender not in self.malformed and len(self.malformed) >= MAX_SENDERS:
-            self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < TOLD_S}
+            self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < NAMED_S}
         is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
         self.malformed[sender if is_known else "others"] = arrived.at_s
         if (named := _alarm_named(self.reader.prefix, topic)) is not None:
@@ -175,8 +175,8 @@ class Watch:
 
     def _refused(self, now_s: float) -> tuple[str, ...]:
         """What could not be taken, without what changes all the time: of senders the last, by tens of seconds."""
-        recent = [(-(at_s // 10), name) for name, at_s in self.malformed.items() if now_s - at_s < TOLD_S]
-        found = [f"unreadable messages of {sender}" for _, sender in sorted(recent)[:MAX_TOLD]]
+        recent = [(-(at_s // 10), name) for name, at_s in self.malformed.items() if now_s - at_s < NAMED_S]
+        found = [f"unreadable messages of {sender}" for _, sender in sorted(recent)[:MAX_NAMED]]
         found += self._hidden(now_s)
         found += sorted({*self.ward.refused, *self.sounds.refused})
         return tuple(found + ["more messages than the board can take"] * (self.reader.inbox.dropped > 0))
@@ -186,14 +186,14 @@ class Watch:
         hidden = {
             f"{site}/{name}": node.hidden_s
             for (site, name), node in self.ward.nodes.items()
-            if node.hidden_s is not None and now_s - node.hidden_s < TOLD_S
+            if node.hidden_s is not None and now_s - node.hidden_s < NAMED_S
         }
         for name in hidden.keys() - self._said_hidden:
             logger.warning("board beds=hidden node=%s; %d fit: has somebody invented beds there?", name, MAX_BEDS)
         self._said_hidden = set(hidden)
         names = sorted(hidden)
-        more = [f"beds of {len(names) - MAX_TOLD} more nodes: more than fit"] if len(names) > MAX_TOLD else []
-        return [f"beds of {name}: more than fit" for name in names[:MAX_TOLD]] + more
+        more = [f"beds of {len(names) - MAX_NAMED} more nodes: more than fit"] if len(names) > MAX_NAMED else []
+        return [f"beds of {name}: more than fit" for name in names[:MAX_NAMED]] + more
 
     def wake(self) -> None:
         """Look soon; of the loop's own thread."""

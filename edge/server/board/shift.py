@@ -28,7 +28,7 @@ MINUTE_S = 60.0
 
 @dataclass(frozen=True)
 class Slot:
-    """A stretch of time of one bed."""
+    """A segment of time of one bed."""
 
     start_s: float
     """Board's clock."""
@@ -82,11 +82,11 @@ class Shift:
     slots: tuple[Slot, ...]
 
 
-Heard = tuple[Tile, tuple[Minute, ...], tuple[Episode, ...]]
+BedReceived = tuple[Tile, tuple[Minute, ...], tuple[Episode, ...]]
 """Of a bed: what it shows now, its minutes and its alarms."""
 
 
-def received_of(ward: Ward, tiles: Sequence[Tile]) -> list[Heard]:
+def received_of(ward: Ward, tiles: Sequence[Tile]) -> list[BedReceived]:
     """What was heard of every bed, in the order of their names: a copy, for another thread.
 
     Args:
@@ -98,15 +98,15 @@ def received_of(ward: Ward, tiles: Sequence[Tile]) -> list[Heard]:
     return [(tile, tuple(s.minutes), tuple(s.episodes.values())) for tile, s in zip(beds, states, strict=True)]
 
 
-def shifts_of(heard: Sequence[Heard], hours: int, now_s: float) -> list[Shift]:
+def shifts_of(received: Sequence[BedReceived], hours: int, now_s: float) -> list[Shift]:
     """Every bed over the last hours.
 
     Args:
-        heard: as `received_of` gives it.
+        received: as `received_of` gives it.
         hours: 1 to `MAX_HOURS`.
         now_s: on the board's clock.
     """
-    return [_shift(each, hours * 3600.0, now_s) for each in heard]
+    return [_shift(each, hours * 3600.0, now_s) for each in received]
 
 
 def to_csv(shifts: Sequence[Shift], epoch_s: float) -> str:
@@ -159,12 +159,12 @@ def groups_of(minutes: Iterable[Minute]) -> list[str]:
     return sorted(name for name, _ in found.most_common(MAX_GROUPS))
 
 
-def _shift(of_bed: Heard, length_s: float, now_s: float) -> Shift:
-    tile, heard, episodes = of_bed
+def _shift(of_bed: BedReceived, length_s: float, now_s: float) -> Shift:
+    tile, received, episodes = of_bed
     begin_s = now_s - length_s
     lasted = [each for each in episodes if each.over_s is None or each.over_s > begin_s]
     lasted.sort(key=lambda each: -each.began_s)
-    minutes = [each for each in heard if each.made_s > begin_s]
+    minutes = [each for each in received if each.made_s > begin_s]
     groups = groups_of(minutes)
     weighed = _weighed(minutes, begin_s)
     values = {group: [each.s_per_min.get(group) for each in minutes] for group in groups}

@@ -87,7 +87,7 @@ def condition_words(condition: str) -> str:
 
 def alarm_lines(alarms: Alarms) -> list[AlarmLine]:
     """All alarms of a bed, most urgent first."""
-    return sorted((_line(name, kept) for name, kept in alarms.items()), key=order_of)
+    return sorted((_line(name, latest) for name, latest in alarms.items()), key=order_of)
 
 
 def off_words(lines: Sequence[AlarmLine]) -> list[tuple[str, AlarmLine]]:
@@ -194,16 +194,18 @@ def contact_words(alarm: Latest[AlarmMessage] | None) -> str:
     return "no" if alarm.body.presence else "yes"
 
 
-def _line(condition: str, kept: Latest[AlarmMessage]) -> AlarmLine:
-    body = kept.body
+def _line(condition: str, latest: Latest[AlarmMessage]) -> AlarmLine:
+    body = latest.body
 
     def until_s(node_s: float | None) -> float | None:
-        return None if node_s is None else kept.until_s(node_s)
+        return None if node_s is None else latest.until_s(node_s)
 
-    def who(person: Person | None) -> Who | None:
-        return None if person is None else Who(person.by, person.why, kept.at_s(person.at), until_s(person.until))
+    def who(person: Person | None) -> Operator | None:
+        if person is None:
+            return None
+        return Operator(person.by, person.why, latest.at_s(person.at), until_s(person.until))
 
-    since_s = kept.began_s if body.signal in ("On", "Ack") else kept.since_s  # who has seen it does not end it
+    since_s = latest.began_s if body.signal in ("On", "Ack") else latest.since_s  # who has seen it does not end it
     return AlarmLine(
         condition,
         condition_words(condition),
@@ -229,7 +231,7 @@ its alarms off for a while. quiet: measured, and below its limits."""
 
 
 @dataclass(frozen=True)
-class Who:
+class Operator:
     """Who did something, and why."""
 
     by: str
@@ -256,9 +258,9 @@ class AlarmLine:
     episode: int | None
     limit: float | None
     """s/min; None: none, or technical."""
-    limit_by: Who | None
-    seen_by: Who | None
-    off_by: Who | None
+    limit_by: Operator | None
+    seen_by: Operator | None
+    off_by: Operator | None
     paused_until_s: float | None
 
 

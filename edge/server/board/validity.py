@@ -58,15 +58,15 @@ def silent_since_s(node: NodeState, now_s: float) -> float | None:
 def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> Trouble:
     """Why a bed is unknown although its node is there; an empty reason if it is known."""
     boot = node.status.body.boot_id if node.status is not None else ""
-    heard_s = max((each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None), default=None)
+    published_s = max((each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None), default=None)
     if bed.status is None or bed.status.body.boot_id != boot:
-        return "box says nothing of this bed", heard_s
+        return "box says nothing of this bed", published_s
     if (trouble := alarms_trouble(bed.alarms, bed.unread, boot, now_s))[0]:
         return trouble
     if not present(bed.alarms, boot):
-        return "no word of its alarms", heard_s
+        return "no word of its alarms", published_s
     if bed.status.body.state == "disabled":
-        return bed.status.body.reason or "nobody listens any more", heard_s
+        return bed.status.body.reason or "nobody listens any more", published_s
     return "", None
 
 
@@ -91,8 +91,8 @@ def _is_coming(unread: Unread, now_s: float) -> bool:
 
 def is_gone(bed: BedState, now_s: float) -> bool:
     """Whether nothing was heard of a bed for so long that a person may take it from the board."""
-    told = (bed.status, bed.health, bed.trend, bed.breath, *bed.alarms.values())
-    return all(each is None or now_s - each.made_s >= GONE_S for each in told)
+    published = (bed.status, bed.health, bed.trend, bed.breath, *bed.alarms.values())
+    return all(each is None or now_s - each.made_s >= GONE_S for each in published)
 
 
 def present(alarms: Alarms, boot_id: str) -> Alarms:
@@ -113,8 +113,8 @@ def window_of(trend: Latest[TrendMessage] | None, boot_id: str, seconds: int, no
 
 def breathing_of(trend: Latest[TrendMessage] | None, boot_id: str, seconds: int, now_s: float) -> Breath | None:
     """The same of the breathing."""
-    told = trend.body.breath if trend is not None and _counts(trend, boot_id, now_s) else None
-    return next((each for each in told or () if each.s == seconds), None)
+    published = trend.body.breath if trend is not None and _counts(trend, boot_id, now_s) else None
+    return next((each for each in published or () if each.s == seconds), None)
 
 
 def _counts(trend: Latest[TrendMessage], boot_id: str, now_s: float) -> bool:
@@ -123,7 +123,7 @@ def _counts(trend: Latest[TrendMessage], boot_id: str, now_s: float) -> bool:
 
 def last_measured_s(bed: BedState) -> float:
     """When a bed was last measured, or if it never was, first told of."""
-    last_s = bed.measured_s if bed.measured_s is not None else bed.told_s
+    last_s = bed.measured_s if bed.measured_s is not None else bed.received_s
     assert last_s is not None, "what nothing was told of is no bed"
     return last_s
 

@@ -105,11 +105,11 @@ class Ward:
         """Messages that had no room, by cause."""
         self._beds = 0
 
-    def push(self, heard: Received, arrival: Arrival) -> None:
+    def push(self, received: Received, arrival: Arrival) -> None:
         """Take one message."""
-        address, body = heard.address, heard.message
+        address, body = received.address, received.message
         if body is None:
-            self._clear(heard, arrival)
+            self._clear(received, arrival)
         elif (node := self._node(address)) is None:
             self.refused["more nodes than fit"] += 1
         elif isinstance(body, NodeInfo):
@@ -118,10 +118,10 @@ class Ward:
             if (bed := self._bed(address, arrival.at_s)) is not None:
                 bed.is_listed, bed.age = True, body.age or ""
         elif isinstance(body, Dated):
-            kept: Latest[Dated] = Latest(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
+            latest: Latest[Dated] = Latest(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
                 node.clock_off_s = body.ts - arrival.wall_s
-            self._keep(node, heard, kept, arrival)
+            self._store(node, received, latest, arrival)
 
     def miss(self, address: Address, condition: str, arrival: Arrival) -> None:
         """An alarm that cannot be read came: its bed is not known until one can; it makes no bed or node."""
@@ -134,26 +134,26 @@ class Ward:
         else:
             part.unread[condition] = Unread(arrival.at_s if before is None else before.at_s, arrival.at_s)
 
-    def _keep(self, node: NodeState, heard: Received, kept: Latest[Dated], arrival: Arrival) -> None:
-        body, stream = kept.body, heard.address.stream
-        bed = self._bed(heard.address, arrival.at_s) if stream else None
+    def _store(self, node: NodeState, received: Received, latest: Latest[Dated], arrival: Arrival) -> None:
+        body, stream = latest.body, received.address.stream
+        bed = self._bed(received.address, arrival.at_s) if stream else None
         if stream and bed is None:
             return
         if isinstance(body, AlarmMessage):
             part = node if bed is None else bed
-            self._keep_alarm(part, heard.names.levels[1], Latest(body, kept.made_s, kept.is_dated), arrival)
+            self._store_alarm(part, received.names.levels[1], Latest(body, latest.made_s, latest.is_dated), arrival)
         elif bed is None:
-            _keep_of_node(node, kept)
+            _store_of_node(node, latest)
         else:
-            _keep_of_bed(bed, kept)
-        if bed is not None and bed.told_s is None and (not arrival.is_stored or isinstance(body, StreamStatus)):
-            bed.told_s = arrival.at_s
+            _store_of_bed(bed, latest)
+        if bed is not None and bed.received_s is None and (not arrival.is_stored or isinstance(body, StreamStatus)):
+            bed.received_s = arrival.at_s
 
-    def _keep_alarm(
-        self, part: NodeState | BedState, condition: str, kept: Latest[AlarmMessage], arrival: Arrival
+    def _store_alarm(
+        self, part: NodeState | BedState, condition: str, latest: Latest[AlarmMessage], arrival: Arrival
     ) -> None:
         """Unless one that was made later is there: by its number, or where it comes live by the node's clock."""
-        before, body = part.alarms.get(condition), kept.body
+        before, body = part.alarms.get(condition), latest.body
         if before is None and len(part.alarms) >= MAX_ALARMS:
             self.refused["more alarms than fit"] += 1
             return
@@ -165,11 +165,11 @@ class Ward:
         )
         if not is_overtaken:
             before = before if before is not None and before.body.episode == body.episode else None
-            since_s = _since_s(kept, body.since, before)
-            part.alarms[condition] = replace(kept, since_s=since_s, began_s=_began_s(kept, since_s, before))
+            since_s = _since_s(latest, body.since, before)
+            part.alarms[condition] = replace(latest, since_s=since_s, began_s=_began_s(latest, since_s, before))
             part.unread.pop(condition, None)
             if isinstance(part, BedState):
-                _keep_episode(part, condition, part.alarms[condition])
+                _store_episode(part, condition, part.alarms[condition])
 
     def _part(self, address: Address) -> NodeState | BedState | None:
         """What is known of a bed, or of a node itself."""
@@ -197,39 +197,39 @@ class Ward:
         self._beds += 1
         return node.beds.setdefault(address.stream, BedState())
 
-    def _clear(self, heard: Received, arrival: Arrival) -> None:
+    def _clear(self, received: Received, arrival: Arrival) -> None:
         """A cleared status takes its bed or node away, a cleared burden what was measured of the patient before."""
-        address, node = heard.address, self.nodes.get((heard.address.site, heard.address.node))
+        address, node = received.address, self.nodes.get((received.address.site, received.address.node))
         if node is None:
             return
-        if heard.kind is AlarmMessage:
-            self._clear_alarm(node, heard, arrival)
-        elif heard.kind is TrendMessage and (bed := node.beds.get(address.stream)) is not None:
+        if received.kind is AlarmMessage:
+            self._clear_alarm(node, received, arrival)
+        elif received.kind is TrendMessage and (bed := node.beds.get(address.stream)) is not None:
             bed.trend, bed.breath, bed.patient_s = None, None, arrival.at_s
             bed.minutes.clear()
             bed.rates.clear()
-        elif heard.kind is StreamStatus:
+        elif received.kind is StreamStatus:
             self._beds -= node.beds.pop(address.stream, None) is not None
-        elif heard.kind is NodeStatus:
+        elif received.kind is NodeStatus:
             self._beds -= len(self.nodes.pop((address.site, address.node)).beds)
 
-    def _clear_alarm(self, node: NodeState, heard: Received, arrival: Arrival) -> None:
+    def _clear_alarm(self, node: NodeState, received: Received, arrival: Arrival) -> None:
         """One of the running process is not over by that, and its words stay; one of an earlier process is gone."""
-        part = self._part(heard.address)
-        kept = None if part is None else part.alarms.get(heard.names.levels[1])
+        part = self._part(received.address)
+        latest = None if part is None else part.alarms.get(received.names.levels[1])
         if part is None:
             return
-        if kept is not None and (node.status is None or node.status.body.boot_id == kept.body.boot_id):
-            part.unread[heard.names.levels[1]] = Unread(arrival.at_s, arrival.at_s, kept.body.boot_id)
+        if latest is not None and (node.status is None or node.status.body.boot_id == latest.body.boot_id):
+            part.unread[received.names.levels[1]] = Unread(arrival.at_s, arrival.at_s, latest.body.boot_id)
         else:
-            part.alarms.pop(heard.names.levels[1], None)
-            part.unread.pop(heard.names.levels[1], None)
+            part.alarms.pop(received.names.levels[1], None)
+            part.unread.pop(received.names.levels[1], None)
 
 
-def _keep_of_node(node: NodeState, kept: Latest[Dated]) -> None:
-    body = kept.body
+def _store_of_node(node: NodeState, latest: Latest[Dated]) -> None:
+    body = latest.body
     if isinstance(body, NodeHealth):
-        node.health = Latest(body, kept.made_s, kept.is_dated)
+        node.health = Latest(body, latest.made_s, latest.is_dated)
     elif isinstance(body, NodeStatus):
         before = None if node.status is None else node.status.body
         is_late = (
@@ -238,72 +238,72 @@ def _keep_of_node(node: NodeState, kept: Latest[Dated]) -> None:
             and before.state == "online"
             and before.session != body.session
         )
-        node.status = node.status if is_late else Latest(body, kept.made_s, kept.is_dated)
+        node.status = node.status if is_late else Latest(body, latest.made_s, latest.is_dated)
 
 
 def _since_s(
-    kept: Latest[AlarmMessage] | Latest[StreamStatus],
+    latest: Latest[AlarmMessage] | Latest[StreamStatus],
     since: float | None,
     before: Latest[AlarmMessage] | Latest[StreamStatus] | None,
 ) -> float | None:
     """Since when a state is so: as it was found at first, or a step of the node's clock would move it."""
     if since is None:
         return None
-    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    is_same = before is not None and before.is_dated and before.body.boot_id == latest.body.boot_id
     is_same = is_same and before is not None and before.body.since == since
-    return before.since_s if before is not None and is_same else kept.at_s(since)
+    return before.since_s if before is not None and is_same else latest.at_s(since)
 
 
-def _began_s(kept: Latest[AlarmMessage], since_s: float | None, before: Latest[AlarmMessage] | None) -> float | None:
+def _began_s(latest: Latest[AlarmMessage], since_s: float | None, before: Latest[AlarmMessage] | None) -> float | None:
     """When an alarm began: as it was found at first; of a node that does not say so, as of its first signal here."""
-    is_same = before is not None and before.is_dated and before.body.boot_id == kept.body.boot_id
+    is_same = before is not None and before.is_dated and before.body.boot_id == latest.body.boot_id
     if before is not None and is_same and before.began_s is not None:
         return before.began_s
-    return since_s if kept.body.began is None else kept.at_s(kept.body.began)
+    return since_s if latest.body.began is None else latest.at_s(latest.body.began)
 
 
-def _keep_episode(bed: BedState, condition: str, kept: Latest[AlarmMessage]) -> None:
+def _store_episode(bed: BedState, condition: str, latest: Latest[AlarmMessage]) -> None:
     """Note when an alarm was signalled, acknowledged and over; not one that was over before it was heard of."""
-    body, since_s = kept.body, kept.since_s
+    body, since_s = latest.body, latest.since_s
     last = [key for key in bed.episodes if key[:2] == (body.boot_id, condition)][-1:]
     key = (body.boot_id, condition, body.episode) if body.episode is not None else last[0] if last else None
     before = None if key is None else bed.episodes.get(key)
-    if key is None or not kept.is_dated or (before is None and body.signal == "Off"):
+    if key is None or not latest.is_dated or (before is None and body.signal == "Off"):
         return
-    began_s = next(each for each in (kept.began_s, since_s, kept.made_s) if each is not None)
+    began_s = next(each for each in (latest.began_s, since_s, latest.made_s) if each is not None)
     found = before or Episode(condition, body.kind, body.priority, began_s)
     if not body.presence and found.over_s is None:
-        over_s = kept.made_s if since_s is None or body.signal == "Off" else min(since_s, kept.made_s)
+        over_s = latest.made_s if since_s is None or body.signal == "Off" else min(since_s, latest.made_s)
         found = replace(found, over_s=max(over_s, found.began_s))
     if body.acknowledged is not None and found.seen_s is None:
-        found = replace(found, by=body.acknowledged.by, seen_s=kept.at_s(body.acknowledged.at))
+        found = replace(found, by=body.acknowledged.by, seen_s=latest.at_s(body.acknowledged.at))
     if before is None and len(bed.episodes) >= MAX_EPISODES:
         del bed.episodes[next(iter(bed.episodes))]
     bed.episodes[key] = replace(found, priority=body.priority) if body.signal != "Off" else found
 
 
-def _keep_of_bed(bed: BedState, kept: Latest[Dated]) -> None:
-    body = kept.body
+def _store_of_bed(bed: BedState, latest: Latest[Dated]) -> None:
+    body = latest.body
     if isinstance(body, StreamStatus):
-        status = Latest(body, kept.made_s, kept.is_dated)
+        status = Latest(body, latest.made_s, latest.is_dated)
         bed.status = replace(status, since_s=_since_s(status, body.since, bed.status))
         if body.state != "lost":
             bed.lost_s = None
         elif bed.lost_s is None:
-            bed.lost_s = kept.made_s
+            bed.lost_s = latest.made_s
     elif isinstance(body, StreamHealth):
-        bed.health = Latest(body, kept.made_s, kept.is_dated)
+        bed.health = Latest(body, latest.made_s, latest.is_dated)
     elif isinstance(body, BreathMessage):
-        bed.breath = Latest(body, kept.made_s, kept.is_dated)
-        if body.breaths_per_min is not None and kept.is_dated and len(bed.rates) < MAX_RATES:
+        bed.breath = Latest(body, latest.made_s, latest.is_dated)
+        if body.breaths_per_min is not None and latest.is_dated and len(bed.rates) < MAX_RATES:
             bed.rates.append(body.breaths_per_min)
     elif isinstance(body, TrendMessage):
-        bed.trend = Latest(body, kept.made_s, kept.is_dated)
-        if kept.is_dated:
-            _keep_minute(bed, bed.trend)
+        bed.trend = Latest(body, latest.made_s, latest.is_dated)
+        if latest.is_dated:
+            _store_minute(bed, bed.trend)
 
 
-def _keep_minute(bed: BedState, trend: Latest[TrendMessage]) -> None:
+def _store_minute(bed: BedState, trend: Latest[TrendMessage]) -> None:
     """What a trend says of the minute before it, and the respiratory rates that were told since the last."""
     windows = trend.body.windows
     window = min(windows, key=lambda each: each.s, default=None)

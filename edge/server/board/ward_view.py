@@ -51,7 +51,7 @@ Names = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
-class _Who:
+class _AlarmSource:
     """Whose tile it is, and what its alarms are."""
 
     names: Names
@@ -76,13 +76,13 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
             trouble = "the board has lost the broker", lost_s
         beds = []
         for stream, bed in node.beds.items():
-            if bed.is_told:
+            if bed.is_received:
                 names = (site, name, stream)
-                who = _who(names, called[names], bed.alarms, boot)
-                head = _head_of_bed(who, node, bed, now_s, trouble)
-                beds.append(_tile(who, bed, boot, now_s, head, lost_s is None))
+                source = _source_of(names, called[names], bed.alarms, boot)
+                head = _head_of_bed(source, node, bed, now_s, trouble)
+                beds.append(_tile(source, bed, boot, now_s, head, lost_s is None))
         tiles += beds
-        own = _who((site, name, ""), called[site, name, ""], node.alarms, boot)
+        own = _source_of((site, name, ""), called[site, name, ""], node.alarms, boot)
         if (own_head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
             tiles.append(_tile(own, BedState(), boot, now_s, own_head))
     return sorted(tiles, key=lambda tile: tile.order)
@@ -94,7 +94,7 @@ def _called(ward: Ward) -> dict[Names, str]:
         (site, node, stream)
         for (site, node), state in ward.nodes.items()
         for stream, bed in state.beds.items()
-        if bed.is_told
+        if bed.is_received
     ]
     nodes = [(*names, "") for names in ward.nodes]
     found: dict[Names, str] = {}
@@ -111,24 +111,26 @@ def _forms(site: str, node: str, stream: str) -> list[str]:
     return [" · ".join(levels[:count]) for count in range(1, len(levels) + 1)]
 
 
-def _who(names: Names, name: str, alarms: Alarms, boot: str) -> _Who:
+def _source_of(names: Names, name: str, alarms: Alarms, boot: str) -> _AlarmSource:
     """With the alarms of the running process, or if there are none those that are left of an earlier one."""
     found = present(alarms, boot) or alarms
-    return _Who(names, name, found, alarm_lines(found))
+    return _AlarmSource(names, name, found, alarm_lines(found))
 
 
-def _head_of_bed(who: _Who, node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> _Head:
+def _head_of_bed(source: _AlarmSource, node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> _Head:
     reason, since_s = trouble if trouble[0] else bed_trouble(node, bed, now_s)
-    return _unknown(reason, since_s, who.lines) if reason else _known(node, bed, now_s, who.lines)
+    return _unknown(reason, since_s, source.lines) if reason else _known(node, bed, now_s, source.lines)
 
 
-def _head_of_node(who: _Who, node: NodeState, now_s: float, trouble: Trouble, has_beds: bool) -> _Head | None:
+def _head_of_node(
+    source: _AlarmSource, node: NodeState, now_s: float, trouble: Trouble, has_beds: bool
+) -> _Head | None:
     """A node is seen where its own alarms are signalled or not known, or it is unknown and has no bed that says so."""
     boot = node.status.body.boot_id if node.status is not None else ""
     reason, since_s = trouble if trouble[0] else alarms_trouble(node.alarms, node.unread, boot, now_s)
     if reason:
-        return None if trouble[0] and has_beds else _unknown(reason, since_s, who.lines)
-    head = _of_alarms(who.lines)
+        return None if trouble[0] and has_beds else _unknown(reason, since_s, source.lines)
+    head = _of_alarms(source.lines)
     return None if head.level in ("quiet", "inactive") else head
 
 
@@ -145,7 +147,7 @@ class _Head:
     before: str = ""
     shown: str = ""
     """Condition of the alarm that it says."""
-    is_told: bool = True
+    is_current: bool = True
     """Whether what the node says of the bed counts."""
 
     @property
@@ -154,9 +156,9 @@ class _Head:
         return rank_of(self.level, self.kind, self.priority), not self.before, round(self.since_s or 0.0)
 
 
-def _unknown(reason: str, since_s: float | None, lines: list[AlarmLine], is_told: bool = False) -> _Head:
+def _unknown(reason: str, since_s: float | None, lines: list[AlarmLine], is_current: bool = False) -> _Head:
     signalled = [line.words for line in lines if line.signal != "Off"]
-    return _Head("unknown", "Unknown", reason, since_s, before=", ".join(signalled), is_told=is_told)
+    return _Head("unknown", "Unknown", reason, since_s, before=", ".join(signalled), is_current=is_current)
 
 
 def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine]) -> _Head:
@@ -169,7 +171,7 @@ def _known(node: NodeState, bed: BedState, now_s: float, lines: list[AlarmLine])
     since_s, is_lost = bed.status.since_s, bed.status.body.state == "lost"
     if not is_brief:
         since_s = max(since_s, bed.measured_s or since_s) if is_lost and since_s is not None else last_measured_s(bed)
-        return _unknown(reason, since_s, lines, is_told=True)
+        return _unknown(reason, since_s, lines, is_current=True)
     words = "No sound" if bed.status.body.state == "lost" else "Not measured yet"
     return head if head.level == "latched" else _Head("waiting", words, reason, since_s)
 
@@ -190,21 +192,22 @@ def _of_alarms(lines: list[AlarmLine]) -> _Head:
     return _Head("quiet", "Quiet" if is_watched else "No limit set")
 
 
-def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head, has_broker: bool = False) -> Tile:
-    (site, node, stream), alarms = who.names, who.alarms
-    also, is_of_patient = ("", False) if head.level == "unknown" else beside(who.lines, head.shown)
-    window, hour = (window_of(bed.trend, boot, each, now_s) if head.is_told else None for each in (WINDOW_S, HOUR_S))
-    breathing = breathing_of(bed.trend, boot, HOUR_S, now_s) if head.is_told else None
-    health = bed.health.body if bed.health is not None and head.is_told else None
+def _tile(source: _AlarmSource, bed: BedState, boot: str, now_s: float, head: _Head, has_broker: bool = False) -> Tile:
+    (site, node, stream), alarms = source.names, source.alarms
+    also, is_of_patient = ("", False) if head.level == "unknown" else beside(source.lines, head.shown)
+    trend = bed.trend if head.is_current else None
+    window, hour = (window_of(trend, boot, each, now_s) for each in (WINDOW_S, HOUR_S))
+    breathing = breathing_of(trend, boot, HOUR_S, now_s)
+    health = bed.health.body if bed.health is not None and head.is_current else None
     device = None if health is None else health.device
     recent = last_hour(bed, now_s)
     is_test = any(each.body.mode == "Test" for each in alarms.values())
     return Tile(
-        "/".join(who.names),
+        "/".join(source.names),
         site,
         node,
         stream,
-        who.name,
+        source.name,
         head.level,
         head.kind,
         head.priority,
@@ -216,15 +219,15 @@ def _tile(who: _Who, bed: BedState, boot: str, now_s: float, head: _Head, has_br
         is_of_patient,
         None if is_test else _sound(head, alarms, now_s),
         is_test,
-        tuple(who.lines),
+        tuple(source.lines),
         burden_lines(bed, alarms, (window, hour), breathing, recent),
-        breath_line(bed, boot, recent, now_s) if stream and head.is_told else None,
+        breath_line(bed, boot, recent, now_s) if stream and head.is_current else None,
         None if window is None else window.coverage,
         None if hour is None else hour.coverage,
         missing_words(window),
         (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,
-        contact_words(alarms.get("contact")) if head.is_told else "",
+        contact_words(alarms.get("contact")) if head.is_current else "",
         head.level == "unknown" and has_broker and is_gone(bed, now_s),
         (*head.order, stream or node),
     )

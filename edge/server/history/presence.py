@@ -58,7 +58,7 @@ class Verdict:
     """Whether one ingester does its work."""
 
     name: str
-    is_well: bool
+    is_healthy: bool
     words: str
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 from edge.contract.fields import rfc3339
 from edge.contract.tables import Columns
 from edge.server.exports.tables import cell_text
-from edge.server.history.sequences import MissingNumbers, Range, Start, holes
+from edge.server.history.sequences import MissingNumbers, Range, Start, missing_of
 from edge.server.history.tables import (
     ALARMS,
     BEDS,
@@ -168,10 +168,10 @@ def coverage(connection: Connection, asked: Query) -> Answer:
     known = {bed: (float(measured_ms) / HOUR_MS, float(minutes) / 60) for bed, measured_ms, minutes in measured}
     rows = []
     for bed, place in names.items():
-        measured_h, told_h = known.get(bed, (0.0, 0.0))
+        measured_h, published_h = known.get(bed, (0.0, 0.0))
         why = ", ".join(f"{cause} {lost_h:.2f} h" for lost_h, cause in sorted(causes[bed], reverse=True))
         if place[2]:  # a bed, not a node
-            rows.append((*place, measured_h / all_h, measured_h, max(0.0, all_h - told_h), why))
+            rows.append((*place, measured_h / all_h, measured_h, max(0.0, all_h - published_h), why))
     columns: Columns = {
         **PLACE,
         "coverage": "number",
@@ -192,7 +192,7 @@ def alarms(connection: Connection, asked: Query) -> Answer:
     return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(query).all())
 
 
-def holes_of(connection: Connection) -> Answer:
+def missing_numbers(connection: Connection) -> Answer:
     """Messages that were numbered and did not come: dropped, expired, refused, or still on their way."""
     rows = [(each.site, each.node, each.first, each.last, each.count, each.seen_ms) for each in missing(connection)]
     columns: Columns = {
@@ -216,11 +216,11 @@ def missing(connection: Connection) -> list[Missing]:
     for row in connection.execute(query.order_by(s.bed_id, s.seq_start, s.first)):
         start = nodes[row.site, row.node].setdefault(row.seq_start, Start(row.seq_before, []))
         start.ranges.append(Range(row.first, row.last, row.since_ms))
-    return [_missing(node, hole) for node, starts in sorted(nodes.items()) for hole in holes(starts)]
+    return [_missing(node, missed) for node, starts in sorted(nodes.items()) for missed in missing_of(starts)]
 
 
-def _missing(node: tuple[str, str], hole: MissingNumbers) -> Missing:
-    return Missing(*node, hole.first, hole.last, hole.count, hole.seen_ms)
+def _missing(node: tuple[str, str], missed: MissingNumbers) -> Missing:
+    return Missing(*node, missed.first, missed.last, missed.count, missed.seen_ms)
 
 
 def of_beds(connection: Connection, column: Any, asked: Query) -> ColumnElement[bool]:

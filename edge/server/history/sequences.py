@@ -65,7 +65,7 @@ def joined(ranges: Iterable[Range], numbers: Iterable[int], now_ms: int) -> list
     return found
 
 
-def holes(starts: Mapping[int, Start]) -> list[MissingNumbers]:
+def missing_of(starts: Mapping[int, Start]) -> list[MissingNumbers]:
     """What is missing of one node, in order.
 
     Of a start of which nothing came, the numbers that it left out count as missing too, up to `RESERVE`.

@@ -71,7 +71,7 @@ class MissingNumbersLog:
             self._engine.dispose()
 
 
-KEPT = [RECORDS[table] for table in ("events", "gaps", "alarms", "clips")]  # of clips the numbers alone
+STORED = [RECORDS[table] for table in ("events", "gaps", "alarms", "clips")]  # of clips the numbers alone
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class IngestService:
         writers = [HistoryWriter(settings.url), HistoryWriter(settings.url)]
         self._events, self._trends = (Ingester(writer, settings.mqtt.prefix, stop) for writer in writers)
         client = f"laennec-ingest.{settings.name}"
-        kept, trends = tuple(filters(prefix, KEPT)), tuple(filters(prefix, [TrendMessage]))
+        kept, trends = tuple(filters(prefix, STORED)), tuple(filters(prefix, [TrendMessage]))
         wanted = [
             Subscription(client, kept, "ingest", SESSION_S, IN_FLIGHT, self._will),
             Subscription(f"{client}.trends", trends, "ingest trends", TREND_EXPIRY_S, IN_FLIGHT),
         ]
         pairs = zip(wanted, (self._events, self._trends), strict=True)
         self._of_events, self._of_trends = (Subscriber(settings.mqtt, each, taker) for each, taker in pairs)
-        self._holes = MissingNumbersLog(settings.url)
+        self._missing = MissingNumbersLog(settings.url)
         self._failure: Exception | None = None
         self._said: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
 
@@ -133,7 +133,7 @@ class IngestService:
         finally:
             self._stop.set()
             thread.join()
-            self._holes.close()
+            self._missing.close()
         if self._failure is not None:
             raise self._failure
 
@@ -147,7 +147,7 @@ class IngestService:
     def _tick(self) -> None:
         self._events.prepare()
         self._say()
-        self._holes.tick(time.monotonic())
+        self._missing.tick(time.monotonic())
 
     def _say(self) -> None:
         """Publish its presence where it has changed, or a minute has passed."""

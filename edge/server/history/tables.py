@@ -201,7 +201,7 @@ MINUTE_S = 60  # length of the window of a trend that is kept
 HOUR_MS = 3_600_000
 
 Row = dict[str, Any]
-Place = tuple[str, str, str]
+AddressKey = tuple[str, str, str]
 """Site, node and stream; the stream is empty for the node itself."""
 
 
@@ -215,9 +215,9 @@ class Batch:
     pauses: list[Row] = field(default_factory=list)
     minutes: list[Row] = field(default_factory=list)
     """With `lost_ms` by cause beside the columns of the table."""
-    numbers: list[tuple[Place, int, int]] = field(default_factory=list)
+    numbers: list[tuple[AddressKey, int, int]] = field(default_factory=list)
     """Of a node: seq_start and seq of every message that is numbered."""
-    starts: set[tuple[Place, int, int]] = field(default_factory=set)
+    starts: set[tuple[AddressKey, int, int]] = field(default_factory=set)
     """Of a node: seq_start and seq_before, where it is known."""
 
     def add(self, record: Record, is_self_test: bool = False) -> None:
@@ -243,12 +243,12 @@ class Batch:
         else:
             self.alarms.append(_row(record, changed=record.at_s))
 
-    def _number(self, node: Place, seq: int, start: int, before: int | None) -> None:
+    def _number(self, node: AddressKey, seq: int, start: int, before: int | None) -> None:
         self.numbers.append((node, start, seq))
         if before is not None:
             self.starts.add((node, start, before))
 
-    def places(self) -> set[Place]:
+    def places(self) -> set[AddressKey]:
         """Every bed and node that it names."""
         rows: Iterable[Row] = (*self.events, *self.gaps, *self.alarms, *self.pauses, *self.minutes)
         return {row["place"] for row in rows} | {place for place, _, _ in self.numbers}

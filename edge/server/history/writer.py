@@ -32,8 +32,8 @@ from edge.server.history.tables import (
     PAUSES,
     SEQUENCES,
     STARTS,
+    AddressKey,
     Batch,
-    Place,
     Row,
     hour_of,
 )
@@ -58,7 +58,7 @@ class HistoryWriter:
         self.where = said(self._engine)
         """The URL without its password."""
         self._is_up_to_date = False
-        self._beds: dict[Place, int] = {}
+        self._beds: dict[AddressKey, int] = {}
         event.listen(self._engine, "connect", lambda *_: self._beds.clear())  # it may be another server, or restored
 
     def prepare(self) -> None:
@@ -112,7 +112,7 @@ class HistoryWriter:
         self._beds.update(beds)  # a transaction that was undone has numbered nothing
         return counts
 
-    def _numbered(self, connection: Connection, places: set[Place]) -> dict[Place, int]:
+    def _numbered(self, connection: Connection, places: set[AddressKey]) -> dict[AddressKey, int]:
         """The numbers of beds; new ones are given one."""
         known = {place: self._beds[place] for place in places if place in self._beds}
         unknown = sorted(places - known.keys())
@@ -134,7 +134,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
 
 
-def _with_bed(row: Row, beds: dict[Place, int]) -> Row:
+def _with_bed(row: Row, beds: dict[AddressKey, int]) -> Row:
     return {**{key: value for key, value in row.items() if key != "place"}, "bed_id": beds[row["place"]]}
 
 

@@ -17,7 +17,7 @@ from edge.delivery.messages import model_name
 from edge.detector.pipeline import Pipeline
 from edge.errors import ModelError
 from edge.model.model import Model, load_model
-from edge.node.stream_clips import Place, StreamClips
+from edge.node.stream_clips import ClipSource, StreamClips
 from edge.settings.sections import ClipSettings
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
@@ -60,7 +60,9 @@ def kept(model: Model, sound: list[Block]) -> tuple[list[Recorded], dict[int, np
     stream = Driven(Stream(id="bed1", source="script", pace=False), Script(*sound), Heard(), model)  # type: ignore[arg-type]
     stream._pipeline = Pipeline(model, observe=note, phase=PHASE)  # the one of a bed that is not the first
     hearing = replace(HEARING, model=model_name(model).body(), phase=PHASE)
-    place = Place(hearing, model.spec.hop_samples, stream.timeline.wall_s, clips.append, model.spec.history_samples)
+    place = ClipSource(
+        hearing, model.spec.hop_samples, stream.timeline.wall_s, clips.append, model.spec.history_samples
+    )
     stream.keep_clips(StreamClips(ClipSettings(speech="keep"), place))
     stream.run(threading.Event())
     assert stream.failure == ""

@@ -19,7 +19,7 @@ from edge.model.model import DEFAULT_PATH, Model, load_model
 from edge.node.engine import Engine, phase_of
 from edge.node.observer import StreamObserver
 from edge.node.stream import NodeStream
-from edge.node.stream_clips import Place, StreamClips
+from edge.node.stream_clips import ClipSource, StreamClips
 from edge.settings.node import Stream
 from edge.settings.sections import ClipSettings
 from edge.sources.file_search import DEMO_AUDIO
@@ -59,7 +59,7 @@ def make(model: Model, bed: int) -> tuple[NodeStream, Latest]:
     settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Latest(), phase_of(bed, model.chunk)
     stream = NodeStream(settings, Script(), model, NODE, Heard(), phase)  # type: ignore[arg-type]
     hearing = replace(HEARING, stream=stream.id, model=model_name(model).body(), phase=phase)
-    place = Place(
+    place = ClipSource(
         hearing, model.spec.hop_samples, stream.timeline.wall_s, kept.clips.append, model.spec.history_samples
     )
     stream.keep_clips(StreamClips(ClipSettings(speech="keep"), place))

@@ -35,22 +35,22 @@ def plain_events(
     for group in groups:
         rows = scores.values[:, [classes.index(name) for name in group.classes]].astype(np.float64)
         usual = [thresholds[group.classes[int(np.argmax(row))]] for row in rows]
-        for stretch in _stretches(scores.valid):
-            asked = {t: raised(usual[t], _more(t, near[t], stretch)) for t in range(*stretch)}
-            smooth = _smoothed(rows.sum(axis=1), group.median_frames // 2, stretch)
-            opening = {t: group.keep * usual[t] for t in range(*stretch) if smooth[t] >= asked[t]}
-            found |= _of_stretch(group, rows, opening, smooth, stretch)
+        for segment in _segments(scores.valid):
+            asked = {t: raised(usual[t], _more(t, near[t], segment)) for t in range(*segment)}
+            smooth = _smoothed(rows.sum(axis=1), group.median_frames // 2, segment)
+            opening = {t: group.keep * usual[t] for t in range(*segment) if smooth[t] >= asked[t]}
+            found |= _of_segment(group, rows, opening, smooth, segment)
     return {(label, scores.start + first, scores.start + stop, *rest) for label, first, stop, *rest in found}
 
 
-def _stretches(valid: NDArray[np.bool_]) -> list[Segment]:
+def _segments(valid: NDArray[np.bool_]) -> list[Segment]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], valid, [False]]).astype(int))).tolist()
     return list(zip(edges[::2], edges[1::2], strict=True))
 
 
-def _smoothed(sums: NDArray[np.float64], half: int, stretch: Segment) -> dict[int, float]:
-    """The running median: what was lost beside a stretch counts as quiet, and beyond the recording there is nothing."""
-    first, stop = stretch
+def _smoothed(sums: NDArray[np.float64], half: int, segment: Segment) -> dict[int, float]:
+    """The running median: what was lost beside a segment counts as quiet, and beyond the recording there is nothing."""
+    first, stop = segment
 
     def around(t: int) -> list[float]:
         before = [sums[i] if i >= first else 0.0 for i in range(t - half, t) if i >= first or first > 0]
@@ -60,19 +60,19 @@ def _smoothed(sums: NDArray[np.float64], half: int, stretch: Segment) -> dict[in
     return {t: float(median(around(t))) for t in range(first, stop)}
 
 
-def _more(t: int, is_near_bridge: bool, stretch: Segment) -> float:
+def _more(t: int, is_near_bridge: bool, segment: Segment) -> float:
     """What an event needs above its threshold to open at a frame, natural logarithm of the odds."""
-    if stretch[0] > 0 and t - stretch[0] < CAREFUL_FRAMES:
+    if segment[0] > 0 and t - segment[0] < CAREFUL_FRAMES:
         return AFTER_GAP_LOG_ODDS
     return AFTER_BRIDGE_LOG_ODDS if is_near_bridge else 0.0
 
 
-def _of_stretch(
-    group: GroupSpec, rows: NDArray[np.float64], opening: dict[int, float], smooth: dict[int, float], stretch: Segment
+def _of_segment(
+    group: GroupSpec, rows: NDArray[np.float64], opening: dict[int, float], smooth: dict[int, float], segment: Segment
 ) -> set[Found]:
-    """Events of one group in one stretch; `opening`: frames that can open one, and what then is no longer quiet."""
+    """Events of one group in one segment; `opening`: frames that can open one, and what then is no longer quiet."""
     found: set[Found] = set()
-    free_from, (_, stop) = 0, stretch
+    free_from, (_, stop) = 0, segment
     for first, keep in opening.items():
         if first < free_from:
             continue

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.detector.concealment import FADE_S, LEAST_HEARD_S, Concealment, is_filled
+from edge.detector.concealment import FADE_S, LEAST_RECEIVED_S, Concealment, is_filled
 from edge.types import Block
 
 RATE_HZ = 1000  # 60 samples are the longest hole that is filled, 4 the fade
-FADE, LEAST = round(FADE_S * RATE_HZ), round(LEAST_HEARD_S * RATE_HZ)
+FADE, LEAST = round(FADE_S * RATE_HZ), round(LEAST_RECEIVED_S * RATE_HZ)
 Sound = tuple[np.ndarray, np.ndarray]
 RUNS = st.lists(st.tuples(st.integers(1, 150), st.integers(1, 80)), min_size=1, max_size=6)  # heard, lost
 CUTS = st.lists(st.integers(1, 120), min_size=1, max_size=30)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.signal import firwin2, lfilter
 
 from edge.detector.adaptation import LEAST_S, Measured, adapt, measure
-from edge.detector.equaliser import STRETCH_S, band_curve_db, stretches
+from edge.detector.equaliser import SEGMENT_S, band_curve_db, segments
 from edge.detector.level import low_floor
 from edge.errors import ConfigError, ModelError
 from edge.features import FrontEnd
@@ -40,7 +40,7 @@ def _device(seconds: float, curve: tuple[tuple[float, ...], tuple[float, ...]] =
 
 def _measured(samples: NDArray[np.float32]) -> Measured:
     frames = FrontEnd(low_floor(SPEC)).push(block(samples))
-    return Measured(stretches(frames, SPEC), 1, [], len(samples) / RATE_HZ)
+    return Measured(segments(frames, SPEC), 1, [], len(samples) / RATE_HZ)
 
 
 def test_the_equaliser_undoes_the_microphone() -> None:
@@ -92,7 +92,7 @@ def test_files_that_cannot_be_measured_are_named_and_left_out(tmp_path: Path) ->
     found = measure(sound_files(tmp_path), _model(), None, threading.Event())
     assert found.files == 2
     assert found.seconds == pytest.approx(43.0, abs=0.5)
-    assert len(found.frames) == round(12 / STRETCH_S) + round(31 / STRETCH_S)
+    assert len(found.frames) == round(12 / SEGMENT_S) + round(31 / SEGMENT_S)
     words = ("silence", "clipped", "shorter than 5 s", "g.wav")
     assert len(found.left_out) == len(words)
     assert all(word in line for word, line in zip(words, found.left_out, strict=True))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.detector.pipeline import Pipeline
-from edge.detector.quality import LEAST, STRETCHES, TOO_SHORT, Finding, Quality, hears_chests
+from edge.detector.quality import LEAST, SEGMENTS, TOO_SHORT, Quality, QualityAssessment, is_for_chests
 from edge.model.model import load_model
 from edge.settings.names import Outside
 from edge.types import Block, Fault, Scores
@@ -30,16 +30,16 @@ from tests.edge.chests import (
 from tests.edge.knowing import block, known_noise, noise
 
 CHEST = chest()
-STRETCH = 2 * RATE_HZ
+SEGMENT = 2 * RATE_HZ
 
 
-def _findings(samples: Sound, start: int = 0, cuts: list[int] | None = None) -> list[Finding]:
+def _findings(samples: Sound, start: int = 0, cuts: list[int] | None = None) -> list[QualityAssessment]:
     """Every two seconds, and as of then."""
     quality = Quality(RATE_HZ)
     edges = [0, *sorted(cuts or []), len(samples)]
     for a, b in pairwise(edges):
         quality.push(block(samples[a:b], start + a))
-    return [quality.at(start + at) for at in range(0, len(samples) + 1, STRETCH)]
+    return [quality.at(start + at) for at in range(0, len(samples) + 1, SEGMENT)]
 
 
 def _fault(samples: Sound) -> Fault | None:
@@ -87,8 +87,8 @@ def test_a_fault_is_called_after_some_seconds_and_over_after_some_more() -> None
     spoken = np.concatenate([CHEST, CHEST + voice(), CHEST])
     called = [finding.fault == "speech" for finding in _findings(spoken)]
     begin, end = called.index(True), len(called) - called[::-1].index(True)
-    assert 12 < begin <= 12 + STRETCHES
-    assert 24 < end <= 24 + STRETCHES + 2
+    assert 12 < begin <= 12 + SEGMENTS
+    assert 24 < end <= 24 + SEGMENTS + 2
     assert all(called[begin:end])
 
 
@@ -107,7 +107,7 @@ def test_any_cut_gives_the_same(cuts: list[int], start: int) -> None:
 
 def test_an_index_of_years_is_judged_as_the_first() -> None:
     samples = (CHEST + voice()).astype(np.float32)
-    assert _findings(samples, 2**32 // (2 * STRETCH) * 2 * STRETCH) == _findings(samples)
+    assert _findings(samples, 2**32 // (2 * SEGMENT) * 2 * SEGMENT) == _findings(samples)
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_an_index_of_years_is_judged_as_the_first() -> None:
 def test_a_stretch_of_which_anything_was_lost_is_left_out(lost: str, fault: Fault | None) -> None:
     spoken, quality = (CHEST + 2 * voice()).astype(np.float32), Quality(RATE_HZ)
     for number in range(12):
-        part = slice(number * STRETCH, (number + 1) * STRETCH)
-        samples, valid = (spoken if number % 2 else CHEST)[part].copy(), np.ones(STRETCH, np.bool_)
+        part = slice(number * SEGMENT, (number + 1) * SEGMENT)
+        samples, valid = (spoken if number % 2 else CHEST)[part].copy(), np.ones(SEGMENT, np.bool_)
         if number % 2 and lost == "numbers":
             samples[100] = np.nan
         if number % 2 and lost == "valid":
             valid[-1] = False
         first = 7 if number % 2 and lost == "samples" else 0
         quality.push(Block(part.start + first, samples[first:], valid[first:]))
-    assert quality.at(12 * STRETCH).fault == fault
+    assert quality.at(12 * SEGMENT).fault == fault
 
 
 def test_what_was_found_expires_when_nothing_more_is_judged() -> None:
@@ -146,25 +146,25 @@ def test_sound_of_less_than_8_s_is_not_judged_and_that_is_said() -> None:
 def test_a_file_has_the_fault_of_most_of_it() -> None:
     quality = Quality(RATE_HZ)
     quality.push(block(CHEST))
-    assert quality.whole() == Finding()
+    assert quality.whole() == QualityAssessment()
     quality.push(block(noise(-40.0, 60.0), len(CHEST)))
-    assert quality.whole() == Finding("no contact")
+    assert quality.whole() == QualityAssessment("no contact")
 
 
 def test_reset_forgets_everything() -> None:
     quality = Quality(RATE_HZ)
     quality.push(block(noise(-40.0, 12.0)))
     quality.reset()
-    assert (quality.at(2**40), quality.whole()) == (Finding(), Finding())
+    assert (quality.at(2**40), quality.whole()) == (QualityAssessment(), QualityAssessment())
     quality.push(block(CHEST))
-    assert quality.at(len(CHEST)) == Finding(None, touches=True)
+    assert quality.at(len(CHEST)) == QualityAssessment(None, touches=True)
 
 
 def test_only_a_model_of_chests_is_told_what_is_none() -> None:
-    assert hears_chests(load_model().known)
-    assert hears_chests(known_chests())
-    assert not hears_chests(known_noise(-42.0))
-    assert not hears_chests(None)
+    assert is_for_chests(load_model().known)
+    assert is_for_chests(known_chests())
+    assert not is_for_chests(known_noise(-42.0))
+    assert not is_for_chests(None)
 
 
 def _scores(samples: Sound, outside: Outside) -> tuple[list[Scores], list[str]]:
@@ -202,12 +202,12 @@ def test_chunks_that_are_shifted_lose_the_same_frames(phase: int) -> None:
 
 
 def test_what_is_known_lasts_until_the_next_finding_and_no_longer_than_it_is_judged_by() -> None:
-    quality, whole = Quality(RATE_HZ), STRETCH * LEAST
+    quality, whole = Quality(RATE_HZ), SEGMENT * LEAST
     quality.push(block(CHEST[:whole]))
     quality.at(whole - 1)
     assert (quality.lasts(whole - 1), quality.lasts(whole)) == (True, False)
     quality.at(whole)
-    over = whole + STRETCHES * STRETCH
+    over = whole + SEGMENTS * SEGMENT
     assert (quality.lasts(over - 1), quality.lasts(over)) == (True, False)
     quality.at(over)
-    assert quality.lasts(over + STRETCH)
+    assert quality.lasts(over + SEGMENT)

@@ -12,7 +12,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from edge.detector.quality import LEAST, STRETCHES, fault_of
+from edge.detector.quality import LEAST, SEGMENTS, fault_of
 from edge.detector.quality_measures import SegmentMeter
 from edge.types import Fault
 from tests.edge.chests import shelf
@@ -23,7 +23,7 @@ METER = SegmentMeter(8000)
 
 def _fault(samples: NDArray[np.float32]) -> Fault | None:
     whole = len(samples) // METER.samples
-    parts = np.split(samples[: whole * METER.samples], max(whole, 1))[-STRETCHES:]
+    parts = np.split(samples[: whole * METER.samples], max(whole, 1))[-SEGMENTS:]
     return fault_of([METER.measure(part) for part in parts]) if whole >= LEAST else None
 
 

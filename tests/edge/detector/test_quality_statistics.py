@@ -77,7 +77,7 @@ def test_a_gain_moves_the_levels_by_itself_and_changes_nothing_else(gain_db: flo
 def test_any_rate_has_its_two_seconds(rate_hz: int) -> None:
     meter = SegmentMeter(rate_hz)
     time_s = np.arange(meter.samples) / rate_hz
-    stretch = meter.measure((0.5 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32))
+    segment = meter.measure((0.5 * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32))
     assert meter.samples / rate_hz == pytest.approx(2.0, rel=2e-3)
-    assert stretch.levels_db[:, BREATH].mean() == pytest.approx(-9.0, abs=0.3)
-    assert stretch.lines[220]
+    assert segment.levels_db[:, BREATH].mean() == pytest.approx(-9.0, abs=0.3)
+    assert segment.lines[220]

@@ -1,4 +1,4 @@
-"""Level, contrast and spectrum have the values that the sound was made with, and stretches add up."""
+"""Level, contrast and spectrum have the values that the sound was made with, and segments add up."""
 
 from __future__ import annotations
 

@@ -60,6 +60,6 @@ def test_a_graph_hears_the_chunks_of_a_stream_in_order_and_begins_anew_where_the
     chunks = [Chunk(4 * k, zeros, heard, heard, restart=k in (0, 2)) for k in range(4)]
     found = score_all(OnnxBackend(small_artefact()), chunks)
     # Silence is remembered as 1, half of it at the next chunk; a score is sigmoid of what was remembered before
-    assert found["clip"].tolist() == [[1.5], [1.5]]  # of the two stretches, when they have been heard
+    assert found["clip"].tolist() == [[1.5], [1.5]]  # of the two segments, when they have been heard
     np.testing.assert_allclose(found["scores"][:, 0, 0], [0.5, 0.73105858, 0.5, 0.73105858], rtol=1e-6)
     assert found.keys() == {"scores", "clip"}

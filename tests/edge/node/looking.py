@@ -17,7 +17,7 @@ from edge.api.detector import Detector
 from edge.contract.fields import Body
 from edge.delivery.mqtt_client import Listening, Request
 from edge.model.model import Model
-from edge.node.live_view import NodeLooks
+from edge.node.live_view import LiveViews
 from edge.node.spectrogram_tiles import MelColumns
 from edge.settings.node import Stream
 from edge.sources.file_search import DEMO_AUDIO
@@ -65,7 +65,7 @@ class Looking:
     def __init__(self, model: Any = None, is_on: bool = True, beds: int = 1, **settings: Any) -> None:
         self.model = model or LoudnessModel()
         self.desk = Desk()
-        self.looks = NodeLooks(is_on, self.model, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
+        self.looks = LiveViews(is_on, self.model, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
         own = [Stream(id=f"bed{k + 1}", source="script", pace=False, **settings) for k in range(beds)]
         self.streams = [Driven(each, Script(), Heard(), self.model) for each in own]
         self.looks.join(own, self.streams)

@@ -86,7 +86,7 @@ def test_the_best_arrival_of_the_last_stretch_still_counts_and_that_of_the_one_b
         line.arrived(round(at_s * RATE_HZ))
         return line.wall_s(0) - begin_s
 
-    assert hear_late(0.0, 0.25) == pytest.approx(0.25, abs=1e-4)  # the first stretch ends at 0.25 + 60
+    assert hear_late(0.0, 0.25) == pytest.approx(0.25, abs=1e-4)  # the first segment ends at 0.25 + 60
     assert hear_late(50.0, 0.0) == pytest.approx(0.0, abs=1e-4)
     assert hear_late(59.75, 0.5) == pytest.approx(0.0, abs=1e-4)  # at 60.25 begins the second; 0 was the best before
     assert hear_late(111.0, 0.125) == pytest.approx(0.0, abs=1e-4)

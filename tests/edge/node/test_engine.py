@@ -223,7 +223,7 @@ def test_a_stream_that_rests_closes_what_is_open_tells_a_gap_and_is_heard_again(
                     yield Wait(0.1)
                     wait_for(lambda: ward.streams[0]._offered == 20_000, "all sound before it to be taken")
                     wait_for(lambda: len(ward.said[0].events()) == 5, "the third burst")
-                    ward.streams[0].rest(3.0)
+                    ward.streams[0].shed(3.0)
                     ward.engine.wake(0)
                     wait_for(lambda: len(ward.said[0].events()) == 6, "its end, though nothing more comes")
                 yield item

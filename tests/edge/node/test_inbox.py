@@ -53,7 +53,7 @@ def test_what_does_not_fit_is_one_gap_that_is_told_when_sound_is_taken_again() -
 
 def test_a_stream_that_rests_loses_what_waits_and_what_comes_and_then_is_heard_again() -> None:
     inbox = filled(block(0), block(10))
-    inbox.rest(0.3)
+    inbox.shed(0.3)
     for start in (20, 30, 40, 50):
         inbox.put(block(start))
     assert inbox.waiting == 10
@@ -62,7 +62,7 @@ def test_a_stream_that_rests_loses_what_waits_and_what_comes_and_then_is_heard_a
 
 def test_gaps_of_the_source_keep_their_cause_and_place_and_the_end_is_never_lost() -> None:
     inbox = filled(block(0), Gap(10, 20, "device lost"), block(20), End("gone"))
-    inbox.rest(9.0)
+    inbox.shed(9.0)
     left_out = [Gap(0, 10, OVERLOAD, restart=True), Gap(10, 20, "device lost"), Gap(20, 30, OVERLOAD, restart=True)]
     assert told(inbox.take()) == [*left_out, End("gone")]
 
@@ -89,7 +89,7 @@ def test_every_sample_comes_out_as_sound_or_in_a_gap_exactly_once(steps: list[st
         if step == "take":
             taken += inbox.take()
         elif step == "rest":
-            inbox.rest(0.5)
+            inbox.shed(0.5)
         elif step == "jump":
             at, jumped = at + 7, jumped + 7
         else:

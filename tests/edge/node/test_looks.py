@@ -282,7 +282,7 @@ def test_sound_that_nobody_scores_is_not_kept_for_ever(looking: Looking) -> None
     bed = looking.looks._beds["bed1"]
     for second in range(60):
         bed.on_item(sound(1.0, start=second * RATE_HZ))
-    assert sum(len(each.samples) for each in bed._blocks) <= stream_mel.KEPT_S * RATE_HZ
+    assert sum(len(each.samples) for each in bed._blocks) <= stream_mel.STORED_S * RATE_HZ
     assert bed._blocks[-1].stop == 60 * RATE_HZ
 
 

@@ -118,7 +118,7 @@ def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Query, lines: py
         f'metrics port=refused address=127.0.0.1:{port} reason="Address already in use"; '
         "choose another metrics.port or metrics.host"
     )
-    assert not second.is_well
+    assert not second.is_healthy
     second.stop()
 
 
@@ -127,18 +127,18 @@ def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Query, li
     server.start()
     (record,) = lines.records
     assert "metrics.host" in record.getMessage()
-    assert not server.is_well
+    assert not server.is_healthy
 
 
 def test_the_end_frees_the_port(asked: Query) -> None:
     port = free_port()
     first, second = (MetricsServer(Metrics(port=port), asked) for _ in range(2))
     first.start()
-    assert first.is_well
+    assert first.is_healthy
     first.stop()
-    wait_for(lambda: not first.is_well, "the end of the thread")
+    wait_for(lambda: not first.is_healthy, "the end of the thread")
     second.start()
-    assert second.is_well
+    assert second.is_healthy
     second.stop()
 
 

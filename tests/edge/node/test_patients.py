@@ -86,7 +86,7 @@ def test_the_broker_is_told_once_that_no_figure_counts_and_what_the_bed_is(tmp_p
 
     def tell() -> None:
         bed.assess()
-        patients.tell(NODE, cleared.append, lambda settings, _stream: ages.append(settings.age))
+        patients.publish(NODE, cleared.append, lambda settings, _stream: ages.append(settings.age))
 
     tell()
     patients.admit("bed1", "4 years")

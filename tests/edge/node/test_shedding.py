@@ -5,48 +5,48 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.node.scheduling import HEARD_S, MOST_WORK_S, REST_S, Shedding
+from edge.node.scheduling import MOST_WORK_S, SCORED_S, SHED_S, Shedding
 
 
 def test_nobody_rests_while_the_work_can_be_done() -> None:
     shedding = Shedding(["low", "high"])
-    assert shedding.choose(0.0, [MOST_WORK_S, 0.0], load=1.0) == []
-    assert shedding.choose(0.0, [MOST_WORK_S, 0.1], load=1.0) == [0]
+    assert shedding.shed(0.0, [MOST_WORK_S, 0.0], load=1.0) == []
+    assert shedding.shed(0.0, [MOST_WORK_S, 0.1], load=1.0) == [0]
 
 
 def test_nothing_is_left_out_after_a_pause_of_a_box_that_is_fast_enough() -> None:
     shedding = Shedding(["normal"] * 4)
-    assert shedding.choose(0.0, [MOST_WORK_S / 2] * 4, load=0.2) == []
-    assert shedding.choose(0.0, [MOST_WORK_S / 2] * 4, load=0.3) == [0, 1]  # the others can be heard in time
-    assert Shedding(["normal"] * 4).choose(0.0, [MOST_WORK_S] * 4, load=0.2) == [0, 1]  # nor can a long one be made up
+    assert shedding.shed(0.0, [MOST_WORK_S / 2] * 4, load=0.2) == []
+    assert shedding.shed(0.0, [MOST_WORK_S / 2] * 4, load=0.3) == [0, 1]  # the others can be heard in time
+    assert Shedding(["normal"] * 4).shed(0.0, [MOST_WORK_S] * 4, load=0.2) == [0, 1]  # nor can a long one be made up
 
 
 def test_low_goes_before_normal_before_high_and_no_more_than_needed() -> None:
     shedding = Shedding(["high", "normal", "low", "normal", "low"])
-    assert shedding.choose(0.0, [0.19] * 5, load=1.0) == [2, 4]
-    assert Shedding(["high", "normal", "low"]).choose(0.0, [0.4] * 3, load=1.0) == [2, 1]
+    assert shedding.shed(0.0, [0.19] * 5, load=1.0) == [2, 4]
+    assert Shedding(["high", "normal", "low"]).shed(0.0, [0.4] * 3, load=1.0) == [2, 1]
 
 
 def test_of_one_priority_those_rest_that_were_heard_for_longest() -> None:
     shedding, work_s = Shedding(["normal"] * 4), [0.25] * 4
-    assert shedding.choose(0.0, work_s, load=1.0) == [0, 1]
-    assert shedding.choose(REST_S / 2, [0.0, 0.0, 0.0, 0.7], load=1.0) == [3]
-    assert shedding.choose(REST_S, work_s, load=1.0) == [2, 0]  # one is just back, and one still rests
-    assert shedding.choose(3 * REST_S, work_s, load=1.0) == [1, 3]
+    assert shedding.shed(0.0, work_s, load=1.0) == [0, 1]
+    assert shedding.shed(SHED_S / 2, [0.0, 0.0, 0.0, 0.7], load=1.0) == [3]
+    assert shedding.shed(SHED_S, work_s, load=1.0) == [2, 0]  # one is just back, and one still rests
+    assert shedding.shed(3 * SHED_S, work_s, load=1.0) == [1, 3]
 
 
 def test_a_stream_that_is_just_back_rests_after_one_of_higher_priority() -> None:
     shedding = Shedding(["low", "normal"])
-    assert shedding.choose(0.0, [0.5, 0.4], load=1.0) == [0]
-    assert shedding.choose(REST_S + HEARD_S / 2, [0.5, 0.4], load=1.0) == [1]
-    assert shedding.choose(2 * REST_S + HEARD_S, [0.5, 0.4], load=1.0) == [0]
+    assert shedding.shed(0.0, [0.5, 0.4], load=1.0) == [0]
+    assert shedding.shed(SHED_S + SCORED_S / 2, [0.5, 0.4], load=1.0) == [1]
+    assert shedding.shed(2 * SHED_S + SCORED_S, [0.5, 0.4], load=1.0) == [0]
 
 
 def test_of_streams_that_are_all_just_back_those_rest_that_rested_longest_ago_whatever_their_priority() -> None:
     shedding = Shedding(["low", "normal"])
-    assert shedding.choose(0.0, [0.0, 0.7], load=1.0) == [1]
-    assert shedding.choose(2.0, [0.7, 0.0], load=1.0) == [0]
-    assert shedding.choose(2.0 + REST_S + 1.0, [0.4, 0.4], load=1.0) == [1]
+    assert shedding.shed(0.0, [0.0, 0.7], load=1.0) == [1]
+    assert shedding.shed(2.0, [0.7, 0.0], load=1.0) == [0]
+    assert shedding.shed(2.0 + SHED_S + 1.0, [0.4, 0.4], load=1.0) == [1]
 
 
 @settings(max_examples=15, deadline=None)
@@ -68,8 +68,8 @@ def test_whatever_the_load_every_stream_is_heard_and_a_fast_box_loses_nothing(
         for stream in sorted(range(n), key=lambda stream: -work_s[stream]):
             part_s = min(work_s[stream], done_s)
             work_s[stream], done_s, heard_s[stream] = work_s[stream] - part_s, done_s - part_s, heard_s[stream] + part_s
-        for stream in shedding.choose(now_s, work_s, load / n):
-            work_s[stream], until_s[stream] = 0.0, now_s + REST_S
+        for stream in shedding.shed(now_s, work_s, load / n):
+            work_s[stream], until_s[stream] = 0.0, now_s + SHED_S
         assert sum(work_s) <= 2 * MOST_WORK_S + load * step_s
     wanted_s = load / n * 60
     assert min(heard_s) > 0.1 * wanted_s

@@ -10,7 +10,7 @@ import pytest
 
 from edge.clips.clip import Recorded
 from edge.node.clips import WAITING_CLIPS, ClipWriter
-from edge.node.stream_clips import Place, StreamClips
+from edge.node.stream_clips import ClipSource, StreamClips
 from edge.settings.sections import ClipSettings
 from edge.types import Block, Gap
 from tests.edge.clips.clips import HEARING, clip
@@ -28,7 +28,7 @@ def heard(
     """The events of a stream that keeps clips, and the clips."""
     said, clips = Heard(), list[Recorded]()
     stream = configured(Script(*items), said, **(stream_settings or {}))
-    place = Place(HEARING, LoudnessModel.spec.hop_samples, stream.timeline.wall_s, clips.append)
+    place = ClipSource(HEARING, LoudnessModel.spec.hop_samples, stream.timeline.wall_s, clips.append)
     stream.keep_clips(StreamClips(ClipSettings(**{**SECTION, **changed}), place))
     stream.run(threading.Event())
     assert stream.failure == ""

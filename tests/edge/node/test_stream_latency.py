@@ -18,7 +18,7 @@ def test_sound_is_complete_when_the_block_with_its_last_sample_came() -> None:
     clock = Time()
     arrivals = Arrivals(clock)
     for start in (0, 800, 1600):
-        arrivals.note(sound(0.1, start=start))
+        arrivals.record(sound(0.1, start=start))
         clock.now_s += 1.0
     assert [arrivals.complete_s(stop) for stop in (1, 800, 801, 1600, 2400, 2401)] == [100, 100, 101, 101, 102, None]
 
@@ -26,10 +26,10 @@ def test_sound_is_complete_when_the_block_with_its_last_sample_came() -> None:
 def test_a_device_that_counts_anew_has_new_arrivals_once_that_is_decided() -> None:
     clock = Time()
     arrivals = Arrivals(clock)
-    arrivals.note(sound(0.1, start=80_000))
-    arrivals.note(Gap(0, 0, "device restarted", restart=True))
+    arrivals.record(sound(0.1, start=80_000))
+    arrivals.record(Gap(0, 0, "device restarted", restart=True))
     clock.now_s = 200.0
-    arrivals.note(sound(0.1))
+    arrivals.record(sound(0.1))
     before = [arrivals.complete_s(stop) for stop in (80_800, 80_801)]
     arrivals.begin_anew()
     assert (before, arrivals.complete_s(800)) == ([100.0, None], 200.0)
@@ -42,7 +42,7 @@ def test_whatever_the_blocks_the_first_that_reaches_a_sample_tells_when_it_came(
     clock, stop, stops = Time(), 0, []
     arrivals = Arrivals(clock)
     for length in lengths:
-        arrivals.note(sound(length / RATE_HZ, start=stop))
+        arrivals.record(sound(length / RATE_HZ, start=stop))
         stop += length
         stops.append((stop, clock.now_s))
         clock.now_s += 1.0
@@ -57,7 +57,7 @@ def decided(is_live: bool) -> Latency:
     timeline = Timeline(RATE_HZ, is_live, monotonic=clock, recorded_s=lambda index: 99.9 + (index - 2400) / RATE_HZ)
     latency = StreamLatency(LoudnessModel(), timeline, is_live)  # type: ignore[arg-type]
     latency.arrivals = Arrivals(clock)
-    latency.arrivals.note(sound(0.3))
+    latency.arrivals.record(sound(0.3))
     latency.decided(2400, 2400)
     return latency.of(Event("end", "wheeze", 500, 1500, 0.9, 0.8, 0.5, "quiet"))
 
@@ -111,7 +111,7 @@ def test_chunks_of_live_sound_are_counted_and_neither_a_file_at_full_speed_nor_t
     counts = []
     for is_live in (True, False):
         latency = StreamLatency(LoudnessModel(), Timeline(RATE_HZ, is_live), is_live)  # type: ignore[arg-type]
-        latency.arrivals.note(sound(0.3))
+        latency.arrivals.record(sound(0.3))
         latency.decided(2400, 2400)
         latency.decided(None, 2400)
         counts.append(latency.chunks.within()[-1])

@@ -14,7 +14,7 @@ import edge.node.stream_status
 from edge.errors import SourceError
 from edge.node.stream_status import State, StreamTotals
 from edge.settings.node import Stream
-from edge.sources.source import Trouble
+from edge.sources.source import DeviceStatus
 from edge.types import Block, Chunk, Gap
 from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (
@@ -110,7 +110,7 @@ def test_the_state_says_since_when_it_is_so(clock: Time) -> None:
 
 def test_the_trouble_of_a_device_is_the_state_of_its_stream(clock: Time) -> None:
     source = Device(sound(1.0), then=lambda: told.append((stream.assess().state.name, stream.assess().state.reason)))
-    source.ill = Trouble("degraded", "not measurable: no contact")
+    source.ill = DeviceStatus("degraded", "not measurable: no contact")
     told: list[tuple[str, str]] = []
     stream = configured(source, Heard())
     assert stream.assess().state.name == "unknown"  # nothing was heard yet

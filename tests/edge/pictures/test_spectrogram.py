@@ -128,9 +128,9 @@ def test_a_part_is_cut_from_the_whole_picture(tone: Path) -> None:
     assert part.times_s[0] - part.hop_s / 2 <= 0.9
     assert part.times_s[-1] + part.hop_s / 2 >= 1.3
     first = int(np.argmin(np.abs(whole.times_s - part.times_s[0])))
-    stretch = slice(first, first + len(part.times_s))
-    np.testing.assert_allclose(part.times_s, whole.times_s[stretch])
-    np.testing.assert_array_equal(part.panels[0].values, whole.panels[0].values[stretch])
+    segment = slice(first, first + len(part.times_s))
+    np.testing.assert_allclose(part.times_s, whole.times_s[segment])
+    np.testing.assert_array_equal(part.panels[0].values, whole.panels[0].values[segment])
 
 
 def test_any_rate_and_the_chosen_channel_are_read_as_by_detect(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from edge.log import LINES
-from edge.sources.device_stream import ConditionLog, trouble_of
-from edge.sources.source import Trouble
+from edge.sources.device_stream import ConditionLog, device_status_of
+from edge.sources.source import DeviceStatus
 from firmware_bridge.records import Condition
 
 LOST = Condition("lost", True, False, "no samples for 2 s")
@@ -43,7 +43,7 @@ def test_a_device_that_talks_all_the_time_does_not_fill_the_log(caplog: pytest.L
 
 
 def test_the_worst_of_what_lasts_is_told_and_an_end_on_purpose_as_such() -> None:
-    assert trouble_of(()) == Trouble("", "")
-    assert trouble_of((RATE, LOST)) == Trouble("lost", "device lost (no samples for 2 s)")
-    assert trouble_of((RATE, ENDED)) == Trouble("lost", "the device ended the stream")
-    assert trouble_of((RATE,)) == Trouble("degraded", f"not measurable: wrong rate ({RATE.detail})")
+    assert device_status_of(()) == DeviceStatus("", "")
+    assert device_status_of((RATE, LOST)) == DeviceStatus("lost", "device lost (no samples for 2 s)")
+    assert device_status_of((RATE, ENDED)) == DeviceStatus("lost", "the device ended the stream")
+    assert device_status_of((RATE,)) == DeviceStatus("degraded", f"not measurable: wrong rate ({RATE.detail})")

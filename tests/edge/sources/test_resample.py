@@ -99,10 +99,10 @@ def test_any_cut_gives_the_same_output_bit_by_bit(from_hz, start, cuts, bad, jum
             found += pieces.push(block(start + a + offset, samples[a:b], valid[a:b]))
     expected, found = expected + whole.flush(), found + pieces.flush()
     assert [g for g in found if isinstance(g, Gap)] == [g for g in expected if isinstance(g, Gap)]
-    assert stretches(found) == stretches(expected)
+    assert segments(found) == segments(expected)
 
 
-def stretches(items: list[Block | Gap]) -> list[tuple[int, bytes, bytes]]:
+def segments(items: list[Block | Gap]) -> list[tuple[int, bytes, bytes]]:
     """Consecutive blocks joined, as bytes, so that equal means equal bit by bit."""
     runs: list[list[Block]] = []
     for item in items:
@@ -184,7 +184,7 @@ def test_reset_makes_it_new() -> None:
     used.push(block(12345, np.random.default_rng(1).normal(size=9999)))
     used.reset()
     one = block(3, np.random.default_rng(2).normal(size=9999))
-    assert stretches(used.push(one) + used.flush()) == stretches(new.push(one) + new.flush())
+    assert segments(used.push(one) + used.flush()) == segments(new.push(one) + new.flush())
 
 
 def test_memory_does_not_grow_with_gaps_and_holes() -> None:

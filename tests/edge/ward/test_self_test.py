@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ward.self_test import FIRST_S, LATE_S, NOT_BACK, NOT_BEGUN, NOT_HEARD, SelfTests, Verdict
+from edge.ward.self_test import FIRST_S, LATE_S, NOT_BACK, NOT_BEGUN, NOT_DETECTED, SelfTests, Verdict
 
 ONSET_S = 5.0
 HOUR_S = 3600.0
@@ -49,7 +49,7 @@ def test_an_event_that_is_not_of_the_sound_passes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "reason"), [((), NOT_BEGUN), (("begin",), NOT_HEARD), (("begin", "decided"), NOT_BACK)]
+    ("steps", "reason"), [((), NOT_BEGUN), (("begin",), NOT_DETECTED), (("begin", "decided"), NOT_BACK)]
 )
 def test_the_reason_says_how_far_a_test_came(steps: tuple[str, ...], reason: str) -> None:
     tests = SelfTests(HOUR_S, ONSET_S, 0.0)

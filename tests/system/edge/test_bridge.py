@@ -94,8 +94,8 @@ def test_a_rate_that_cannot_be_harms_no_stream_and_ends_with_a_right_hello(
             port.send(Packet(DEVICE, wrong, boot=1))
             for k in range(20):
                 port.send(sound(k))
-        wait_for(lambda: heard.source.trouble().state == "degraded", "a condition")
-        assert heard.source.trouble().reason.startswith(
+        wait_for(lambda: heard.source.device_status().state == "degraded", "a condition")
+        assert heard.source.device_status().reason.startswith(
             f"not measurable: wrong rate (rate {rate_mhz / 1000:,.10g} Hz: exp"
         )
         assert heard.source.vitals().conditions == ("wrong rate",)
@@ -103,7 +103,7 @@ def test_a_rate_that_cannot_be_harms_no_stream_and_ends_with_a_right_hello(
         for k in range(20, 40):
             port.send(sound(k))
         wait_for(lambda: heard.samples() == 20 * N, "the sound")
-        wait_for(lambda: not heard.source.trouble().reason.startswith("not measurable: wrong"), "the end of it")
+        wait_for(lambda: not heard.source.device_status().reason.startswith("not measurable: wrong"), "the end of it")
     assert heard.error is None
 
 
@@ -128,7 +128,7 @@ def test_a_grossly_wrong_rate_is_never_judged(port: Port, bridge: Bridge, monkey
             port.send(sound(k))
             time.sleep(0.02)
         wait_for(lambda: heard.samples() >= 60 * N / 2, "sound")
-        assert heard.source.trouble().reason.startswith("not measurable: wrong rate (measured ")
+        assert heard.source.device_status().reason.startswith("not measurable: wrong rate (measured ")
         assert not heard.source.vitals().measurable
     assert not any(item.valid.any() for item in heard.items if isinstance(item, Block))
 
@@ -138,10 +138,10 @@ def test_a_device_that_ends_its_stream_is_not_a_failure(port: Port, bridge: Brid
         port.send(hello())
         for k in range(5):
             port.send(sound(k, LAST if k == 4 else 0))
-        wait_for(lambda: heard.source.trouble().reason == "the device ended the stream", "the end")
-        assert heard.source.trouble().state == "lost"
+        wait_for(lambda: heard.source.device_status().reason == "the device ended the stream", "the end")
+        assert heard.source.device_status().state == "lost"
         port.send(sound(500))
-        wait_for(lambda: not heard.source.trouble().state, "the next begin")
+        wait_for(lambda: not heard.source.device_status().state, "the next begin")
         wait_for(lambda: heard.samples() == 6 * N, "all samples")
     gaps = [item for item in heard.items if isinstance(item, Gap)]
     assert [(gap.cause, gap.restart) for gap in gaps] == [("ended by the device", True), ("started again", True)]
@@ -154,11 +154,11 @@ def test_a_sensor_off_the_skin_is_not_measurable_and_says_so(port: Port, bridge:
         readings = Telemetry(battery=Battery(3700, 8), contact=0, motion=Motion(20, 90))
         port.send(Packet(DEVICE, readings, boot=1))
         port.send(sound(1))
-        wait_for(lambda: heard.source.trouble().state == "degraded", "a condition")
-        trouble, vitals = heard.source.trouble(), heard.source.vitals()
+        wait_for(lambda: heard.source.device_status().state == "degraded", "a condition")
+        trouble, vitals = heard.source.device_status(), heard.source.vitals()
         port.send(Packet(DEVICE, Telemetry(battery=Battery(3700, 80), contact=200), boot=1))
         port.send(sound(2))
-        wait_for(lambda: not heard.source.trouble().state, "the end of it")
+        wait_for(lambda: not heard.source.device_status().state, "the end of it")
         wait_for(lambda: heard.samples() == 3 * N, "all samples")
     assert (trouble.state, trouble.reason) == ("degraded", "not measurable: no contact (contact 0 of 254)")
     assert (vitals.device, vitals.measurable, vitals.battery_percent) == ("0x1a2b3c4d", False, 8)

@@ -21,7 +21,7 @@ from edge.delivery.outbox import Outbox
 from edge.node.service import Service
 from edge.settings.node import parse_config
 from edge.settings.sections import LEAST_EVERY_S
-from edge.sources.source import Trouble, Vitals
+from edge.sources.source import DeviceStatus, Vitals
 from edge.ward import self_test
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.fakes import Bursts, LoudnessModel
@@ -43,8 +43,8 @@ class Worn(Bursts):
     def recorded_s(self, index: int) -> float | None:
         return None
 
-    def trouble(self) -> Trouble:
-        return Trouble("", "")
+    def device_status(self) -> DeviceStatus:
+        return DeviceStatus("", "")
 
     def vitals(self) -> Vitals:
         return VITALS

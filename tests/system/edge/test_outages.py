@@ -17,7 +17,7 @@ import pytest
 from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.outbox_reading import logged_events
-from edge.ward.alarm_records import UNTOLD, Transition
+from edge.ward.alarm_records import NOT_PUBLISHED, Transition
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
 from tests.edge.full_disk import small_disk
@@ -77,7 +77,7 @@ def decided(folder: Path) -> set[tuple[str, int]]:
 def recorded(folder: Path) -> set[tuple[str, int, str]]:
     """What is told of the changes of alarms, by the log of the node."""
     changes = [each for each in AlarmLog(folder / "alarms-node.log").read() if isinstance(each, Transition)]
-    return {(each.key.condition, each.state.rev, each.cause) for each in changes if each.cause not in UNTOLD}
+    return {(each.key.condition, each.state.rev, each.cause) for each in changes if each.cause not in NOT_PUBLISHED}
 
 
 def told(consumer: Consumer) -> set[tuple[str, int, str]]:

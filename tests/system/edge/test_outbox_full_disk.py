@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.server.history.sequences import Start, holes, joined
+from edge.server.history.sequences import Start, joined, missing_of
 from tests.edge.delivery import test_outbox_full_disk
 from tests.edge.full_disk import SmallDisk, small_disk
 
@@ -89,7 +89,7 @@ def assert_only_what_was_cut_off_is_missing(used: list[tuple[int, int, int]]) ->
         made.ranges[:] = joined(made.ranges, [seq], 0)
         assert made.before == (None if before < 0 else before), "one for all messages of a start"
     assert sum(start.before is not None for start in starts.values()) >= PROCESSES - 3, "two cannot know, and the first"
-    missing = holes(starts)
+    missing = missing_of(starts)
     assert all(hole.count == 1 for hole in missing)
     assert len(missing) < PROCESSES
 

@@ -24,7 +24,7 @@ from edge.settings.node import parse_config
 from edge.sources.source import Wait
 from edge.types import Block, Chunk, Scores
 from edge.ward import self_test
-from edge.ward.self_test import NOT_BACK, NOT_HEARD
+from edge.ward.self_test import NOT_BACK, NOT_DETECTED
 from tests.edge.conftest import PATIENCE_S, Watcher, wait_for
 
 Answer = tuple[Scores, NDArray[np.float32]]
@@ -183,7 +183,7 @@ def test_a_broker_that_stands_still_is_an_alarm_until_a_test_comes_back(
 def test_a_model_that_hears_nothing_is_an_alarm_until_it_hears_again(start: Start, watcher: Watcher) -> None:
     with start(is_deaf=True) as node:
         missed = node.wait_for_runs(1)
-        assert (missed["passed"], missed["missed"], missed["reason"]) == (False, 1, NOT_HEARD)
+        assert (missed["passed"], missed["missed"], missed["reason"]) == (False, 1, NOT_DETECTED)
         wait_for(lambda: ("Vld", "On") in signals(watcher), "the alarm")
         node.model.is_deaf = False
         wait_for(lambda: node.last()["passed"], "a test that passes")

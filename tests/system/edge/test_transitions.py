@@ -11,7 +11,7 @@ from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.dispatch import INBOX_MESSAGES
 from edge.node import alarms as alarm_service
 from edge.node.alarms import WardReading
-from edge.ward.alarm_records import UNTOLD, AlarmState, Key, Transition
+from edge.ward.alarm_records import NOT_PUBLISHED, AlarmState, Key, Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward
 
@@ -28,7 +28,7 @@ def recorded(folder: Path) -> list[tuple[int, str]]:
     """What the log says of the changes of one alarm that are told."""
     records = AlarmLog(folder / "alarms.log").read()
     mine = [each for each in records if isinstance(each, Transition) and each.key.condition == "continuous"]
-    return [(each.state.rev, each.cause) for each in mine if each.cause not in UNTOLD]
+    return [(each.state.rev, each.cause) for each in mine if each.cause not in NOT_PUBLISHED]
 
 
 def told(watcher: Watcher) -> list[tuple[int, str]]:

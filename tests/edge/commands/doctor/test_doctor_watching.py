@@ -66,7 +66,7 @@ class TestMetrics:
         at = Metrics(port=free_port(), host=host)
         server = MetricsServer(at, lambda: Reports({"uptime_s": 1.0}, {}))
         server.start()
-        wait_for(lambda: server.is_well, "its thread")
+        wait_for(lambda: server.is_healthy, "its thread")
         verdicts = [watching.metrics(at, is_running)[0].verdict for is_running in (True, False)]
         server.stop()
         assert verdicts == ["ok", "fail"]  # without a service, it is somebody else's

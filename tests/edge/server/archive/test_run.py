@@ -87,7 +87,7 @@ class Pool(Executor):
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "WAIT_S", 0)
-    monkeypatch.setattr(run_module, "KEPT_TOGETHER", 3)
+    monkeypatch.setattr(run_module, "STORED_TOGETHER", 3)
 
 
 def archive(folder: Path, count: int = 23) -> Path:

@@ -11,7 +11,7 @@ from edge.contract import parse
 from edge.delivery.mqtt_client import Request
 from edge.server.board.bed_history import day_of
 from edge.server.board.latest import MAX_GROUPS
-from edge.server.board.service import MAX_SENDERS, TOLD_S, Watch
+from edge.server.board.service import MAX_SENDERS, NAMED_S, Watch
 from edge.server.board.shift import received_of, shifts_of, to_csv
 from edge.server.board.ward import MAX_BEDS
 from edge.server.board.ward_view import tiles_of
@@ -38,8 +38,8 @@ def watch() -> Watch:
 
 def test_unreadable_messages_are_told_of_for_five_minutes(watch: Watch) -> None:
     assert told(watch, 1000.0, "ward/box") == ["ward/box"]
-    assert told(watch, 999.0 + TOLD_S) == ["ward/box"]
-    assert told(watch, 1000.0 + TOLD_S) == []
+    assert told(watch, 999.0 + NAMED_S) == ["ward/box"]
+    assert told(watch, 1000.0 + NAMED_S) == []
 
 
 def test_the_last_unreadable_messages_are_told_of_first_and_four_senders_at_most(watch: Watch) -> None:
@@ -50,7 +50,7 @@ def test_the_last_unreadable_messages_are_told_of_first_and_four_senders_at_most
 def test_senders_of_unreadable_messages_are_bounded_and_make_room_for_later_ones(watch: Watch) -> None:
     told(watch, 1000.0, *(f"!{number:03}/x" for number in range(5 * MAX_SENDERS)))
     assert len(watch.malformed) == MAX_SENDERS + 1
-    assert told(watch, 1001.0 + TOLD_S, "ward/box") == ["ward/box"]
+    assert told(watch, 1001.0 + NAMED_S, "ward/box") == ["ward/box"]
 
 
 def test_groups_that_change_with_every_trend_add_no_rows() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from edge.contract.alarms import AlarmMessage
 from edge.contract.topics import Address
-from edge.server.board.notices import Notice, Selection, Told, is_among, is_within, look_at, text_of
+from edge.server.board.notices import Notice, Notified, Selection, is_among, is_within, look_at, text_of
 from edge.settings.board import Receiver
 from tests.edge.server.board.ward_messages import alarm
 
@@ -33,7 +33,7 @@ def said(rev: int = 1, **changed: Any) -> AlarmMessage:
 
 def steps_of(messages: list[AlarmMessage]) -> list[str]:
     """What is told when these come one after the other."""
-    told: Told | None = None
+    told: Notified | None = None
     found = []
     for message in messages:
         told, notice = look_at(told, BED, message)

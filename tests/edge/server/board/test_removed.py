@@ -32,7 +32,7 @@ def test_a_removal_holds_over_restarts_whatever_the_broker_has_kept(tmp_path: Pa
     removed = Removed(tmp_path / "removed.json")
     removed.add(BED, WALL_S)
     again = Removed(tmp_path / "removed.json")
-    again.heard(BED, WALL_S - 60.0, Arrival(FIRST_S, WALL_S + 60.0, is_stored=True))
+    again.receive(BED, WALL_S - 60.0, Arrival(FIRST_S, WALL_S + 60.0, is_stored=True))
     assert again.hides(KEY)
     assert not again.hides("ward/box/other")
 
@@ -41,7 +41,7 @@ def test_a_removal_holds_over_restarts_whatever_the_broker_has_kept(tmp_path: Pa
 def test_a_bed_that_is_heard_again_comes_back_for_good(tmp_path: Path, ts: float, is_stored: bool) -> None:
     removed = Removed(tmp_path / "removed.json")
     removed.add(BED, WALL_S)
-    removed.heard(BED, ts, Arrival(FIRST_S, WALL_S + 60.0, is_stored))
+    removed.receive(BED, ts, Arrival(FIRST_S, WALL_S + 60.0, is_stored))
     assert not removed.hides(KEY)
     assert not Removed(tmp_path / "removed.json").hides(KEY)
 

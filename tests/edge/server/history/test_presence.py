@@ -22,7 +22,7 @@ def test_what_it_says_is_as_its_schema_says(one: Presence) -> None:
 
 def test_one_that_is_there_and_writes_is_well() -> None:
     verdict = judge("db1", WELL.payload(NOW_S), NOW_S + SILENT_S - 1)
-    assert (verdict.is_well, verdict.words) == (True, "online, 3 messages wait, 2 refused since it started")
+    assert (verdict.is_healthy, verdict.words) == (True, "online, 3 messages wait, 2 refused since it started")
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_one_that_is_there_and_writes_is_well() -> None:
 )
 def test_all_else_is_not_well_and_says_why(payload: bytes | None, said: str) -> None:
     verdict = judge("db1", payload, NOW_S)
-    assert not verdict.is_well
+    assert not verdict.is_healthy
     assert said in verdict.words

@@ -16,7 +16,7 @@ from edge.server.history.queries import (
     burden_by_hour,
     coverage,
     events,
-    holes_of,
+    missing_numbers,
     show,
 )
 from edge.server.history.tables import HOUR_MS
@@ -118,7 +118,7 @@ def test_who_answered_an_alarm_is_in_its_row(ward: Connection) -> None:
 
 
 def test_holes_are_the_numbers_that_did_not_come(ward: Connection) -> None:
-    assert [tuple(row)[2:5] for row in holes_of(ward).rows] == [(2, 3, 2), (5, 8, 4)]
+    assert [tuple(row)[2:5] for row in missing_numbers(ward).rows] == [(2, 3, 2), (5, 8, 4)]
 
 
 def test_what_was_lost_before_a_restart_is_a_hole_once_the_node_speaks_again(url: str) -> None:
@@ -130,7 +130,7 @@ def test_what_was_lost_before_a_restart_is_a_hole_once_the_node_speaks_again(url
     writer.close()
     engine = open_database(url)
     with transaction(engine) as connection:
-        assert [tuple(row)[2:5] for row in holes_of(connection).rows] == [(4, 5, 2)]
+        assert [tuple(row)[2:5] for row in missing_numbers(connection).rows] == [(4, 5, 2)]
     engine.dispose()
 
 

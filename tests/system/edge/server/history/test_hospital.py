@@ -32,7 +32,7 @@ class Death:
     start: Callable[[], None]
     is_seen: Callable[[], bool]
     """Whether people can see that it is away."""
-    is_well: Callable[[], bool]
+    is_healthy: Callable[[], bool]
     """Whether everything is as before."""
 
 
@@ -45,7 +45,7 @@ def survive(death: Death, messages: Callable[[], int]) -> str:
     wait_for(death.is_seen, f"somebody to notice that there is no {death.part}")
     seen_s = time.monotonic()
     death.start()
-    wait_for(death.is_well, f"the {death.part} to be well again")
+    wait_for(death.is_healthy, f"the {death.part} to be well again")
     return (
         f"{death.part}: noticed after {seen_s - begin_s:.1f} s, well {time.monotonic() - seen_s:.1f} s after its start"
     )
