@@ -1,9 +1,9 @@
 """From a clone to a box that listens: `make deploy DEVICE=jetson|rpi|x86|local HOST=user@box`.
 
-Two halves, both of the standard library. The workstation (`__main__`, `commands`, `release`, `remote`) asks the box
-what it is, makes a release for exactly that Python, and speaks with `deploy.box`, the one package that is run there.
-For many boxes there are `fleet` and `rollout`, which read settings and need what they are read with; `dist` makes what
-is published of a release (`make dist`). Not for what the service does once it runs: that is `edge`.
+Two halves, both of the standard library. The workstation (`__main__`, `commands`, `release`, `remote`, `tools`) asks
+the box what it is, makes a release for exactly that Python, and speaks with `deploy.box`, the one package that is run
+there. For many boxes there are `fleet` and `rollout`, which read settings and need what they are read with; `dist`
+makes what is published of a release (`make dist`). Not for what the service does once it runs: that is `edge`.
 
 Invariant: at every moment, also after a power cut, the link `current` names a complete release or is not there.
 """

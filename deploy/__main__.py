@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import ctypes
-import fcntl
 import os
 import signal
 import sys
@@ -19,8 +18,8 @@ from typing import NoReturn
 
 from deploy.commands import BUILD, configure, credentials, install, logs, model, rollback, sign_folder, status, undeploy
 from deploy.devices import PROFILES, DeployError
-from deploy.release import PROJECT, make_tools
 from deploy.remote import Local, Ssh, Target
+from deploy.tools import PROJECT, alone, make_tools
 
 LOCAL_ROOT = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / "laennec-local"
 COMMANDS = {
@@ -78,9 +77,7 @@ def _run(argv: list[str] | None) -> int:
 
 def _of_fleet(words: list[str]) -> NoReturn:
     """Go on as `deploy.rollout`, with the Python that can read settings: this one may have nothing but itself."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with open(BUILD / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(BUILD):
         tools = make_tools(BUILD)
     os.execve(tools, [str(tools), "-m", "deploy.rollout", *words], {**os.environ, "PYTHONPATH": str(PROJECT)})
 
@@ -109,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
             each.add_argument("--keep", type=_at_least_two, help="how many releases or models stay; default 3")
         if name in OPTIONS:
             OPTIONS[name](each)
-    each = commands.add_parser("sign", help="sign a wheelhouse that somebody else will deploy")
+    each = commands.add_parser("sign", help="sign wheels that somebody else will deploy")
     each.set_defaults(command=sign_folder)
     each.add_argument("--wheelhouse", type=Path)
     each.add_argument("--sign", type=Path, metavar="KEY.pem")

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from deploy.box.examine import READ_BOARD, Facts
-from deploy.box.layout import BOARD
+from deploy.box.layout import BOARD, LISTING
 from deploy.box.session import ORPHAN, PATIENCE_S, UNDER_WAY
 from deploy.devices import DeployError, choose_python, date_of, describe
-from deploy.release import PROJECT, Signed, Wheel, Wheelhouse, check_settings, make, read, read_signed, sign
+from deploy.release import Software, check_wheels, make, part_of, read, read_signed, sign, write_signed
 from deploy.remote import Target, ask, facts_of
+from deploy.tools import PROJECT, check_settings
 
 BUILD = PROJECT / "build/deploy"
 NO_BOARD = "none"
-# What a release has beside its wheels and settings.
+# What a release has beside its environment and settings.
 FILES = ("box/run.sh", "box/undo.sh", "systemd/*.service", "udev/*.rules")
 DEMO = """\
 # Written by `make deploy` because no CONFIG was given: the bundled recording, again and again.
@@ -63,15 +64,15 @@ def install(target: Target, options: argparse.Namespace) -> int:
     if not options.wheelhouse:  # a wheelhouse made elsewhere may know other settings
         _check(options.config, None if board is None else Path(options.board))
     has_board = board is not None or (facts.has_board and options.board != NO_BOARD)
-    with _step("making the wheelhouse") as report:
-        extras = ("board", "notify") if has_board else ()
-        wheelhouse = (
-            read(options.wheelhouse)
-            if options.wheelhouse
-            else make(BUILD, python, facts, options.model, report, extras)
-        )
-    files = _files(wheelhouse)
-    signed = _signed(wheelhouse, files, options)
+    with _step("making the release") as report:
+        if options.wheelhouse:
+            check_wheels(options.wheelhouse, python, facts)
+            software = read(options.wheelhouse, BUILD)
+        else:
+            extras = ("board", "notify") if has_board else ()
+            software = make(BUILD, python, facts, options.model, report, extras)
+    files = _files(software)
+    signed = _signed(software.version, files, options)
     base = f"{target.root.rstrip('/')}/opt/laennec"
     if config is None and not facts.has_config:
         print("  no CONFIG given and none on the box: it will listen to the bundled recording")
@@ -81,8 +82,8 @@ def install(target: Target, options: argparse.Namespace) -> int:
     result = ask(
         target,
         "install",
-        wheelhouse.wheels,
-        version=wheelhouse.version,
+        software.parts,
+        version=software.version,
         python=python.path,
         files=files,
         system_site=system_site,
@@ -99,7 +100,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
 
 
 def _check(config: Path | None, board: Path | None) -> None:
-    """Let this clone read the settings that are given, before the minutes that a wheelhouse takes."""
+    """Let this clone read the settings that are given, before the minutes that building takes."""
     if config is not None:
         with _step("reading the settings"):
             check_settings(BUILD, config)
@@ -121,30 +122,28 @@ def _asked(target: Target) -> Facts:
     return facts
 
 
-def _signed(wheelhouse: Wheelhouse, files: dict[str, str], options: argparse.Namespace) -> Signed | None:
+def _signed(version: str, files: dict[str, str], options: argparse.Namespace) -> dict[str, str] | None:
     """The signature of what is about to be sent, if there is one."""
     if not options.sign:
         return read_signed(options.wheelhouse) if options.wheelhouse else None
     with _step("signing the release"):
-        return sign(wheelhouse, files, options.sign, BUILD / "signed")
+        return sign(version, files, options.sign, BUILD / "signed")
 
 
 def sign_folder(options: argparse.Namespace) -> int:
     """Sign a wheelhouse (WHEELHOUSE=, SIGN=) that somebody else will deploy from this same clone."""
-    from deploy.release import sign_wheelhouse
-
     if not options.wheelhouse or not options.sign:
         raise DeployError("expected --wheelhouse FOLDER and --sign KEY.pem")
-    house = read(options.wheelhouse)
-    created = sign_wheelhouse(house, _files(house), options.sign, options.wheelhouse)
-    print(f"signed {house.version} on {created}: release.json and release.sig in {options.wheelhouse}")
+    software = read(options.wheelhouse, BUILD)
+    created = write_signed(options.wheelhouse, software.version, _files(software), options.sign)
+    print(f"signed {software.version} on {created}: release.json and release.sig in {options.wheelhouse}")
     return 0
 
 
-def _files(wheelhouse: Wheelhouse) -> dict[str, str]:
-    """What a release has beside its wheels, by name."""
+def _files(software: Software) -> dict[str, str]:
+    """The texts of a release, by name."""
     found = [path for pattern in FILES for path in sorted((PROJECT / "deploy").glob(pattern))]
-    return {"requirements.lock": wheelhouse.lock(), **{path.name: path.read_text() for path in found}}
+    return {LISTING: software.listing(), **{path.name: path.read_text() for path in found}}
 
 
 def configure(target: Target, options: argparse.Namespace) -> int:
@@ -171,9 +170,17 @@ def model(target: Target, options: argparse.Namespace) -> int:
             f"MODEL: expected a signed package (python -m export.sign --out NAME.model), found {wanted}; an artefact "
             "as it is comes with a release: make deploy MODEL="
         )
-    wheels = [Wheel.of(path)] if path.is_file() else []
+    part = part_of(path) if path.is_file() else None
     print(f"changing the model of {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    result = ask(target, "model", wheels, model=wanted, hold_s=hold_s(target, options), keep=options.keep)
+    result = ask(
+        target,
+        "model",
+        {part: path} if part else None,
+        part=part,
+        model=wanted,
+        hold_s=hold_s(target, options),
+        keep=options.keep,
+    )
     if not result["is_new"]:
         print("nothing to do: it is the active model already")
     print(f"model: {result['model']}")

@@ -30,8 +30,8 @@ from packaging.utils import canonicalize_name
 
 from deploy.box.layout import digest_of
 from deploy.devices import DeployError
-from deploy.release import PROJECT, build_own_wheel, copy_source
-from deploy.resolve import must, required
+from deploy.release import build_own_wheel, copy_source, required
+from deploy.tools import PROJECT, must
 from edge import __version__
 
 BUILD_SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"

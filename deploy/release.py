@@ -1,10 +1,13 @@
-"""On the workstation: the wheel of this clone, every wheel that it needs on one box, their hashes, and a signature.
+"""On the workstation: the files of a release, as they will lie on one box, listed with their hashes.
 
-The box may have no internet, another Python and another processor. Third-party wheels are kept in
-`build/deploy/wheels-KEY`, KEY standing for everything that decides which they are, so the next deployment downloads
-nothing. A release is signed with the key that signs models (`export.sign`), by OpenSSL alone; the signature is kept, so
-that an encrypted key is asked for once. A wheelhouse that was made elsewhere brings `release.json` and `release.sig`
-along (`python -m deploy sign`). Not for installing (`deploy.box`), nor for checking (`deploy.box.signed`).
+The box may have no internet, another Python and another processor. uv lays what its Python needs into
+`build/deploy/site-KEY`, KEY standing for everything that decides what that is, so the next deployment downloads
+nothing: uv judges markers by the target, where pip judges them by the Python that it runs on. Every version is one of
+constraints.txt. Beside it comes the wheel of this clone. A release is signed with the key that signs models
+(`export.sign`), by OpenSSL alone; wheels that were made elsewhere bring release.json and release.sig along
+(`python -m deploy sign`). Not for installing, nor for checking signatures (`deploy.box`).
+
+Source: PEP 427 (wheels), PEP 508 (markers), PEP 600 (names of platforms).
 """
 
 from __future__ import annotations
@@ -12,73 +15,52 @@ from __future__ import annotations
 import base64
 import fcntl
 import hashlib
-import json
 import os
+import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from email.parser import HeaderParser
 from glob import escape
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
-from deploy.box.examine import READ_SETTINGS, Facts, Python
-from deploy.box.layout import digest_of, last_words
+from deploy.box.examine import Facts, Python
+from deploy.box.layout import Part, digest_of, listing_of
 from deploy.box.signed import OPENSSL, TIME_FORMAT, manifest_of
 from deploy.devices import DeployError
-from deploy.resolve import download, must, required
+from deploy.tools import CONSTRAINTS, PROJECT, alone, lines_of, make_tools, must, pip_settings
 from edge.errors import LaennecError
 from edge.model.onnx_file import read_artefact
 
-PROJECT = Path(__file__).parents[1]
-TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and download, three that read settings
 OF_THE_DEVICE = ("edge", "firmware_bridge")  # packages of this clone; the others are the workstation's
 KEPT_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 MANIFEST, SIGNATURE = "release.json", "release.sig"
-KEPT = 20  # signatures of earlier builds, each of a few kilobytes
-
-Signed = dict[str, str]
-
-
-@dataclass(frozen=True)
-class Wheel:
-    """One wheel of a wheelhouse."""
-
-    path: Path
-    size: int
-    """In bytes."""
-    sha256: str
-
-    @classmethod
-    def of(cls, path: Path) -> Wheel:
-        """The wheel at `path`, with its size and SHA-256 as they are now."""
-        return cls(path, path.stat().st_size, digest_of(path))
-
-    def entry(self) -> dict[str, str | int]:
-        """What a box is told of it, and what is signed: name, size in bytes, SHA-256."""
-        return {"name": self.path.name, "size": self.size, "sha256": self.sha256}
+KEPT_SIGNATURES = 20  # of earlier builds, each of a few kilobytes
+NOT_SENT = ("bin", "share", ".lock")  # programs name a Python of this machine; the box makes its own (`build`)
 
 
 @dataclass(frozen=True)
-class Wheelhouse:
-    """The wheels that are copied to a box, Laennec's own among them."""
+class Software:
+    """What a release runs."""
 
     version: str
-    """Of the release, with the head of its wheel's hash: 0.1.0-1a2b3c4d."""
-    wheels: tuple[Wheel, ...]
+    """With the head of its wheel's hash: 0.1.0-1a2b3c4d."""
+    parts: Mapping[Part, Path]
+    """Every file of its environment, and where it lies here."""
 
-    def lock(self) -> str:
-        """The requirements file: exact files by their hashes, for `pip install --require-hashes`."""
-        lines = [_requirement(wheel) for wheel in self.wheels if not wheel.path.name.startswith("pip-")]
-        return "".join(sorted(lines))
+    def listing(self) -> str:
+        """Their names and hashes, as the box compares them and as they are signed."""
+        return listing_of(self.parts)
 
 
-def _requirement(wheel: Wheel) -> str:
-    name, version = wheel.path.name.split("-")[:2]
-    return f"{name.replace('_', '-')}=={version} --hash=sha256:{wheel.sha256}\n"
+def part_of(path: Path, name: str = "") -> Part:
+    """A file as it is now; named as it is, unless another name is given."""
+    return Part(digest_of(path), path.stat().st_size, name or path.name)
 
 
 def make(
@@ -88,8 +70,8 @@ def make(
     model: Path | None,
     report: Callable[[str], None],
     extras: tuple[str, ...] = (),
-) -> Wheelhouse:
-    """Build and download what is not there yet.
+) -> Software:
+    """Build, download and lay what is not there yet.
 
     Args:
         build: folder of this clone for what is made.
@@ -100,100 +82,143 @@ def make(
         extras: optional parts of Laennec that the box needs too, such as `board`.
 
     Raises:
-        DeployError: a wheel cannot be built or downloaded.
+        DeployError: a wheel cannot be built, or a package not be laid.
     """
-    build.mkdir(parents=True, exist_ok=True)
-    with open(build / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of two at once, the second finds what the first made
-        for left in build.glob("partial-*"):
-            shutil.rmtree(left)
+    minor = ".".join(python.version.split(".")[:2])
+    glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
+    with alone(build):
         tools = make_tools(build)
         own = build_own_wheel(build, tools, model)
-        minor = ".".join(python.version.split(".")[:2])
-        glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
-        folder = _downloaded(build, tools, required(own, extras), (minor, facts.machine, glibc))
-    wheels = tuple(Wheel.of(path) for path in [*sorted(folder.glob("*.whl")), own])
-    report(f"{len(wheels)} wheels for Python {minor}, {facts.machine}, glibc {glibc}")
-    return Wheelhouse(f"{own.name.split('-')[1]}-{wheels[-1].sha256[:8]}", wheels)
+        needed, target = required(own, extras), (minor, facts.machine, glibc)
+        site = build / f"site-{minor}-{facts.machine}-{_key(needed, target)}"
+        if not site.exists():
+            partial = Path(tempfile.mkdtemp(prefix="partial-", dir=build))
+            lay(tools, needed, partial, target)
+            partial.rename(site)
+        software = _software(own, site, _unpacked([own], own.with_name("site")))
+    report(f"{len(software.parts)} files for Python {minor}, {facts.machine}, glibc {glibc}")
+    return software
 
 
-def _downloaded(build: Path, tools: Path, needed: list[str], target: tuple[str, str, str]) -> Path:
-    """Folder of all third-party wheels that are needed on the target: Python, machine, glibc."""
-    folder = build / f"wheels-{target[0]}-{target[1]}-{_key(needed, target)}"
-    if not folder.exists():
-        partial = Path(tempfile.mkdtemp(prefix="partial-", dir=build))
-        download(tools, needed, partial, target)
-        partial.rename(folder)
+def read(folder: Path, build: Path) -> Software:
+    """What wheels hold that were made elsewhere: all `*.whl` of a folder, one of them Laennec's.
+
+    Raises:
+        DeployError: it holds no wheel of Laennec, or one that is damaged.
+    """
+    wheels = [path for path in sorted(folder.glob("*.whl")) if not path.name.startswith("pip-")]
+    own = [path for path in wheels if path.name.startswith("laennec-")]
+    if len(own) != 1:
+        raise DeployError(f"expected one wheel laennec-*.whl in {folder}, found none or several")
+    with alone(build):
+        digest = hashlib.sha256("".join(digest_of(path) for path in wheels).encode()).hexdigest()
+        kept = build / "wheelhouses" / digest[:12]
+        kept.parent.mkdir(exist_ok=True)
+        software = _software(own[0], _unpacked(wheels, kept))
+        _forget_old(kept.parent, KEPT_WHEELS)
+        return software
+
+
+def check_wheels(folder: Path, python: Python, facts: Facts) -> None:
+    """Refuse a folder of wheels that were made for another Python or another processor.
+
+    Raises:
+        DeployError: with the first that does not fit.
+    """
+    minor = "".join(python.version.split(".")[:2])
+    for path in sorted(folder.glob("*.whl")):
+        made_for, abi, platform = path.stem.split("-")[-3:]
+        fits = "py3" in made_for.split(".") or abi == "abi3" or f"cp{minor}" in made_for.split(".")
+        if not fits or (platform != "any" and facts.machine not in platform):
+            raise DeployError(
+                f"expected wheels for Python {python.version} on {facts.machine}, found {path.name}; make them "
+                "for this box"
+            )
+
+
+def _unpacked(wheels: Sequence[Path], folder: Path) -> Path:
+    """Site-packages out of wheels, made once.
+
+    Raises:
+        DeployError: one is damaged.
+    """
+    if folder.exists():
+        return folder
+    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=folder.parents[1]))
+    for wheel in wheels:
+        try:
+            with ZipFile(wheel) as archive:
+                archive.extractall(partial)
+        except (BadZipFile, EOFError) as error:
+            raise DeployError(f"expected a whole wheel, found {wheel} damaged ({error}); copy it again") from None
+    for data in partial.glob("*.data"):
+        for kind in ("purelib", "platlib"):
+            if (data / kind).is_dir():
+                shutil.copytree(data / kind, partial, dirs_exist_ok=True)
+        shutil.rmtree(data)
+    partial.rename(folder)
     return folder
 
 
-def read(folder: Path) -> Wheelhouse:
-    """A wheelhouse that was made elsewhere: all `*.whl` of a folder, one of them Laennec's.
-
-    Raises:
-        DeployError: it holds no wheel of Laennec, or no pip.
-    """
-    wheels = tuple(Wheel.of(path) for path in sorted(folder.glob("*.whl")))
-    for name in ("laennec", "pip"):
-        if sum(wheel.path.name.startswith(f"{name}-") for wheel in wheels) != 1:
-            raise DeployError(f"expected one wheel {name}-*.whl in {folder}, found none or several")
-    own = next(wheel for wheel in wheels if wheel.path.name.startswith("laennec-"))
-    return Wheelhouse(f"{own.path.name.split('-')[1]}-{own.sha256[:8]}", wheels)
+def _software(own: Path, *sites: Path) -> Software:
+    found = [(path, path.relative_to(site)) for site in sites for path in sorted(site.rglob("*")) if path.is_file()]
+    sent = [(path, name) for path, name in found if name.parts[0] not in NOT_SENT and "__pycache__" not in name.parts]
+    version = f"{own.name.split('-')[1]}-{digest_of(own)[:8]}"
+    return Software(version, {part_of(path, name.as_posix()): path for path, name in sent})
 
 
-def check_settings(build: Path, path: Path, name: str = "CONFIG", reader: str = READ_SETTINGS) -> None:
-    """Let this clone read the settings, before the minutes that a wheelhouse takes.
+def _forget_old(folder: Path, keep: int) -> None:
+    for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-keep]:
+        shutil.rmtree(old)
+
+
+def lay(tools: Path, needed: Sequence[str], folder: Path, target: tuple[str, str, str]) -> None:
+    """Fill an empty folder with the packages that are needed, as site-packages of the box's Python will have them.
 
     Args:
-        build: folder of this clone for what is made.
-        path: of the settings.
-        name: what the operator calls them.
-        reader: program that reads them.
+        tools: Python of the environment in which pip and uv are.
+        needed: requirements (PEP 508), as `required` gives them.
+        folder: exists; nothing else is in it.
+        target: Python (3.10), machine (aarch64) and glibc (2.35) of the box.
 
     Raises:
-        DeployError: as the service would refuse them.
+        DeployError: a package has no wheel for the target, or no version in constraints.txt.
     """
-    run_tool(build, name, reader, path.absolute())
-
-
-def run_tool(build: Path, name: str, program: str, *words: object) -> str:
-    """Run a program of a few lines that reads settings, with this clone's code; what it printed.
-
-    Args:
-        build: folder of this clone for what is made.
-        name: what the operator calls what is read.
-        program: Python; ends with `laennec: ...` on standard error where the operator made a mistake.
-        words: its arguments.
-
-    Raises:
-        DeployError: the mistake, after the name.
-    """
-    build.mkdir(parents=True, exist_ok=True)
-    with open(build / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        tools = make_tools(build)
-    argv = [str(word) for word in (tools, "-c", program, *words)]
-    done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        said = done.stderr.strip()
-        known = said.rpartition("laennec: ")[2] if "laennec: " in said and "Traceback" not in said else ""
-        raise DeployError(f"{name}: {known}" if known else f"reading {name} failed here: {last_words(said, 1)}")
-    return done.stdout
-
-
-def make_tools(build: Path) -> Path:
-    """Python of a small environment that can build, download and read settings; made once, by who holds the lock."""
-    pins = [line for line in _lines(PROJECT / "constraints.txt") if line.lower().startswith(TOOLS)]
-    wanted = ["-c", PROJECT / "constraints.txt", *TOOLS, "setuptools>=77"]
-    folder = build / f"tools-{hashlib.sha256(repr((TOOLS, pins, sys.version)).encode()).hexdigest()[:12]}"
-    if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        must(
-            [sys.executable, "-m", "venv", folder], "making an environment for building (apt-get install python3-venv)"
+    python, machine, glibc = target
+    minor = int(glibc.partition(".")[2])
+    platform = f"{machine}-manylinux_2_{28 if minor < 31 else minor}"  # uv knows no 2.29 and no 2.30
+    argv = [tools.with_name("uv"), "pip", "install", "--quiet", "--target", folder, "--python", tools]
+    argv += ["--python-version", python, "--python-platform", platform, "--only-binary", ":all:"]
+    settings = {**pip_settings(tools), "UV_PYTHON_DOWNLOADS": "never"}
+    must([*argv, "--constraint", CONSTRAINTS, *needed], "laying what is needed", settings)
+    unpinned = {_plain(path.name.split("-")[0]) for path in folder.glob("*.dist-info")} - _names(
+        CONSTRAINTS.read_text()
+    )
+    if unpinned:
+        raise DeployError(
+            f"constraints.txt has no version of {', '.join(sorted(unpinned))}; add the one that was tested"
         )
-        must([folder / "bin/python", "-m", "pip", "install", "--quiet", "--only-binary=:all:", *wanted], "installing")
-        (folder / "complete").touch()
-    return folder / "bin/python"
+
+
+def _names(requirements: str) -> set[str]:
+    """Packages that are pinned in a requirements file."""
+    return {_plain(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", requirements, re.MULTILINE)}
+
+
+def _plain(name: str) -> str:
+    """A package, named as uv names it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(own: Path, extras: tuple[str, ...] = ()) -> list[str]:
+    """What a wheel says that it needs (PEP 508), and what those of its extras need that are named."""
+    with ZipFile(own) as archive:
+        named = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = HeaderParser().parsestr(archive.read(named).decode()).get_all("Requires-Dist") or []
+    wanted = {f'extra == "{extra}"' for extra in extras}
+    plain = [line for line in lines if "extra ==" not in line]
+    chosen = [line.partition(";")[0].strip() for line in lines if line.partition(";")[2].strip() in wanted]
+    return sorted([*plain, *chosen])
 
 
 def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
@@ -218,8 +243,7 @@ def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
         kept = build / "own" / digest_of(made)[:12] / made.name  # another one may be on its way to a box
         kept.parent.mkdir(parents=True, exist_ok=True)
         made.replace(kept)
-    for old in sorted(kept.parents[1].iterdir(), key=os.path.getmtime)[:-KEPT_WHEELS]:
-        shutil.rmtree(old)
+    _forget_old(kept.parents[1], KEPT_WHEELS)
     return kept
 
 
@@ -257,22 +281,17 @@ def put_model(model: Path, folder: Path) -> None:
 
 
 def _key(needed: list[str], target: tuple[str, ...]) -> str:
-    """Stands for all that decides which wheels are needed."""
-    decides = (needed, _lines(PROJECT / "constraints.txt"), target)
+    """Stands for all that decides what is needed."""
+    decides = (needed, lines_of(CONSTRAINTS), target)
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:12]
 
 
-def _lines(path: Path) -> list[str]:
-    stripped = (line.split("#")[0].strip() for line in path.read_text().splitlines())
-    return [line for line in stripped if line]
-
-
-def sign(house: Wheelhouse, files: Mapping[str, str], key: Path, folder: Path) -> Signed:
-    """The manifest of a release and its signature; the same release is signed once.
+def sign(version: str, files: Mapping[str, str], key: Path, folder: Path) -> dict[str, str]:
+    """The manifest of a release and its signature; the same release is signed once, so a passphrase is asked for once.
 
     Args:
-        house: its wheels.
-        files: what comes with them.
+        version: of the release.
+        files: its texts, the list of all others among them.
         key: private key, PEM; OpenSSL asks for the passphrase of an encrypted one.
         folder: where signatures are kept.
 
@@ -281,27 +300,25 @@ def sign(house: Wheelhouse, files: Mapping[str, str], key: Path, folder: Path) -
     """
     if not key.is_file():
         raise DeployError(f"SIGN: expected a private key (python -m export.sign --new-key makes one), found {key}")
-    content = manifest_of("", house.version, _listed(house), files)
-    kept = folder / hashlib.sha256(content + key.read_bytes()).hexdigest()[:16]
+    kept = folder / hashlib.sha256(manifest_of("", version, files) + key.read_bytes()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # boxes of a fleet sign at once; manifest and signature are a pair
         if not (kept / SIGNATURE).exists():
             kept.mkdir(exist_ok=True)
-            created = datetime.now(timezone.utc).strftime(TIME_FORMAT)
-            write_signed(kept, manifest_of(created, house.version, _listed(house), files), key)
-            for old in sorted(folder.iterdir(), key=os.path.getmtime)[:-KEPT]:
-                shutil.rmtree(old)
+            write_signed(kept, version, files, key)
+            _forget_old(folder, KEPT_SIGNATURES)
         return read_signed(kept) or {}
 
 
-def write_signed(folder: Path, manifest: bytes, key: Path) -> None:
-    """Put a manifest and its signature into a folder; the signature last.
+def write_signed(folder: Path, version: str, files: Mapping[str, str], key: Path) -> str:
+    """Put the manifest of a release and its signature into a folder, the signature last; when it was signed.
 
     Raises:
         DeployError: OpenSSL is not here, or cannot sign with that key.
     """
-    (folder / MANIFEST).write_bytes(manifest)
+    created = datetime.now(timezone.utc).strftime(TIME_FORMAT)
+    (folder / MANIFEST).write_bytes(manifest_of(created, version, files))
     draft = folder / f".{SIGNATURE}"
     argv = [*OPENSSL, "-sign", "-inkey", key, "-rawin", "-in", folder / MANIFEST, "-out", draft]
     try:
@@ -312,32 +329,12 @@ def write_signed(folder: Path, manifest: bytes, key: Path) -> None:
         last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise DeployError(f"SIGN: {key}: expected an Ed25519 private key, and its passphrase; OpenSSL found: {last[0]}")
     draft.rename(folder / SIGNATURE)
+    return created
 
 
-def read_signed(folder: Path) -> Signed | None:
+def read_signed(folder: Path) -> dict[str, str] | None:
     """What `write_signed` put there; None: nothing."""
     if not (folder / SIGNATURE).exists():
         return None
     signature = base64.b64encode((folder / SIGNATURE).read_bytes()).decode()
     return {"manifest": (folder / MANIFEST).read_text(), "signature": signature}
-
-
-def sign_wheelhouse(house: Wheelhouse, files: Mapping[str, str], key: Path, folder: Path) -> str:
-    """Sign a wheelhouse that somebody else will deploy; the time of the signature.
-
-    Args:
-        house: what is in the folder.
-        files: what this clone sends along with it.
-        key: private key.
-        folder: of the wheels; manifest and signature are put beside them.
-
-    Raises:
-        DeployError: OpenSSL cannot sign.
-    """
-    created = datetime.now(timezone.utc).strftime(TIME_FORMAT)
-    write_signed(folder, manifest_of(created, house.version, _listed(house), files), key)
-    return str(json.loads((folder / MANIFEST).read_text())["created"])
-
-
-def _listed(house: Wheelhouse) -> Sequence[Mapping[str, object]]:
-    return [each.entry() for each in house.wheels]

@@ -1,7 +1,7 @@
 """How a box is reached and asked: here or by OpenSSH's client, with a program of the standard library.
 
 On the box's standard input: the package `deploy.box` as one archive, then one line of JSON, then the bytes of the
-wheels that it wants. So nothing of an older release is ever trusted, and a box that is only asked keeps nothing. What
+files that it wants. So nothing of an older release is ever trusted, and a box that is only asked keeps nothing. What
 fails on the way is one line that says what to do. Not for what to ask (`deploy.commands`).
 
 Source: ssh(1), ssh_config(5).
@@ -19,16 +19,15 @@ import socket
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
 from deploy.box.examine import PYTHONS, Facts, Python
-from deploy.box.layout import CHUNK
+from deploy.box.layout import CHUNK, Part
 from deploy.devices import DeployError
-from deploy.release import Wheel
 
 CONNECT_S = 10
 SSH_FAILED = 255
@@ -133,6 +132,7 @@ class Ssh:
             "ControlPath": self._control / "%C",
             "ControlPersist": 30,
             "LogLevel": "ERROR",
+            "Compression": "yes",
         }
         options = [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
         port = [] if self._port is None else ["-p", str(self._port)]
@@ -215,13 +215,13 @@ class Target:
         return self.root == "/"
 
 
-def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: object) -> dict[str, Any]:
+def ask(target: Target, command: str, parts: Mapping[Part, Path] | None = None, **request: object) -> dict[str, Any]:
     """One request to the box.
 
     Args:
         target: which box.
         command: a key of `deploy.box.__main__.READING` or `CHANGING`.
-        wheels: files that the box may want.
+        parts: files that the box may want, and where they lie here.
         request: what else the command needs.
 
     Returns:
@@ -233,8 +233,7 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
     program = archive()
     start = _start(len(program), target.has_systemd and command != "probe")
     head = {"command": command, "root": target.root, "systemd": target.has_systemd, "who": _who(), **request}
-    if wheels:
-        head["wheels"] = [each.entry() for each in wheels]
+    paths = {part.sha256: path for part, path in (parts or {}).items()}
     with tempfile.TemporaryFile() as errors:
         box = subprocess.Popen(
             target.transport.words(["sh", "-c", start]),
@@ -246,7 +245,7 @@ def ask(target: Target, command: str, wheels: Sequence[Wheel] = (), **request: o
         assert box.stdin is not None
         assert box.stdout is not None
         try:
-            answer = _converse(box.stdin, box.stdout, program + json.dumps(head).encode() + b"\n", wheels)
+            answer = _converse(box.stdin, box.stdout, program + json.dumps(head).encode() + b"\n", paths)
         finally:
             box.stdin.close()  # the box sees it, and ends what can be ended
             box.stdout.close()
@@ -281,7 +280,7 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _converse(given: IO[bytes], output: IO[bytes], head: bytes, wheels: Sequence[Wheel]) -> dict[str, Any] | None:
+def _converse(given: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[str, Path]) -> dict[str, Any] | None:
     """Send the head, feed what is wanted, print what happens; the last message, or None if the box broke off."""
     try:
         given.write(head)
@@ -289,7 +288,7 @@ def _converse(given: IO[bytes], output: IO[bytes], head: bytes, wheels: Sequence
         for line in output:
             message = json.loads(line)
             if "want" in message:
-                _feed(given, [each for each in wheels if each.path.name in set(message["want"])])
+                _feed(given, [paths[each] for each in message["want"]])
             elif "result" in message or "error" in message:
                 return dict(message)
             else:
@@ -299,9 +298,9 @@ def _converse(given: IO[bytes], output: IO[bytes], head: bytes, wheels: Sequence
     return None
 
 
-def _feed(given: IO[bytes], wheels: Sequence[Wheel]) -> None:
-    for wheel in wheels:
-        with open(wheel.path, "rb") as file:
+def _feed(given: IO[bytes], paths: Sequence[Path]) -> None:
+    for path in paths:
+        with open(path, "rb") as file:
             while chunk := file.read(CHUNK):
                 given.write(chunk)
     given.flush()

@@ -3,7 +3,7 @@
 One box first, then some at once, and no new one after the first that fails: what was started then is finished, for a
 box left in the middle is worse than one that is done. Every box is worked on by a `python -m deploy ...` of its own, so
 it is treated as any other; what that says goes to a log for each box. Not a service: nothing stays when it ends. Run by
-the Python that reads settings (`release.make_tools`).
+the Python that reads settings (`tools.make_tools`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from deploy.box.layout import last_words
 from deploy.commands import BUILD
 from deploy.devices import DeployError
 from deploy.fleet import Box, FleetSettings, load_fleet, plan
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from edge.errors import LaennecError
 
 HEAD = ("box", "site/node", "release", "model", "settings", "service", "deaf")

@@ -89,7 +89,7 @@ def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dic
         with named_as_given(session, files, name):
             read_settings(session, layout.releases / name)
             examine(session, layout.releases / name, (DOCTOR,))
-        complete(session, files, Release(name, time.time(), made.python, made.wheels, running))
+        complete(session, files, Release(name, time.time(), made.python, after=running))
     except (Refusal, OSError):
         discard(layout, name)
         raise
@@ -213,7 +213,15 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
         purged = (layout.config.parent, layout.state) if request["purge"] else ()
         for folder in layout.releases.glob("*"):
             discard(layout, folder.name)  # cut off here, what is left of a release does not count as one
-        for folder in (layout.releases, layout.wheels, layout.run, layout.cache, layout.log.parent, *purged):
+        for folder in (
+            layout.releases,
+            layout.files,
+            layout.wheels,
+            layout.run,
+            layout.cache,
+            layout.log.parent,
+            *purged,
+        ):
             shutil.rmtree(folder.resolve(), ignore_errors=True)
             if folder.is_symlink():  # systemd keeps the folders of a DynamicUser elsewhere
                 folder.unlink()

@@ -1,6 +1,6 @@
-"""Make a release on the box out of wheels, and let it judge the box before anything is switched.
+"""Make a release on the box out of the files that were laid for it, and let it judge the box before any switch.
 
-Not for switching to it (`switch`). Nothing outside its own folder and the store of wheels changes here, so a release
+Not for switching to it (`switch`). Nothing outside its own folder and the store of files changes here, so a release
 that fails is simply removed.
 """
 
@@ -19,20 +19,24 @@ from deploy.box.layout import (
     BOARD,
     CHUNK,
     KEPT_RELEASES,
+    LISTING,
     BoxLayout,
+    Part,
     Refusal,
     Release,
+    call,
     digest_of,
     discard,
+    listed,
     must,
     read_record,
-    sync_folder,
+    sync_disk,
 )
 from deploy.box.session import Session, watch_workstation
 from deploy.box.signed import check_signed
 from deploy.box.switch import repair, switch
 
-UNPACKED = 4  # an installed release takes this many times its wheels (measured: 3.5, x86-64, kernels included)
+COMPILED = 0.25  # of the size of its files is what Python, Numba and the demonstration add (measured: .17, x86-64)
 COMPILE = "from edge.detector.warm import warm_up; warm_up()"
 DEMO = "demo.flac"
 # The bundled minute again and again for an hour: a service that comes to the end of its files ends.
@@ -43,17 +47,24 @@ with soundfile.SoundFile(sys.argv[1], "w", rate, 1) as longer:
     for _ in range(3600 * rate // len(sound)):
         longer.write(sound)
 """
-Manifest = Sequence[dict[str, Any]]  # of each wheel: name, size in bytes, sha256
+# As pip writes one: the shell finds the box's Python, however long its path is, and Python takes that line for a text.
+LAUNCH = """#!/bin/sh
+'''exec' "{python}" "$0" "$@"
+' '''
+import sys
+from edge.__main__ import main
+sys.exit(main())
+"""
 
 
 def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
-    """Everything from wheels to a release that runs and is healthy, or the state before.
+    """Everything from files to a release that runs and is healthy, or the state before.
 
     Args:
         session: whose.
-        request: `wheels`, `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, `keeps_board`, `keep`
-            and `signed`, as `deploy.__main__` sends them.
-        given: where the bytes of wheels come from.
+        request: `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, `keeps_board`, `keep` and
+            `signed`, as `deploy.commands` sends them.
+        given: where the bytes of what `files` lists come from.
 
     Returns:
         What `switch` remarks; `is_new`: whether anything was done.
@@ -61,21 +72,21 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     Raises:
         Refusal: with what the box runs as before.
     """
-    layout, wire, wheels = session.layout, session.wire, request["wheels"]
+    layout, wire, parts = session.layout, session.wire, listed(request["files"][LISTING])
     check_signed(layout, request)
     with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
     if not request.get("is_forced") and _runs_already(session, request):
         return {**session.outcome(session.service.health()), "is_new": False}
-    check_room(layout, wheels)
+    check_room(layout, parts)
     with wire.step("copying") as remarks:
-        new = receive(session, wheels, given)
-        remarks.append(f"{len(new)} of {len(wheels)} files were new, {_size(new) / 1e6:.1f} MB")
+        new = receive(session, parts, given)
+        remarks.append(f"{len(new)} of {len(parts)} files were new, {_size(new) / 1e6:.1f} MB")
     watch_workstation(session, given)
     name = layout.next_name(request["version"])
-    made = Release(name, time.time(), request["python"], tuple(each["name"] for each in wheels), layout.running())
+    made = Release(name, time.time(), request["python"], after=layout.running())
     try:
-        _build(session, request, layout.releases / name)
+        _build(session, request, parts, layout.releases / name)
         with named_as_given(session, request["files"], name):
             read_settings(session, layout.releases / name)
             _compile(session, layout.releases / name)
@@ -97,65 +108,64 @@ def _runs_already(session: Session, request: dict[str, Any]) -> bool:
     sees_system = "include-system-site-packages = true" in (folder / "venv/pyvenv.cfg").read_text()
     has_files = all(
         (folder / name).is_file() and (folder / name).read_bytes() == text.encode()
-        for name, text in request["files"].items()  # with the hashes of all wheels, and the settings if any are given
+        for name, text in request["files"].items()  # with the hashes of all others, and the settings if any are given
     )
     has_board = session.layout.board.exists() == (BOARD in request["files"] or bool(request.get("keeps_board")))
     is_well = health.is_asked and health.is_well
     return is_well and has_files and has_board and sees_system == request["system_site"]
 
 
-def _size(wheels: Manifest) -> int:
-    return sum(each["size"] for each in wheels)
+def _size(parts: Sequence[Part]) -> int:
+    return sum(part.size for part in parts)
 
 
-def check_room(layout: BoxLayout, wheels: Manifest) -> None:
+def check_room(layout: BoxLayout, parts: Sequence[Part]) -> None:
     """Raises Refusal if the disk cannot hold another release."""
-    lacking = [each for each in wheels if not (layout.wheels / each["name"]).exists()]
-    need_mb = (_size(lacking) + UNPACKED * _size(wheels)) // 1_000_000 + 1
+    lacking = {part.sha256: part for part in parts if not (layout.files / part.sha256).exists()}
+    need_mb = int(_size([*lacking.values()]) + COMPILED * _size(parts)) // 1_000_000 + 1
     free_mb = shutil.disk_usage(layout.base).free // 1_000_000
     if free_mb < need_mb:
         raise Refusal(f"expected {need_mb} MB free for {layout.base}, found {free_mb} MB; free some room on the box")
 
 
-def receive(session: Session, wanted: Manifest, given: BinaryIO) -> Manifest:
-    """Fill the store of wheels with what it lacks; a file that came whole once is not sent again.
+def receive(session: Session, parts: Sequence[Part], given: BinaryIO) -> list[Part]:
+    """Fill the store with what it lacks; a file that came whole once is not sent again.
 
     Returns:
         What came.
     """
-    store = session.layout.wheels
+    store = session.layout.files
     store.mkdir(parents=True, exist_ok=True)
-    lacking = [each for each in wanted if not _is_there(store / each["name"], each)]
-    session.wire.send(want=[each["name"] for each in lacking])
-    for each in lacking:
-        _receive_one(store / each["name"], each, given)
-    sync_folder(store)
+    wanted = {part.sha256: part for part in parts}
+    lacking = [part for part in wanted.values() if not _is_there(store / part.sha256, part)]
+    session.wire.send(want=[part.sha256 for part in lacking])
+    for part in lacking:
+        _receive_one(store / part.sha256, part, given)
+    sync_disk(store)  # at once: one by one would take a card minutes; what a power cut spoils is found by its hash
     return lacking
 
 
-def _is_there(path: Path, wanted: dict[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == wanted["size"] and digest_of(path) == wanted["sha256"]
+def _is_there(path: Path, wanted: Part) -> bool:
+    return path.is_file() and path.stat().st_size == wanted.size and digest_of(path) == wanted.sha256
 
 
-def _receive_one(path: Path, wanted: dict[str, Any], given: BinaryIO) -> None:
-    partial, digest, left = path.with_name(path.name + ".part"), hashlib.sha256(), wanted["size"]
+def _receive_one(path: Path, part: Part, given: BinaryIO) -> None:
+    partial, digest, left = path.with_name("incoming.part"), hashlib.sha256(), part.size
     with open(partial, "wb") as file:
         while left:
             chunk = given.read(min(left, CHUNK))
             if not chunk:
-                raise Refusal(f"the workstation went away while {path.name} was being copied; deploy again")
+                raise Refusal(f"the workstation went away while {part.name} was being copied; deploy again")
             digest.update(chunk)
             left -= file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    if digest.hexdigest() != wanted["sha256"]:
-        raise Refusal(f"{path.name} arrived damaged (SHA-256 {digest.hexdigest()[:12]}...); deploy again")
+    if digest.hexdigest() != part.sha256:
+        raise Refusal(f"{part.name} arrived damaged (SHA-256 {digest.hexdigest()[:12]}...); deploy again")
     os.replace(partial, path)
 
 
-def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
+def _build(session: Session, request: dict[str, Any], parts: Sequence[Part], folder: Path) -> None:
     """An environment with everything in it."""
-    wire, layout, python, own = session.wire, session.layout, request["python"], folder / "venv/bin/python"
+    wire, layout, python, venv = session.wire, session.layout, request["python"], folder / "venv"
     folder.mkdir(parents=True)
     for name, text in request["files"].items():
         if name != "ward.yaml":
@@ -165,39 +175,37 @@ def _build(session: Session, request: dict[str, Any], folder: Path) -> None:
     write_settings(layout, folder, request["files"].get("ward.yaml"))
     with wire.step(f"making a virtual environment of {python}"):
         extra = ["--system-site-packages"] if request["system_site"] else []
-        argv = [python, "-I", "-m", "venv", "--without-pip", *extra, folder / "venv"]
+        argv = [python, "-I", "-m", "venv", "--without-pip", *extra, venv]
         must(argv, "making a virtual environment", layout.variables())
-    with wire.step("installing, offline and against hashes"):
-        pip = next(layout.wheels / each["name"] for each in request["wheels"] if each["name"].startswith("pip-"))
-        argv = [
-            own,
-            "-I",
-            pip / "pip",
-            "--isolated",
-            "--disable-pip-version-check",
-            "--no-cache-dir",
-            "install",
-            "--quiet",
-            "--no-index",
-            "--find-links",
-            layout.wheels,
-            "--require-hashes",
-            "--no-deps",
-            "--only-binary=:all:",
-            "--ignore-installed",
-            "--root-user-action=ignore",
-            "-r",
-            folder / "requirements.lock",
-        ]
-        must(argv, "installing", {**layout.variables(), "PIP_CONFIG_FILE": os.devnull})
+    with wire.step("putting its files in place"):
+        site = next(venv.glob("lib/python3*/site-packages"))
+        for parent in {(site / part.name).parent for part in parts}:
+            parent.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            os.link(layout.files / part.sha256, site / part.name)
+        _link_compiled(layout, site)
+        (venv / "bin/laennec").write_text(LAUNCH.format(python=venv / "bin/python"))
+        (venv / "bin/laennec").chmod(0o755)
+
+
+def _link_compiled(layout: BoxLayout, site: Path) -> None:
+    """What Python compiled for the release that runs is right for the same files here: no minutes of it again."""
+    for old in layout.current.glob(f"venv/lib/{site.parent.name}/site-packages"):
+        for compiled in old.rglob("__pycache__/*.pyc"):
+            source = compiled.parents[1] / f"{compiled.name.partition('.')[0]}.py"
+            own = site / source.relative_to(old)
+            if own.exists() and own.samefile(source):
+                (own.parent / "__pycache__").mkdir(exist_ok=True)
+                os.link(compiled, own.parent / "__pycache__" / compiled.name)
 
 
 def _compile(session: Session, folder: Path) -> None:
     """The kernels, and what the settings want to hear."""
     wire, layout, own = session.wire, session.layout, folder / "venv/bin/python"
-    with wire.step("compiling the kernels, so that no start has to"):
+    with wire.step("compiling, so that no start has to"):
         # Not from a cache of this user's: the service may be another one, and must find them in the release.
         apart = {name: value for name, value in layout.variables().items() if name != "CACHE_DIRECTORY"}
+        call([own, "-I", "-m", "compileall", "-q", *(folder / "venv").glob("lib/python3*/site-packages")])
         must([own, "-I", "-c", COMPILE], "compiling the kernels", {**apart, "XDG_CACHE_HOME": str(folder / "none")})
     if DEMO in (folder / "ward.yaml").read_text():
         with wire.step("making a long demonstration recording"):

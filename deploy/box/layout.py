@@ -3,7 +3,7 @@
     opt/laennec/current             -> releases/0007-0.1.0-1a2b3c4d, the one thing that says what runs
     opt/laennec/releases/NAME/      venv/, ward.yaml, laennec.service, ...; complete once release.json is there; of a
                                     release that changed settings alone, venv -> ../OTHER/venv
-    opt/laennec/wheels/             what was sent, by name, each checked against its SHA-256
+    opt/laennec/files/              what was sent, each under its SHA-256; in releases it is linked, not copied
     opt/laennec/trial.json          there while a switch is not yet known to be good: what to go back to, and
     opt/laennec/before              -> releases/0006-..., the same for `undo.sh`, which runs before every start
     opt/laennec/model-trial/        the same for another model: `promoted` as it was, `store` -> where it lies
@@ -27,13 +27,14 @@ import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 KEPT_RELEASES = 3
+LISTING = "files.sha256"  # in a release: every file of its environment
 BOARD = "board.yaml"  # in a release: the settings of a board, where there is one
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_RUNTIME_DIR")
 CHUNK = 1 << 20  # bytes
@@ -44,6 +45,27 @@ class Refusal(Exception):  # noqa: N818 - it ends a conversation, in order
     """What was expected, what was found and what to do, in one line."""
 
 
+class Part(NamedTuple):
+    """One file of an environment."""
+
+    sha256: str
+    size: int
+    """In bytes."""
+    name: str
+    """Below site-packages."""
+
+
+def listing_of(parts: Iterable[Part]) -> str:
+    """The text of `LISTING`: of each file SHA-256, size and name."""
+    return "".join(f"{part.sha256} {part.size} {part.name}\n" for part in parts)
+
+
+def listed(text: str) -> tuple[Part, ...]:
+    """The files that such a text lists."""
+    lines = (line.split(" ", 2) for line in text.splitlines())
+    return tuple(Part(sha256, int(size), name) for sha256, size, name in lines)
+
+
 @dataclass(frozen=True)
 class Release:
     """What `release.json` holds; its presence makes a release complete."""
@@ -52,8 +74,8 @@ class Release:
     made_s: float
     """Wall clock, seconds since 1970."""
     python: str
-    wheels: tuple[str, ...]
-    """Names of the files in the store that it was made from."""
+    wheels: tuple[str, ...] = ()
+    """Until 1.0 the wheels that it was made from; its workstations know no release without."""
     after: str = ""
     """Release that ran when it was made, so what to go back to; empty: none did."""
 
@@ -94,7 +116,8 @@ class BoxLayout:
         """`root`: "/" for the box as a whole, else a folder of one's own."""
         self.root = Path(root)
         self.base = self.root / "opt/laennec"
-        self.releases, self.current, self.wheels = (self.base / name for name in ("releases", "current", "wheels"))
+        self.releases, self.current, self.files = (self.base / name for name in ("releases", "current", "files"))
+        self.wheels = self.base / "wheels"  # of releases until 1.0
         self.trial, self.before, self.lock = (self.base / name for name in ("trial.json", "before", "lock"))
         self.model_trial, self.switched = self.base / "model-trial", self.base / "switched.json"
         self.board = self.current / BOARD
@@ -109,7 +132,7 @@ class BoxLayout:
     def strays(self) -> list[Path]:
         """What a killed deployment may have left half written beside the releases."""
         halves = (".ward.yaml.new", "ward.yaml.part", "ward.yaml.before.part")
-        folders = (self.base, self.wheels, *self.releases.glob("*"))
+        folders = (self.base, self.files, *self.releases.glob("*"))
         files = [path for folder in folders for path in folder.glob("*.part")]
         return [self.base / ".current.new", self.base / ".before.new", *map(self.config.with_name, halves), *files]
 
@@ -284,7 +307,7 @@ def last_words(text: str, count: int = 3) -> str:
 
 
 def prune(layout: BoxLayout, first: Sequence[str], keep: int) -> None:
-    """Remove the releases that are too old, and the wheels that none of the others was made of.
+    """Remove the releases that are too old, and the files that none of the others has.
 
     Args:
         layout: where they are.
@@ -298,10 +321,10 @@ def prune(layout: BoxLayout, first: Sequence[str], keep: int) -> None:
     for folder in layout.releases.glob("*"):
         if folder.name not in kept:
             discard(layout, folder.name)
-    used = {wheel for release in layout.complete() for wheel in release.wheels}
-    for wheel in layout.wheels.glob("*"):
-        if wheel.name not in used:
-            remove(wheel)
+    for path in layout.files.glob("*"):
+        if path.stat().st_nlink == 1:
+            path.unlink()
+    shutil.rmtree(layout.wheels, ignore_errors=True)
 
 
 def discard(layout: BoxLayout, name: str) -> None:

@@ -8,6 +8,7 @@ models that come inside a release (`make deploy MODEL=a.onnx`), and not for sign
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from deploy.box.layout import (
     KEPT_RELEASES,
     BoxLayout,
     LastSwitch,
+    Part,
     Refusal,
     call,
     last_words,
@@ -49,7 +51,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
 
     Args:
         session: whose.
-        request: `wheels`: a signed package, or none and `model`: digits of the id of an installed one or `bundled`;
+        request: `part`: a signed package, or none and `model`: digits of the id of an installed one or `bundled`;
             `hold_s`, `keep`.
         given: where the bytes of the package come from.
 
@@ -63,7 +65,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
     with wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
     active = _changeable(layout)
-    wanted = _install(session, request["wheels"], given) if request.get("wheels") else str(request["model"])
+    wanted = _install(session, Part(*request["part"]), given) if request.get("part") else str(request["model"])
     watch_workstation(session, given)
     health = session.service.health()
     if _is_same(active, wanted) and health.is_asked and health.is_well:
@@ -118,12 +120,13 @@ def _is_same(active: dict[str, str], wanted: str) -> bool:
     return active["kind"] == "bundled" if wanted == "bundled" else active["id"].startswith(wanted)
 
 
-def _install(session: Session, wheels: list[dict[str, Any]], given: BinaryIO) -> str:
+def _install(session: Session, part: Part, given: BinaryIO) -> str:
     """Copy a package and let the release check it; the head of its id."""
     layout = session.layout
     with session.wire.step("copying"):
-        receive(session, wheels, given)
-    package = layout.wheels / wheels[0]["name"]
+        receive(session, [part], given)
+    package = layout.files / part.name
+    os.replace(layout.files / part.sha256, package)
     try:
         with session.wire.step("checking its signature and installing it") as remarks:
             argv = [layout.current / "venv/bin/laennec", "model", "install", package, "--config", layout.config]

@@ -1,14 +1,14 @@
 """Whether a release is what somebody signed whom this box trusts; asked only where the box knows a key.
 
-The manifest of a release names every wheel and every file that comes with it, but not the settings, which are
-each box's own. It is signed as models are (Ed25519), by the same keys, whose public halves lie in the same folder
-(`edge.model.releases.key_file`). Before the first release nothing on a box can check a signature but OpenSSL's program,
-so it always does. Not for signing (`deploy.release`), nor for the bytes of wheels, which `build.receive` compares with
-the hashes that were signed. Invariant: one release has exactly one manifest; what is not that, byte for byte, was
-changed.
+The manifest of a release names every file that comes with it, and by its hash the list of all those of its environment,
+but not the settings, which are each box's own. It is signed as models are (Ed25519), by the same keys, whose public
+halves lie in the same folder (`edge.model.releases.key_file`). Before the first release nothing on a box can check a
+signature but OpenSSL's program, so it always does. Not for signing (`deploy.release`), nor for the bytes of what is
+listed, which `build.receive` compares with the hashes. Invariant: one release has exactly one manifest; what is not
+that, byte for byte, was changed.
 
-Who may deploy is root on the box, and can take its keys away: this finds wheels and scripts that were changed on their
-way, and a clone that nobody released; it does not stop an administrator.
+Who may deploy is root on the box, and can take its keys away: this finds files that were changed on their way, and a
+clone that nobody released; it does not stop an administrator.
 """
 
 from __future__ import annotations
@@ -26,27 +26,25 @@ from deploy.box.layout import BOARD, BoxLayout, Refusal, call
 from edge.errors import LaennecError
 from edge.model.releases.key_file import KeyFile, check_date, read_key_files
 
-SCHEMA: Final = "laennec.software/1"
+SCHEMA: Final = "laennec.software/2"
 TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 OF_THE_BOX = ("ward.yaml", BOARD)  # settings: not part of what is signed
 OPENSSL = ("openssl", "pkeyutl")
 
 
-def manifest_of(created: str, version: str, wheels: Sequence[Mapping[str, Any]], files: Mapping[str, str]) -> bytes:
+def manifest_of(created: str, version: str, files: Mapping[str, str]) -> bytes:
     """The one spelling of what is signed: keys sorted, no space, ASCII, a newline at the end.
 
     Args:
         created: when it was signed, UTC, as `TIME_FORMAT`.
         version: of the release.
-        wheels: of each `name`, `size` in bytes and `sha256`.
-        files: texts that come with them, by name.
+        files: texts that it has, by name; one of them lists the files of the environment with their hashes.
     """
     texts = {name: text for name, text in files.items() if name not in OF_THE_BOX}
     tree = {
         "schema": SCHEMA,
         "created": created,
         "version": version,
-        "wheels": {each["name"]: {"bytes": each["size"], "sha256": each["sha256"]} for each in wheels},
         "files": {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
     }
     return json.dumps(tree, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode() + b"\n"
@@ -71,7 +69,7 @@ def check_signed(layout: BoxLayout, request: Mapping[str, Any]) -> None:
 
     Args:
         layout: of the box.
-        request: `wheels`, `version`, `files`; and `signed`: `manifest`, a text, and `signature`, base64.
+        request: `version`, `files`; and `signed`: `manifest`, a text, and `signature`, base64.
 
     Raises:
         Refusal: with what to do.
@@ -90,7 +88,7 @@ def check_signed(layout: BoxLayout, request: Mapping[str, Any]) -> None:
     if signer is None:
         raise Refusal(f"signature of the release: expected one by {names}, found another; sign it with one of these")
     created = str(json.loads(manifest)["created"])
-    if manifest_of(created, request["version"], request["wheels"], request["files"]) != manifest:
+    if manifest_of(created, request["version"], request["files"]) != manifest:
         raise Refusal(
             f"the release is not what was signed on {created}: {_difference(manifest, request)}; sign it again"
         )
@@ -126,9 +124,8 @@ def _signer(manifest: bytes, signature: str, keys: Sequence[KeyFile]) -> KeyFile
 def _difference(manifest: bytes, request: Mapping[str, Any]) -> str:
     """What differs between the manifest and what came, in words."""
     was = json.loads(manifest)
-    now = json.loads(manifest_of(was["created"], request["version"], request["wheels"], request["files"]))
+    now = json.loads(manifest_of(was["created"], request["version"], request["files"]))
     parts = [key for key in ("version", "schema") if was.get(key) != now[key]]
-    for kind in ("wheels", "files"):
-        before, after = was.get(kind, {}), now[kind]
-        parts += sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    before, after = was.get("files", {}), now["files"]
+    parts += sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
     return f"{', '.join(parts[:5]) or 'its spelling'} differ"

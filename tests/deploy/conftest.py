@@ -16,13 +16,14 @@ from pathlib import Path
 import pytest
 
 from deploy.box.examine import Facts, facts
-from deploy.box.layout import BoxLayout
+from deploy.box.layout import LISTING, BoxLayout
 from deploy.box.service import Health, Process
 from deploy.devices import DeployError
-from deploy.release import PROJECT, Wheelhouse, read
+from deploy.release import Software, read
 from deploy.remote import Local, Target, ask
+from deploy.tools import PROJECT
 from tests.deploy.mosquitto_setup import setup
-from tests.deploy.standin import write_pip, write_wheel
+from tests.deploy.standin import write_wheel
 
 CONFIG = "config: first\n"
 # As it is, but it waits a second at most, and does not pause for long.
@@ -43,34 +44,48 @@ def _python() -> str:
 
 
 @dataclass(frozen=True)
+class House:
+    """A folder of wheels that were made elsewhere, and what is deployed of it."""
+
+    folder: Path
+    software: Software
+
+
+@dataclass(frozen=True)
 class Box:
     """One root, and what a test does with it."""
 
     layout: BoxLayout
-    house: Callable[..., Wheelhouse]
+    house: Callable[..., House]
 
     @property
     def target(self) -> Target:
         return Target(Local(), str(self.layout.root))
 
-    def request(self, house: Wheelhouse, config: str | None = CONFIG) -> dict[str, object]:
+    def request(self, house: House, config: str | None = CONFIG) -> dict[str, object]:
         """What `install` is asked with."""
         undo = (PROJECT / "deploy/box/undo.sh").read_text()
-        files = {"run.sh": RUN, "undo.sh": undo, "requirements.lock": house.lock()}
+        files = {"run.sh": RUN, "undo.sh": undo, LISTING: house.software.listing()}
         if config is not None:
             files["ward.yaml"] = config
-        return {"version": house.version, "python": _python(), "files": files, "system_site": False, "hold_s": 0.0}
+        return {
+            "version": house.software.version,
+            "python": _python(),
+            "files": files,
+            "system_site": False,
+            "hold_s": 0.0,
+        }
 
     def install(self, behaviour: str = "well", config: str | None = CONFIG, payload: int = 0, **more: object) -> str:
         """Deploy a stand-in; the name of its release."""
         house = self.house(behaviour, payload)
         request = {**self.request(house, config), **more}
-        return str(ask(self.target, "install", house.wheels, **request)["running"])
+        return str(ask(self.target, "install", house.software.parts, **request)["running"])
 
-    def command(self, house: Wheelhouse, config: Path, *more: str) -> list[str]:
+    def command(self, house: House, config: Path, *more: str) -> list[str]:
         """What `make deploy` runs to bring a stand-in to this root."""
         line = [sys.executable, "-m", "deploy", "install", "--device", "local", "--root", str(self.layout.root)]
-        return [*line, "--wheelhouse", str(house.wheels[0].path.parent), "--config", str(config), *more]
+        return [*line, "--wheelhouse", str(house.folder), "--config", str(config), *more]
 
     def refusal(self, behaviour: str, **options: object) -> DeployError:
         """Deploy a stand-in that is refused."""
@@ -108,21 +123,20 @@ def fast_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def standin(fast_folder: Path) -> Callable[..., Wheelhouse]:
-    """Makes wheelhouses of a stand-in."""
+def standin(fast_folder: Path) -> Callable[..., House]:
+    """Makes wheels of a stand-in."""
 
-    def house(behaviour: str = "well", payload: int = 0) -> Wheelhouse:
+    def house(behaviour: str = "well", payload: int = 0) -> House:
         folder = fast_folder / f"house-{behaviour.replace(' ', '-')}-{payload}"
         if not folder.exists():
             write_wheel(folder, behaviour, payload)
-            write_pip(folder)
-        return read(folder)
+        return House(folder, read(folder, fast_folder / "build"))
 
     return house
 
 
 @pytest.fixture
-def box(fast_folder: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Box]:
+def box(fast_folder: Path, standin: Callable[..., House]) -> Iterator[Box]:
     """An empty root; whatever runs below it is ended afterwards."""
     root = Path(tempfile.mkdtemp(prefix="root-", dir=fast_folder))
     layout = BoxLayout(str(root))

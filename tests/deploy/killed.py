@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from deploy.release import PROJECT, Wheelhouse
-from tests.deploy.conftest import Box
+from deploy.tools import PROJECT
+from tests.deploy.conftest import Box, House
 
 # Runs one request as deploy.box does, and kills itself before the change number argv[1]; prints the number at the end.
 DIES = """
@@ -22,7 +22,8 @@ import os, signal, sys
 changes, limit = 0, int(sys.argv[1])
 def watch(event, args):
     global changes
-    is_change = event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.symlink", "subprocess.Popen", "os.kill")
+    files = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "os.symlink", "os.link")
+    is_change = event in (*files, "subprocess.Popen", "os.kill")
     is_look = event == "time.sleep" and args[0] == POLL_S  # Python 3.11 and newer tells
     if is_change or is_look or event == "open" and args[2] and args[2] & (os.O_WRONLY | os.O_RDWR):
         changes += 1
@@ -36,16 +37,13 @@ print(changes, file=sys.stderr)
 """
 
 
-def run_until(
-    box: Box, change: int, request: dict[str, Any], house: Wheelhouse | None = None, refusal: str = ""
-) -> int:
+def run_until(box: Box, change: int, request: dict[str, Any], house: House | None = None, refusal: str = "") -> int:
     """Ask the box, killing it before that change; how many changes there were, 0 if it was killed.
 
     A change is also each look at a service that is waited for.
     """
-    wheels = house.wheels if house else ()
+    paths = {part.sha256: path for part, path in house.software.parts.items()} if house else {}
     request = {**request, "root": str(box.layout.root), "systemd": False}
-    request["wheels"] = [{"name": each.path.name, "size": each.size, "sha256": each.sha256} for each in wheels]
     with subprocess.Popen(
         [sys.executable, "-c", DIES, str(change)],
         cwd=PROJECT,
@@ -56,7 +54,7 @@ def run_until(
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
-        told = _converse(child.stdin, child.stdout, request, {each.path.name: each.path for each in wheels})
+        told = _converse(child.stdin, child.stdout, request, paths)
         counted = child.stderr.read().decode().strip()
     if child.returncode == -signal.SIGKILL:
         return 0
@@ -64,7 +62,7 @@ def run_until(
     return int(counted)
 
 
-def _converse(given: IO[bytes], told: IO[bytes], request: dict[str, Any], wheels: dict[str, Path]) -> str:
+def _converse(given: IO[bytes], told: IO[bytes], request: dict[str, Any], paths: dict[str, Path]) -> str:
     """Everything that was told; standard input stays open, for the workstation is there."""
     lines = []
     with suppress(BrokenPipeError):
@@ -73,6 +71,6 @@ def _converse(given: IO[bytes], told: IO[bytes], request: dict[str, Any], wheels
         for line in told:
             lines.append(line.decode())
             for name in json.loads(line).get("want", []):
-                given.write(wheels[name].read_bytes())
+                given.write(paths[name].read_bytes())
                 given.flush()
     return "".join(lines)

@@ -95,6 +95,13 @@ def main():
 """
 
 
+WARM = """
+import pathlib
+
+def warm_up():
+    with open(pathlib.Path(__file__).with_name("kernels"), "wb") as file:
+        file.write(bytes({payload}))
+"""
 SETTINGS = """
 from edge.errors import LaennecError
 
@@ -104,34 +111,6 @@ def load_config(path):
 """
 
 
-# In place of pip, which takes longer to start than everything else together: unpacks one wheel, if its hash is right.
-PIP = """
-import hashlib, pathlib, sys, sysconfig, zipfile
-words = sys.argv
-line = pathlib.Path(words[words.index("-r") + 1]).read_text().split()
-wheels = pathlib.Path(words[words.index("--find-links") + 1])
-wheel = next(wheels.glob("laennec-*.whl"))
-if "--hash=sha256:" + hashlib.sha256(wheel.read_bytes()).hexdigest() not in line:
-    sys.exit("ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE")
-try:
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(sysconfig.get_path("purelib"))
-except OSError as error:
-    sys.exit(f"ERROR: Could not install packages due to an OSError: {error}")
-script = pathlib.Path(sys.prefix, "bin/laennec")
-script.write_text(f"#!{sys.executable}\\nfrom edge.__main__ import main\\nmain()\\n")
-script.chmod(0o755)
-"""
-
-
-def write_pip(folder: Path) -> Path:
-    """A wheel that the box takes for pip."""
-    path = folder / "pip-0-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w") as wheel:
-        wheel.writestr(zipfile.ZipInfo("pip/__main__.py"), PIP)
-    return path
-
-
 def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, requires: tuple[str, ...] = ()) -> Path:
     """A wheel `laennec-0.0.1-...`, each behaviour with other bytes.
 
@@ -139,7 +118,7 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
         folder: where.
         behaviour: well, slow, other spec, edits or replaces (the settings, as an operator meanwhile), ends, ends soon,
             ends later; anything else is well under another name.
-        payload: bytes of zeros in it: nothing in the wheel, much on the disk.
+        payload: bytes of zeros that it writes as it is compiled.
         requires: what it says it needs (PEP 508).
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -148,11 +127,10 @@ def write_wheel(folder: Path, behaviour: str = "well", payload: int = 0, require
     files = {
         "edge/__init__.py": b"",
         "edge/__main__.py": PROGRAM.format(behaviour=behaviour).encode(),
-        "edge/detector/warm.py": b"def warm_up(): pass\n",
+        "edge/detector/warm.py": WARM.format(payload=payload).encode(),
         "edge/errors.py": b"class LaennecError(Exception): pass\n",
         "edge/settings/node.py": SETTINGS.encode(),
         "edge/settings/board.py": SETTINGS.replace("load_config", "load_board").encode(),
-        "edge/payload": b"\0" * payload,
         f"{info}/METADATA": ("Metadata-Version: 2.1\nName: laennec\nVersion: 0.0.1\n" + required).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": b"[console_scripts]\nlaennec = edge.__main__:main\n",

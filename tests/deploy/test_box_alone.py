@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.release import PROJECT
 from deploy.remote import LOAD, OF_THE_EDGE, archive
+from deploy.tools import PROJECT
 
 EDGE = [PROJECT / "edge" / name for name in OF_THE_EDGE]
 MODULES = [*sorted((PROJECT / "deploy/box").glob("*.py")), *EDGE]

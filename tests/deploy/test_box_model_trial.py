@@ -9,7 +9,7 @@ import pytest
 
 from deploy.box.layout import BoxLayout, Release, write_record
 from deploy.box.switch import forget_model, record_model, restore_model
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 
 BEFORE = "a" * 64 + "\n"
 AFTER = BEFORE + "b" * 64 + "\n"

@@ -17,22 +17,26 @@ def _make(layout: BoxLayout, name: str, software: str = "") -> None:
         (folder / "venv").symlink_to(f"../{software}/venv")
     else:
         (folder / "venv").mkdir()
-    write_record(folder / "release.json", Release(name, 0.0, "python3", (f"{software or name}.whl",)))
-    layout.wheels.mkdir(exist_ok=True)
-    (layout.wheels / f"{software or name}.whl").touch()
+    write_record(folder / "release.json", Release(name, 0.0, "python3"))
+    layout.files.mkdir(exist_ok=True)
+    if not software:
+        (layout.files / name).touch()
+        (folder / "venv/file").hardlink_to(layout.files / name)
 
 
 def _left(layout: BoxLayout) -> list[str]:
     return sorted(path.name for path in layout.releases.iterdir())
 
 
-def test_the_newest_stay_and_the_wheels_of_those_that_stay(tmp_path: Path) -> None:
+def test_the_newest_stay_and_the_files_of_those_that_stay(tmp_path: Path) -> None:
     layout = BoxLayout(str(tmp_path))
     for number in range(1, 6):
         _make(layout, f"000{number}-a")
+    layout.wheels.mkdir()  # of a release until 1.0
     prune(layout, ("0002-a", "0001-a"), 3)
     assert _left(layout) == ["0001-a", "0002-a", "0005-a"]
-    assert sorted(path.name for path in layout.wheels.iterdir()) == ["0001-a.whl", "0002-a.whl", "0005-a.whl"]
+    assert sorted(path.name for path in layout.files.iterdir()) == ["0001-a", "0002-a", "0005-a"]
+    assert not layout.wheels.exists()
 
 
 def test_software_stays_as_long_as_settings_use_it(tmp_path: Path) -> None:

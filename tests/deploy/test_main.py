@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy import release
+from deploy import tools
 from deploy.__main__ import main
 from deploy.remote import Local, Target, _why
 
@@ -39,14 +39,14 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2(
 def test_a_mistake_in_config_is_told_before_wheels_are_made(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(release, "make_tools", lambda build: Path(sys.executable))
+    monkeypatch.setattr(tools, "make_tools", lambda build: Path(sys.executable))
     monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     config = tmp_path / "ward.yaml"
     config.write_text("streams:\n  - {id: bed1, sauce: mic}\n")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root"), "--config", str(config)]) == 2
     said = capsys.readouterr()
     assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in said.err
-    assert "wheelhouse" not in said.out
+    assert "making the release" not in said.out
 
 
 def test_a_workstation_that_may_not_build_says_so_in_one_line(

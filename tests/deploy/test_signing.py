@@ -13,24 +13,17 @@ from typing import Any
 
 import pytest
 
-from deploy.box.layout import BoxLayout, Refusal
+from deploy.box.layout import LISTING, BoxLayout, Refusal
 from deploy.box.signed import check_signed, known_keys
 from deploy.devices import DeployError
-from deploy.release import Wheelhouse, read, read_signed, sign, sign_wheelhouse
+from deploy.release import read, read_signed, sign, write_signed
 from edge.model.releases.signature import read_keys, verify
 from export.sign import new_key
-from tests.deploy.standin import write_pip, write_wheel
+from tests.deploy.standin import write_wheel
 
-FILES = {"run.sh": "#!/bin/sh\n", "requirements.lock": "laennec==0.0.1\n", "ward.yaml": "config: first\n"}
+VERSION = "0.0.1-1a2b3c4d"
+FILES = {"run.sh": "#!/bin/sh\n", LISTING: f"{64 * '0'} 1 edge/errors.py\n", "ward.yaml": "config: first\n"}
 pytestmark = pytest.mark.needs("openssl")
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> Wheelhouse:
-    folder = tmp_path / "house"
-    write_wheel(folder)
-    write_pip(folder)
-    return read(folder)
 
 
 @pytest.fixture
@@ -43,11 +36,12 @@ def layout(tmp_path: Path) -> BoxLayout:
 
 
 @pytest.fixture
-def request_of(house: Wheelhouse, tmp_path: Path) -> dict[str, Any]:
+def request_of(tmp_path: Path) -> dict[str, Any]:
     """What a box is asked with: everything as it was signed."""
-    signed = sign(house, FILES, tmp_path / "key.pem", tmp_path / "signed") if (tmp_path / "key.pem").exists() else None
-    wheels = [each.entry() for each in house.wheels]
-    return {"version": house.version, "wheels": wheels, "files": dict(FILES), "signed": signed}
+    signed = (
+        sign(VERSION, FILES, tmp_path / "key.pem", tmp_path / "signed") if (tmp_path / "key.pem").exists() else None
+    )
+    return {"version": VERSION, "files": dict(FILES), "signed": signed}
 
 
 def _refusal(layout: BoxLayout, request: dict[str, Any]) -> str:
@@ -65,9 +59,9 @@ def test_what_was_signed_is_taken_and_its_settings_are_each_box_s_own(
     check_signed(layout, request_of)
 
 
-def test_a_box_without_a_key_takes_every_release(tmp_path: Path, house: Wheelhouse) -> None:
+def test_a_box_without_a_key_takes_every_release(tmp_path: Path) -> None:
     layout = BoxLayout(str(tmp_path / "root"))
-    check_signed(layout, {"version": house.version, "wheels": [], "files": {}})
+    check_signed(layout, {"version": VERSION, "files": {}})
     assert known_keys(layout) == ()
 
 
@@ -83,8 +77,7 @@ def test_a_release_that_is_not_signed_is_refused_with_what_to_do(layout: BoxLayo
         (lambda r: r["files"].update({"run.sh": "#!/bin/sh\nrm -rf /\n"}), "run.sh differ"),
         (lambda r: r["files"].update({"more.sh": ""}), "more.sh differ"),
         (lambda r: r["files"].pop("run.sh"), "run.sh differ"),
-        (lambda r: r["wheels"][0].update(sha256="0" * 64), "laennec-0.0.1-py3-none-any.whl differ"),
-        (lambda r: r["wheels"].pop(), "pip-0-py3-none-any.whl differ"),
+        (lambda r: r["files"].update({LISTING: f"{64 * '1'} 1 edge/errors.py\n"}), "files.sha256 differ"),
         (lambda r: r.update(version="9.9.9-12345678"), "version differ"),
     ],
 )
@@ -100,11 +93,9 @@ def test_a_manifest_that_was_changed_is_of_nobody(layout: BoxLayout, request_of:
     assert "signature of the release: expected one by ward.pub.pem, found another" in _refusal(layout, request_of)
 
 
-def test_a_stranger_s_signature_is_refused(
-    layout: BoxLayout, house: Wheelhouse, request_of: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_stranger_s_signature_is_refused(layout: BoxLayout, request_of: dict[str, Any], tmp_path: Path) -> None:
     new_key(tmp_path / "stranger.pem")
-    request_of["signed"] = sign(house, FILES, tmp_path / "stranger.pem", tmp_path / "signed")
+    request_of["signed"] = sign(VERSION, FILES, tmp_path / "stranger.pem", tmp_path / "signed")
     assert "expected one by ward.pub.pem, found another" in _refusal(layout, request_of)
 
 
@@ -123,11 +114,9 @@ def test_a_box_without_openssl_takes_nothing_and_says_what_to_install(
     assert "apt-get install openssl" in _refusal(layout, request_of)
 
 
-def test_an_expired_key_signs_nothing_new(
-    layout: BoxLayout, house: Wheelhouse, request_of: dict[str, Any], tmp_path: Path
-) -> None:
+def test_an_expired_key_signs_nothing_new(layout: BoxLayout, request_of: dict[str, Any], tmp_path: Path) -> None:
     new_key(tmp_path / "old.pem", expires=date(2020, 1, 1)).rename(layout.keys / "old.pub.pem")
-    request_of["signed"] = sign(house, FILES, tmp_path / "old.pem", tmp_path / "signed")
+    request_of["signed"] = sign(VERSION, FILES, tmp_path / "old.pem", tmp_path / "signed")
     assert "signed by old.pub.pem, which expired after 2020-01-01" in _refusal(layout, request_of)
 
 
@@ -143,15 +132,15 @@ def test_the_signature_is_one_that_models_are_checked_with(layout: BoxLayout, re
     assert verify(request_of["signed"]["manifest"].encode(), signature, read_keys(layout.keys)).name == "ward.pub.pem"
 
 
-def test_the_same_release_is_signed_once(house: Wheelhouse, layout: BoxLayout, tmp_path: Path) -> None:
-    first = sign(house, FILES, tmp_path / "key.pem", tmp_path / "signed")
-    assert sign(house, FILES, tmp_path / "key.pem", tmp_path / "signed") == first
-    assert sign(house, {**FILES, "run.sh": ""}, tmp_path / "key.pem", tmp_path / "signed") != first
+def test_the_same_release_is_signed_once(layout: BoxLayout, tmp_path: Path) -> None:
+    first = sign(VERSION, FILES, tmp_path / "key.pem", tmp_path / "signed")
+    assert sign(VERSION, FILES, tmp_path / "key.pem", tmp_path / "signed") == first
+    assert sign(VERSION, {**FILES, "run.sh": ""}, tmp_path / "key.pem", tmp_path / "signed") != first
     assert len(list((tmp_path / "signed").iterdir())) == 2
 
 
 def test_boxes_of_a_fleet_that_sign_at_once_get_the_same_signature(
-    house: Wheelhouse, layout: BoxLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    layout: BoxLayout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = tmp_path / "bin/openssl"  # waits a moment for another one that signs at the same time
     slow.parent.mkdir()
@@ -163,27 +152,28 @@ def test_boxes_of_a_fleet_that_sign_at_once_get_the_same_signature(
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}:{os.environ['PATH']}")
     with ThreadPoolExecutor(2) as pool:
-        boxes = [pool.submit(sign, house, FILES, tmp_path / "key.pem", tmp_path / "signed") for _ in range(2)]
+        boxes = [pool.submit(sign, VERSION, FILES, tmp_path / "key.pem", tmp_path / "signed") for _ in range(2)]
         signed = [each.result() for each in boxes]
     assert (tmp_path / "began").read_text() == "began\n", "an encrypted key would have been asked for twice"
     assert signed[0] == signed[1]
 
 
-def test_a_wheelhouse_carries_its_signature_along(house: Wheelhouse, layout: BoxLayout, tmp_path: Path) -> None:
-    folder = house.wheels[0].path.parent
+def test_wheels_of_elsewhere_carry_their_signature_along(layout: BoxLayout, tmp_path: Path) -> None:
+    folder = tmp_path / "house"
+    write_wheel(folder)
     assert read_signed(folder) is None
-    created = sign_wheelhouse(house, FILES, tmp_path / "key.pem", folder)
+    version, files = read(folder, tmp_path / "build").version, {**FILES, LISTING: read(folder, tmp_path).listing()}
+    created = write_signed(folder, version, files, tmp_path / "key.pem")
     signed = read_signed(folder)
     assert signed is not None
     assert json.loads(signed["manifest"])["created"] == created
-    wheels = [each.entry() for each in read(folder).wheels]
-    check_signed(layout, {"version": house.version, "wheels": wheels, "files": FILES, "signed": signed})
+    check_signed(layout, {"version": version, "files": files, "signed": signed})
 
 
-def test_what_is_no_private_key_cannot_sign(house: Wheelhouse, tmp_path: Path) -> None:
+def test_what_is_no_private_key_cannot_sign(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match="SIGN: expected a private key"):
-        sign(house, FILES, tmp_path / "none.pem", tmp_path / "signed")
+        sign(VERSION, FILES, tmp_path / "none.pem", tmp_path / "signed")
     (tmp_path / "text.pem").write_text("no key")
     with pytest.raises(DeployError, match="expected an Ed25519 private key"):
-        sign(house, FILES, tmp_path / "text.pem", tmp_path / "signed")
+        sign(VERSION, FILES, tmp_path / "text.pem", tmp_path / "signed")
     assert not list((tmp_path / "signed").rglob("release.sig"))

@@ -1,4 +1,4 @@
-"""Wheels for another Python on another processor: which ones, locked by their hashes."""
+"""The files of a release for another Python on another processor: which ones, and their hashes."""
 
 from __future__ import annotations
 
@@ -11,35 +11,69 @@ from pathlib import Path
 
 import pytest
 
+from deploy.box.examine import Facts
+from deploy.box.layout import digest_of, listed
 from deploy.devices import DeployError
-from deploy.release import PROJECT, build_own_wheel, put_model, read
-from deploy.resolve import pip_settings, platforms, required
-from tests.deploy.standin import write_pip, write_wheel
+from deploy.release import build_own_wheel, check_wheels, put_model, read, required
+from deploy.tools import PROJECT, pip_settings
+from tests.deploy.standin import write_wheel
 
 
-def test_a_wheelhouse_is_locked_file_by_file(tmp_path: Path) -> None:
-    own = write_wheel(tmp_path)
-    write_pip(tmp_path)
-    digest = hashlib.sha256(own.read_bytes()).hexdigest()
-    house = read(tmp_path)
-    assert house.lock() == f"laennec==0.0.1 --hash=sha256:{digest}\n", "pip itself is checked as it arrives"
-    assert house.version == f"0.0.1-{digest[:8]}"
+def test_every_file_of_a_release_is_listed_with_its_hash(tmp_path: Path) -> None:
+    own = write_wheel(tmp_path / "house")
+    software = read(tmp_path / "house", tmp_path / "build")
+    with zipfile.ZipFile(own) as wheel:
+        inside = {name: hashlib.sha256(wheel.read(name)).hexdigest() for name in wheel.namelist()}
+    assert {part.name: part.sha256 for part in listed(software.listing())} == inside
+    assert software.version == f"0.0.1-{digest_of(own)[:8]}"
+    assert all(digest_of(path) == part.sha256 for part, path in software.parts.items())
 
 
 def test_another_content_is_another_version(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_wheel(tmp_path / name, behaviour=name)
-        write_pip(tmp_path / name)
-    assert read(tmp_path / "one").version != read(tmp_path / "two").version
+    assert read(tmp_path / "one", tmp_path).version != read(tmp_path / "two", tmp_path).version
 
 
-@pytest.mark.parametrize("name", ["laennec", "pip"])
-def test_a_folder_that_lacks_a_wheel_is_no_wheelhouse(tmp_path: Path, name: str) -> None:
-    if name == "pip":
-        write_wheel(tmp_path)
-    with pytest.raises(DeployError) as caught:
-        read(tmp_path)
-    assert f"expected one wheel {name}-" in str(caught.value)
+def test_a_folder_without_a_wheel_of_laennec_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"expected one wheel laennec-\*.whl"):
+        read(tmp_path, tmp_path / "build")
+
+
+def test_a_damaged_wheel_is_named(tmp_path: Path) -> None:
+    own = write_wheel(tmp_path / "house")
+    own.write_bytes(own.read_bytes()[:-100])
+    with pytest.raises(DeployError, match=rf"found {own} damaged"):
+        read(tmp_path / "house", tmp_path / "build")
+
+
+def test_what_a_wheel_keeps_apart_for_site_packages_lies_there(tmp_path: Path) -> None:
+    own = write_wheel(tmp_path / "house")
+    with zipfile.ZipFile(own.with_name("other-1-py3-none-any.whl"), "w") as wheel:
+        for name in ("platlib/other/code.py", "scripts/other", "data/share/other.txt"):
+            wheel.writestr(f"other-1.data/{name}", "1")
+    names = {part.name for part in read(tmp_path / "house", tmp_path / "build").parts}
+    assert {name for name in names if "other" in name} == {"other/code.py"}
+
+
+@pytest.mark.parametrize(
+    ("name", "fits"),
+    [
+        ("a-1-py3-none-any", True),
+        ("a-1-py2.py3-none-any", True),
+        ("a-1-cp39-abi3-manylinux_2_28_aarch64", True),
+        ("a-1-cp310-cp310-manylinux2014_aarch64", True),
+        ("a-1-cp311-cp311-manylinux2014_aarch64", False),
+        ("a-1-cp310-cp310-manylinux_2_17_x86_64", False),
+    ],
+)
+def test_wheels_for_another_box_are_refused(tmp_path: Path, jetson: Facts, name: str, fits: bool) -> None:
+    (tmp_path / f"{name}.whl").touch()
+    if fits:
+        check_wheels(tmp_path, jetson.pythons[0], jetson)
+    else:
+        with pytest.raises(DeployError, match=f"expected wheels for Python 3.10.12 on aarch64, found {name}.whl"):
+            check_wheels(tmp_path, jetson.pythons[0], jetson)
 
 
 def test_a_box_gets_the_device_s_packages_and_nothing_of_the_workstation(tmp_path: Path) -> None:
@@ -80,13 +114,6 @@ def test_the_bundled_light_model_is_that_of_the_same_export_or_none(tmp_path: Pa
         shutil.copy(bundled / name.replace("light", "default"), tmp_path / name)
     put_model(tmp_path / "own.onnx", folder)
     assert {path.name for path in folder.iterdir()} == {"default.onnx", "light.onnx", "light.cpu-int8.onnx"}
-
-
-def test_a_box_takes_tags_up_to_its_c_library_the_newest_first() -> None:
-    tags = platforms("aarch64", "2.35")
-    assert tags[0] == "manylinux_2_35_aarch64"
-    assert {"manylinux_2_28_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64", "any"} <= set(tags)
-    assert "manylinux_2_36_aarch64" not in tags
 
 
 def test_what_an_extra_needs_comes_only_where_it_is_asked_for(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 
 
 @pytest.mark.parametrize(

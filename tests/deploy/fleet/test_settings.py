@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.fleet import load_fleet, merged
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from edge.errors import ConfigError
 
 BOX = "boxes: {a: {host: u@a, device: x86, site: w}}\n"

@@ -1,6 +1,6 @@
-"""`python -m tests.system.aarch64` (`make test-aarch64`): the wheelhouse for 64-bit ARM, installed and heard from.
+"""`python -m tests.system.aarch64` (`make test-aarch64`): a release for 64-bit ARM, installed and heard from.
 
-    a Debian for ARM below a folder -> what the box says it is -> its wheelhouse -> installed offline, against hashes
+    a Debian for ARM below a folder -> what the box says it is -> the files of a release -> put in place
     -> laennec detect there and here -> same events, scores within 1e-4
 
 Slow, so not part of `make test`; the last result stands in `deploy/README.md`. Not for speed (a device tells it), and
@@ -19,9 +19,11 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+from deploy.box.build import LAUNCH
 from deploy.devices import DeployError, choose_python, describe
-from deploy.release import PROJECT, Wheelhouse, make
+from deploy.release import Software, make
 from deploy.remote import Target, facts_of
+from deploy.tools import PROJECT
 from tests.system.aarch64.compare import SCORES_WITHIN, Comparison, compare
 from tests.system.aarch64.emulated import Debian, Emulated, make_root
 
@@ -68,10 +70,10 @@ def _exercise(options: argparse.Namespace) -> Comparison:
         facts = facts_of(Target(box, "/srv"))
     print(f"    {describe(facts)}")
     python = choose_python("local", facts, time.time(), False)
-    with _step("making its wheelhouse"):
-        wheelhouse = make(options.cache.parent / "deploy", python, facts, None, lambda _line: None)
-    with _step("installing, offline and against hashes"):
-        _install(box, python.path, wheelhouse, here)
+    with _step("making a release for it"):
+        software = make(options.cache.parent / "deploy", python, facts, None, lambda _line: None)
+    with _step("putting its files in place"):
+        _install(box, python.path, software, here)
     print(f"    there: {box.run(f'{VENV}/bin/python', '-I', '-c', VERSIONS % (NAMED,)).strip()}")
     print(f"    here:  {_here('-c', VERSIONS % (NAMED,)).strip()}")
     _here("-c", CUT, str(here / SHORT), str(options.seconds))
@@ -92,33 +94,16 @@ def _exercise(options: argparse.Namespace) -> Comparison:
     return comparison
 
 
-def _install(box: Emulated, python: str, wheelhouse: Wheelhouse, here: Path) -> None:
+def _install(box: Emulated, python: str, software: Software, here: Path) -> None:
     """As `deploy.box.build` does, into an environment that was not there before."""
-    (here / "wheels").mkdir()
-    for wheel in wheelhouse.wheels:
-        shutil.copy2(wheel.path, here / "wheels")
-    (here / "requirements.lock").write_text(wheelhouse.lock())
-    pip = next(wheel.path.name for wheel in wheelhouse.wheels if wheel.path.name.startswith("pip-"))
+    for part, path in software.parts.items():
+        (here / "site" / part.name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, here / "site" / part.name)
+    (here / "laennec").write_text(LAUNCH.format(python=f"{VENV}/bin/python"))
+    (here / "laennec").chmod(0o755)
     box.run("rm", "-rf", VENV, "/root/.cache")
     box.run(python, "-I", "-m", "venv", "--without-pip", VENV)
-    box.run(
-        f"{VENV}/bin/python",
-        "-I",
-        f"{HERE}/wheels/{pip}/pip",
-        "--isolated",
-        "install",
-        "--quiet",
-        "--no-cache-dir",
-        "--no-index",
-        "--find-links",
-        f"{HERE}/wheels",
-        "--require-hashes",
-        "--no-deps",
-        "--only-binary=:all:",
-        "--root-user-action=ignore",
-        "-r",
-        f"{HERE}/requirements.lock",
-    )
+    box.run("sh", "-c", f"cp -r {HERE}/site/. {VENV}/lib/python3*/site-packages/ && cp {HERE}/laennec {VENV}/bin/")
 
 
 def _here(*arguments: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from deploy.box.layout import Release, read_record
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 

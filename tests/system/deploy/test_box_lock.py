@@ -17,7 +17,7 @@ from pathlib import Path
 from deploy.box import session as locks
 from deploy.box.layout import BoxLayout, Refusal, Trial, remove, write_record
 from deploy.box.session import only_one
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from tests.deploy.conftest import Box
 from tests.deploy.test_box_lock import session
 

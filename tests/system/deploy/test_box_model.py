@@ -8,32 +8,33 @@ from pathlib import Path
 import pytest
 
 from deploy.devices import DeployError
-from deploy.release import Wheel
+from deploy.release import part_of
 from deploy.remote import ask
 from tests.deploy.conftest import Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_undo import start_again
 
 
-def _package(folder: Path, text: str) -> Wheel:
+def _package(folder: Path, text: str) -> Path:
     path = folder / f"{text}.model"
     path.write_text(text)
-    return Wheel.of(path)
+    return path
 
 
 def _id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def change(box: Box, wheel: Wheel | None = None, wanted: str = "", **more: object) -> dict[str, object]:
+def change(box: Box, package: Path | None = None, wanted: str = "", **more: object) -> dict[str, object]:
     """What came of it."""
-    wheels = [wheel] if wheel else []
-    return ask(box.target, "model", wheels, **{"model": wanted, "hold_s": 0.3, **more})
+    part = part_of(package) if package else None
+    parts = {part: package} if part and package else None
+    return ask(box.target, "model", parts, **{"part": part, "model": wanted, "hold_s": 0.3, **more})
 
 
-def _refusal(box: Box, wheel: Wheel | None = None, wanted: str = "") -> str:
+def _refusal(box: Box, package: Path | None = None, wanted: str = "") -> str:
     with pytest.raises(DeployError) as caught:
-        change(box, wheel, wanted)
+        change(box, package, wanted)
     return str(caught.value)
 
 
@@ -100,7 +101,7 @@ def test_cut_off_at_any_step_the_model_that_was_good_comes_back_by_itself(box: B
     store = box.layout.state / "models"
     (store / _id("sick")).mkdir()
     (store / _id("sick") / "bed.onnx").write_text("sick")
-    request = {"command": "model", "model": _id("sick")[:12], "hold_s": 60.0, "wheels": []}
+    request = {"command": "model", "model": _id("sick")[:12], "hold_s": 60.0, "part": None}
     step, finished, undone = 0, 0, 0
     while not finished:
         step += 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from deploy.box.layout import LISTING
 from deploy.box.service import Process
 from deploy.devices import DeployError
 from deploy.remote import ask
@@ -45,10 +48,46 @@ def test_the_same_release_again_is_nothing_to_do_unless_it_is_forced_or_not_heal
     assert box.install("one") > third
 
 
-def test_three_releases_are_kept_and_their_wheels(box: Box) -> None:
+def test_three_releases_are_kept_and_their_files_once(box: Box) -> None:
     names = [box.install(each) for each in ("one", "two", "three", "four")]
     assert box.releases() == names[1:]
-    assert sorted(path.name.split("-")[0] for path in box.layout.wheels.glob("*")) == ["laennec", "pip"]
+    listed = [(box.layout.releases / name / LISTING).read_text().split()[::3] for name in names[1:]]
+    assert {path.name for path in box.layout.files.iterdir()} == {digest for each in listed for digest in each}
+    one, two = (
+        next((box.layout.releases / name).glob("venv/lib/*/site-packages/edge/errors.py")) for name in names[2:]
+    )
+    assert one.samefile(two)
+    compiled = [next(path.parent.glob("__pycache__/errors.*.pyc")) for path in (one, two)]
+    assert compiled[0].samefile(compiled[1]), "the same file is compiled once"
+
+
+def _as_pip_installed_it(box: Box, name: str) -> None:
+    """Make a release what it was until 1.0: installed by pip from a store of wheels, a file of its own for each."""
+    folder = box.layout.releases / name
+    (folder / LISTING).rename(folder / "requirements.lock")
+    for path in [path for path in folder.glob("venv/lib/**/*") if path.is_file()]:
+        content = path.read_bytes()
+        path.unlink()
+        path.write_bytes(content)
+    shutil.rmtree(box.layout.files)
+    wheel = next(box.house("one").folder.glob("*.whl"))
+    box.layout.wheels.mkdir()
+    shutil.copy(wheel, box.layout.wheels)
+    record = json.loads((folder / "release.json").read_text())
+    (folder / "release.json").write_text(json.dumps({**record, "wheels": [wheel.name]}))
+
+
+def test_over_a_release_of_wheels_nothing_is_lost_and_it_can_be_gone_back_to(box: Box) -> None:
+    first = box.install("one")
+    _as_pip_installed_it(box, first)
+    box.layout.state.joinpath("outbox.db").write_text("waits")
+    second = box.install("two", "config: second\n")
+    assert (box.heard(), box.layout.wheels.exists()) == ("two", False)
+    assert "wheels" in json.loads((box.layout.releases / second / "release.json").read_text()), "1.0 reads it too"
+    assert box.rollback() == first
+    assert (box.heard(), box.layout.config.read_text()) == ("one", CONFIG)
+    assert box.layout.state.joinpath("outbox.db").read_text() == "waits"
+    assert box.rollback(second) == second
 
 
 def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.box.layout import BoxLayout
+from deploy.box.layout import LISTING, BoxLayout, listed
 from deploy.box.service import Process
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from edge import __version__
 
 MISTAKEN = "streams:\n  - {id: bed1, sauce: mic}\n"
@@ -71,10 +71,12 @@ def _deploy_and_undeploy(root: str) -> Seen:
         running=running,
         outboxes=[path.name for path in layout.state.glob("outbox-*.db")],
         kernels=[path.name for end in ("kernel", "nbi") for path in packages.glob(f"edge/**/*.{end}")],
-        locked=[
-            line.split("==")[0].lower() for line in (layout.current / "requirements.lock").read_text().splitlines()
+        locked=[part.name for part in listed((layout.current / LISTING).read_text())],
+        installed=[
+            path.relative_to(packages).as_posix()
+            for path in packages.rglob("*")
+            if path.is_file() and path.suffix not in (".pyc", ".nbi", ".nbc", ".kernel")
         ],
-        installed=[path.name.split("-")[0].replace("_", "-").lower() for path in packages.glob("*.dist-info")],
         status=make(root, "status").stdout,
         status_json=make(root, "status", "ARGS=--json").stdout,
         logs=make(root, "logs").stdout,
@@ -131,10 +133,11 @@ def test_a_start_compiles_nothing(seen: Seen) -> None:
     assert seen.kernels, "in the release itself, whoever the service is run by"
 
 
-def test_exactly_the_locked_versions_are_installed(seen: Seen) -> None:
+def test_exactly_the_listed_files_are_installed(seen: Seen) -> None:
     assert sorted(seen.installed) == sorted(seen.locked)
-    assert {"numba", "numpy", "onnxruntime", "laennec"} <= {*seen.installed}
-    assert not {"torch", "scipy", "pandas", "pip"} & {*seen.installed}
+    packages = {name.partition("/")[0] for name in seen.installed}
+    assert {"numba", "numpy", "onnxruntime", "edge"} <= packages
+    assert not {"torch", "scipy", "pandas", "pip"} & packages
 
 
 def test_what_runs_can_be_asked(seen: Seen) -> None:
@@ -153,7 +156,7 @@ def test_a_mistake_in_config_is_told_before_anything_is_built(tmp_path: Path) ->
     done = make(str(tmp_path / "root"), "deploy", f"CONFIG={config}")
     assert done.returncode != 0
     assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in done.stderr
-    assert "wheelhouse" not in done.stdout
+    assert "making the release" not in done.stdout
 
 
 def test_the_same_release_again_is_nothing_to_do(seen: Seen) -> None:
@@ -161,12 +164,12 @@ def test_the_same_release_again_is_nothing_to_do(seen: Seen) -> None:
     assert seen.running_after_again == seen.running
 
 
-def test_settings_change_alone_without_a_wheel_being_made(seen: Seen) -> None:
+def test_settings_change_alone_without_a_build(seen: Seen) -> None:
     last = seen.configured.splitlines()[-1]
     assert last.startswith(f"laennec {seen.running.replace('0001-', '0002-')} runs on this machine (1 of 1 streams ok")
     assert re.search(r"; deaf for \d+\.\d s$", last)
     assert seen.settings_after.endswith("mode: Test\n")
-    assert "wheelhouse" not in seen.configured
+    assert "making the release" not in seen.configured
 
 
 def test_the_service_knows_the_name_of_its_release(seen: Seen) -> None:

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from deploy import dist
-from deploy.resolve import required
+from deploy.release import required
 from edge import __version__
 from tests.conftest import HANGS_S
 

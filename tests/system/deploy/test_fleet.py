@@ -13,9 +13,10 @@ import pytest
 
 from deploy.box.layout import BoxLayout
 from deploy.box.service import Process
-from deploy.release import PROJECT, Wheelhouse
 from deploy.rollout import folder_of
+from deploy.tools import PROJECT
 from export.sign import new_key
+from tests.deploy.conftest import House
 
 NAMES = ("edge-1", "edge-2", "edge-3", "edge-4", "edge-5")
 # What a node takes, and the stand-in too; `mode` is read by nobody here and tells settings apart.
@@ -27,7 +28,7 @@ class Fleet:
     """Five roots, their file, and make."""
 
     folder: Path
-    house: Callable[..., Wheelhouse]
+    house: Callable[..., House]
     boxes: dict[str, str] = field(default_factory=lambda: dict.fromkeys(NAMES, "mic:USB"))
 
     def layout(self, name: str) -> BoxLayout:
@@ -36,7 +37,7 @@ class Fleet:
     def write(self, behaviour: str, more: str = "", ward: str = WARD) -> None:
         """The file, for a wheelhouse of stand-ins that behave so."""
         (self.folder / "ward.yaml").write_text(ward)
-        folder = self.house(behaviour).wheels[0].path.parent
+        folder = self.house(behaviour).folder
         lines = [
             f"  {name}: {{root: {self.folder / name}, values: {{source: '{source}'}}}}\n"
             for name, source in self.boxes.items()
@@ -64,7 +65,7 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(fast_folder: Path, tmp_path: Path, standin: Callable[..., Wheelhouse]) -> Iterator[Fleet]:
+def fleet(fast_folder: Path, tmp_path: Path, standin: Callable[..., House]) -> Iterator[Fleet]:
     fleet = Fleet(tmp_path, standin)
     yield fleet
     for name in NAMES:

@@ -15,8 +15,8 @@ import pytest
 from deploy.__main__ import main
 from deploy.box.service import Process
 from deploy.box.session import Session, Wire, only_one
-from deploy.release import PROJECT, Wheelhouse
-from tests.deploy.conftest import Box
+from deploy.tools import PROJECT
+from tests.deploy.conftest import Box, House
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def stranger(box: Box) -> Callable[..., str]:
 
 @pytest.mark.parametrize("mode", [0o755, 0o700])
 def test_another_users_deployment_is_refused_in_one_line_that_names_its_owner(
-    box: Box, stranger: Callable[..., str], standin: Callable[..., Wheelhouse], mode: int
+    box: Box, stranger: Callable[..., str], standin: Callable[..., House], mode: int
 ) -> None:
     for folder in (box.layout.root, box.layout.root.parent):
         folder.chmod(stat.S_IMODE(folder.stat().st_mode) | 0o755)
     name = box.install("well")
     box.layout.root.chmod(mode)
-    folder = standin("well").wheels[0].path.parent
+    folder = standin("well").folder
     for words in (["install", "--wheelhouse", str(folder)], ["rollback"], ["undeploy"]):
         first, *others = stranger(*words).splitlines()
         assert "belongs to root; found that nobody lacks it" in first
@@ -67,7 +67,7 @@ def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
     said = capsys.readouterr()
     who = f"process {os.getpid()} for anna@desk, since "
     assert f"deploy: another deployment to this box is under way ({who}" in said.err
-    assert "wheelhouse" not in said.out
+    assert "making the release" not in said.out
 
 
 def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 
 from deploy.devices import DeployError
-from deploy.release import PROJECT
 from deploy.remote import Ssh, Target, ask, facts_of
+from deploy.tools import PROJECT
 from edge.commands.demo_broker import free_port
 from tests.deploy.conftest import CONFIG, Box
 
@@ -129,7 +129,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
         return done.stdout
 
     for behaviour in ("one", "two"):
-        told = make("deploy", f"ARGS=--wheelhouse {box.house(behaviour).wheels[0].path.parent}")
+        told = make("deploy", f"ARGS=--wheelhouse {box.house(behaviour).folder}")
     assert told.splitlines()[-1].startswith(f"laennec {box.layout.running()} runs on {server.user}@127.0.0.1 (two)")
     assert "0002-" in make("status")
     assert "runs two config: first" in make("logs")
@@ -149,7 +149,7 @@ def test_a_box_of_a_fleet_is_reached_as_a_single_one_is(server: Server, box: Box
         "root": str(box.layout.root),
         "ssh_options": server.config(),
         "config": str(ward),
-        "wheelhouse": str(box.house("one").wheels[0].path.parent),
+        "wheelhouse": str(box.house("one").folder),
     }
     fleet.write_text(json.dumps({"healthy_s": 0.3, "boxes": {"edge-7": tree}}))
     argv = [sys.executable, "-m", "deploy.rollout", "deploy", "--fleet", str(fleet)]
@@ -175,11 +175,17 @@ def test_a_file_that_was_copied_is_not_copied_again(
     house = box.house("one")
     with server.ssh() as transport:
         for _ in range(2):
-            ask(Target(transport, str(box.layout.root)), "install", house.wheels, **box.request(house), is_forced=True)
+            ask(
+                Target(transport, str(box.layout.root)),
+                "install",
+                house.software.parts,
+                **box.request(house),
+                is_forced=True,
+            )
     copied = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  copying")]
     assert [line.split("(")[1] for line in copied] == [
-        "2 of 2 files were new, 0.0 MB)",
-        "0 of 2 files were new, 0.0 MB)",
+        "10 of 10 files were new, 0.0 MB)",
+        "0 of 10 files were new, 0.0 MB)",
     ]
 
 

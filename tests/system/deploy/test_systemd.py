@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from tests.deploy.conftest import Box
 
 UNIT = (PROJECT / "deploy/systemd/laennec.service").read_text()
@@ -59,13 +59,13 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
         **more: object,
     ) -> dict[str, Any]:
         house = box.house(behaviour)
+        paths = {part.sha256: path for part, path in house.software.parts.items()}
         request = {"command": command, "root": str(box.layout.root), "systemd": True, **more}
         if command == "install":
             request = {**box.request(house), **request}
             unit = f"# {behaviour}\n{UNIT}"
             request["files"] = {**request["files"], "laennec.service": unit, "70-laennec.rules": "# rules\n"}
             request["files"] |= more_files or {}
-            request["wheels"] = [{"name": w.path.name, "size": w.size, "sha256": w.sha256} for w in house.wheels]
         with subprocess.Popen(
             [sys.executable, "-m", "deploy.box"],
             cwd=PROJECT,
@@ -83,7 +83,7 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
                 if message.get("begin", "").startswith(kill_at or "never"):
                     child.kill()
                 for name in message.get("want", []):
-                    child.stdin.write(next(w.path for w in house.wheels if w.path.name == name).read_bytes())
+                    child.stdin.write(paths[name].read_bytes())
                     child.stdin.flush()
         return message
 

@@ -19,7 +19,7 @@ import pytest
 
 from deploy.__main__ import main
 from deploy.box.layout import Trial, point, write_record
-from deploy.release import PROJECT
+from deploy.tools import PROJECT
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_box_settings import replace
@@ -47,6 +47,7 @@ def spoil(box: Box, name: str, behaviour: str) -> None:
     """From now on that release behaves so, though it was good when it came."""
     program = next((box.layout.releases / name).glob("venv/lib/*/site-packages/edge/__main__.py"))
     lines = program.read_text().splitlines(keepends=True)
+    program.unlink()  # other releases may have the same file
     program.write_text("".join(f"BEHAVIOUR = {behaviour!r}\n" if "BEHAVIOUR =" in line else line for line in lines))
 
 
@@ -181,7 +182,7 @@ def test_a_deployment_that_comes_to_nothing_on_the_workstation_has_mended_the_bo
 ) -> None:
     first, second = cut_off
     spoil(box, second, "ends")
-    monkeypatch.setattr("deploy.release.make_tools", lambda build: Path(sys.executable))
+    monkeypatch.setattr("deploy.tools.make_tools", lambda build: Path(sys.executable))
     monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     (tmp_path / "ward.yaml").write_text("sauce: mic\n")
     words = ["install", "--device", "local", "--root", str(box.layout.root), "--config", str(tmp_path / "ward.yaml")]

@@ -1,4 +1,4 @@
-"""Wheels for another Python on another processor: which ones, locked by their hashes."""
+"""What the Python of another processor needs, laid by the real uv."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from uv import find_uv_bin
 
 from deploy.devices import DeployError
-from deploy.release import PROJECT
-from deploy.resolve import download, required
+from deploy.release import lay, required
+from deploy.tools import PROJECT
 from tests.deploy.standin import write_wheel
 
 
@@ -24,7 +24,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "python"
 
 
-def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, tools: Path) -> None:
+def test_the_environment_of_a_jetson_is_laid_on_any_machine(tmp_path: Path, tools: Path) -> None:
     requires = (
         "pydantic>=2",
         "exceptiongroup; python_version < '3.11'",
@@ -34,10 +34,9 @@ def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, to
     )
     wheel, folder = write_wheel(tmp_path / "own", requires=requires), tmp_path / "all"
     folder.mkdir()
-    download(tools, required(wheel), folder, ("3.10", "aarch64", "2.35"))
-    names = {path.name.split("-")[0]: path.name for path in folder.iterdir()}
+    lay(tools, required(wheel), folder, ("3.10", "aarch64", "2.35"))
+    names = {path.name.split("-")[0]: path.name.removesuffix(".dist-info") for path in folder.glob("*.dist-info")}
     assert names.keys() == {
-        "pip",
         "pydantic",
         "pydantic_core",
         "annotated_types",
@@ -45,8 +44,9 @@ def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, to
         "typing_extensions",
         "exceptiongroup",
     }, "markers are judged for the target, not for this Python"
-    assert "cp310" in names["pydantic_core"]
-    assert names["pydantic_core"].endswith("aarch64.whl")
+    assert [path.name for path in folder.glob("pydantic_core/*.so")] == [
+        "_pydantic_core.cpython-310-aarch64-linux-gnu.so"
+    ]
     pinned = (PROJECT / "constraints.txt").read_text()
     assert f"pydantic_core=={names['pydantic_core'].split('-')[1]}" in pinned.replace("pydantic-core", "pydantic_core")
 
@@ -54,12 +54,12 @@ def test_the_wheels_of_a_jetson_are_downloaded_on_any_machine(tmp_path: Path, to
 def test_a_package_without_a_pinned_version_is_named(tmp_path: Path, tools: Path) -> None:
     wheel = write_wheel(tmp_path / "own", requires=("wheel",))
     with pytest.raises(DeployError) as caught:
-        download(tools, required(wheel), tmp_path, ("3.10", "aarch64", "2.35"))
+        lay(tools, required(wheel), tmp_path / "site", ("3.10", "aarch64", "2.35"))
     assert "constraints.txt has no version of wheel; add" in str(caught.value)
 
 
 def test_a_package_without_a_wheel_for_the_box_is_named(tmp_path: Path, tools: Path) -> None:
     wheel = write_wheel(tmp_path / "own", requires=("pyaudio",))
     with pytest.raises(DeployError) as caught:
-        download(tools, required(wheel), tmp_path, ("3.10", "aarch64", "2.35"))
-    assert "pyaudio" in str(caught.value).partition("resolving what is needed failed on this workstation: ")[2]
+        lay(tools, required(wheel), tmp_path / "site", ("3.10", "aarch64", "2.35"))
+    assert "pyaudio" in str(caught.value).partition("laying what is needed failed on this workstation: ")[2]

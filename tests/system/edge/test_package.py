@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.release import OF_THE_DEVICE, PROJECT, build_own_wheel
+from deploy.release import OF_THE_DEVICE, build_own_wheel
+from deploy.tools import PROJECT
 from edge import __version__
 from edge.sources.file_search import DEMO_AUDIO
 
