@@ -30,7 +30,7 @@ EXTRAS = {  # modules of the edge that may import what an extra brings
 STEPS = {
     path.relative_to(ROOT).as_posix() for path in (ROOT / "edge" / "server" / "history" / "migrations").rglob("*.py")
 }
-STARLETTE = ("app", "bed_api", "feed", "guard")  # of the board
+STARLETTE = ("app", "bed_api", "listen_api", "feed", "guard")  # of the board
 ADAPTERS = {  # what may be missing or slow, and the modules that may import it
     "onnxruntime": {"edge/model/backends/onnx.py"},
     "tensorrt": {"edge/model/backends/tensorrt.py"},

@@ -55,16 +55,31 @@ def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
 
 def statistic(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> float:
     """What `FRAMES` frames of the strongest second reach; arguments as of `voicing`."""
-    peaks = voicing(samples, valid, rate_hz)
-    if len(peaks) < FRAMES:
-        return 0.0
-    seconds = sliding_window_view(peaks, min(round(1 / HOP_S), len(peaks)))
-    return float(np.partition(seconds, -FRAMES, axis=1)[:, -FRAMES].max())
+    return float(_reached(voicing(samples, valid, rate_hz)).max(initial=0.0))
 
 
 def has_speech(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> bool:
     """Whether somebody speaks in it; arguments as of `voicing`."""
     return statistic(samples, valid, rate_hz) > LIMIT
+
+
+def spoken(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> NDArray[np.bool_]:
+    """Which samples, (N,), are of a second in which somebody speaks; any where `has_speech`. Arguments as of it."""
+    length, hop = round(FRAME_S * rate_hz), round(HOP_S * rate_hz)
+    peaks, found = voicing(samples, valid, rate_hz), np.zeros(len(samples), np.bool_)
+    reached = _reached(peaks)
+    frames = len(peaks) - len(reached) + 1  # of a second
+    for begin in np.flatnonzero(reached > LIMIT):
+        found[begin * hop : (begin + frames - 1) * hop + length] = True
+    return found
+
+
+def _reached(peaks: Floats) -> Floats:
+    """What `FRAMES` frames of each second reach, of the (T,) heights of all frames; (0,) of fewer than those."""
+    if len(peaks) < FRAMES:
+        return np.zeros(0, np.float32)
+    seconds = sliding_window_view(peaks, min(round(1 / HOP_S), len(peaks)))
+    return np.asarray(np.partition(seconds, -FRAMES, axis=1)[:, -FRAMES])
 
 
 @lru_cache(maxsize=4)

@@ -2,7 +2,8 @@
 
 `parse` reads what comes from a broker; a model's `model_construct(...).encode()` makes what goes there. JSON Schemas
 and the table of the README are made of the models by `python -m edge.contract`. Fields are only ever added, each with a
-default: a reader meets older nodes, and ignores what it does not know of newer ones. Never audio, never a patient.
+default: a reader meets older nodes, and ignores what it does not know of newer ones. Never a patient; audio in
+`laennec.sound/1` alone.
 Moves nothing (`edge.delivery`).
 """
 
@@ -15,6 +16,7 @@ from edge.contract.alarms import AlarmMessage, ResultMessage, TransitionMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage, GapMessage
 from edge.contract.fields import Body
+from edge.contract.listening import ListeningMessage, SoundMessage
 from edge.contract.message import Message, decode, read
 from edge.contract.pauses import PauseMessage
 from edge.contract.spectrogram import MelMessage
@@ -41,6 +43,8 @@ MESSAGES: tuple[type[Message], ...] = (
     BreathMessage,
     ClipMessage,
     MelMessage,
+    SoundMessage,
+    ListeningMessage,
     ShadowMessage,
     ResultMessage,
     IngestStatus,

@@ -18,6 +18,8 @@ MAX_LIMIT = 60.0  # s/min: sound all the time
 AGE = r"^(adult|[0-9]{1,3} (day|week|month|year)s?)$"
 MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 MOST_LOOK_S = 30.0  # at once; a viewer that is gone costs no more
+MOST_LISTEN_S = 60.0  # at once; a person who goes on asks again
+LISTEN = "listen"  # verb; it changes no alarm either, and every listener is told of on s/<stream>/listening
 LOOK = "look"  # verb of what changes nothing, is in no log, and comes again every some seconds while somebody looks
 
 Verb = Literal["acknowledge", "pause", "inactivate", "limit", "patient", "clip"]
@@ -113,13 +115,24 @@ class LiveViewOrder(Order):
     duration_s: Annotated[float, Field(ge=0, le=MOST_LOOK_S)] = MOST_LOOK_S
 
 
+class ListenOrder(Order):
+    """Let me hear this bed (laennec.sound/1) for so long from now; 0 s: no more.
+
+    Again before or after it is over to go on. Refused where the settings of the node do not have `listen: true` for the
+    bed, and while 4 beds of the node, or 8 people at this one, are listened to. Who listens is told to everybody.
+    """
+
+    duration_s: Annotated[float, Field(ge=0, le=MOST_LISTEN_S)] = MOST_LISTEN_S
+
+
 AlarmCommand = Acknowledge | Pause | Inactivate | Limit
 Command = AlarmCommand | NewPatient | ClipOrder
 ORDERS = (
-    "What a person orders of the alarms, a clip of what was heard, or a look at a bed. QoS 1, not retained, on "
+    "What a person orders of the alarms, a clip of what was heard, a look at a bed or its live sound. QoS 1, not "
+    "retained, on "
     "<prefix>/<site>/<node>/s/<stream>/cmd/<verb>/<user> for a bed and on "
     "<prefix>/<site>/<node>/cmd/<verb>/<user> for the node's own alarms; <verb> is acknowledge, pause, "
-    "inactivate, limit or (of a bed alone) patient, clip or look (each has its form in $defs), <user> the "
+    "inactivate, limit or (of a bed alone) patient, clip, look or listen (each has its form in $defs), <user> the "
     f"sender's name at the broker, which the access list of deploy/mosquitto/setup holds to. At most "
     f"{MAX_COMMAND_BYTES} bytes. "
     "Send it with a message expiry of 10 s (MQTT 5), so that none comes late. The answer (laennec.result/1) comes "
@@ -138,7 +151,7 @@ COMMANDS: dict[str, type[Command]] = {
     NewPatient.verb: NewPatient,
     ClipOrder.verb: ClipOrder,
 }
-FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LiveViewOrder}
+FORMS: dict[str, type[Order]] = {**COMMANDS, LOOK: LiveViewOrder, LISTEN: ListenOrder}
 
 
 class _Ident(BaseModel):

@@ -157,6 +157,17 @@ class Looks(Part):
     )
 
 
+class Listens(Part):
+    """Only where some bed may be listened to; numbers since the start."""
+
+    beds: Count = Field(description="Beds that somebody listens to now.")
+    sent: Count = Field(description="Messages of sound (laennec.sound/1) that were published.")
+    muted_s: Seconds = Field(description="Of their sound that was muted because somebody spoke, seconds.")
+    dropped: Counts = Field(
+        description="Those that were not, by cause: queue full (blocks of sound), no broker, slow broker, error."
+    )
+
+
 class Clips(Part):
     """Only where clips are kept; numbers since the start."""
 
@@ -221,6 +232,7 @@ class NodeHealth(Message):
         description="Sound of all streams that was not heard because the box was too slow, since the start, seconds."
     )
     look: Looks | Absent = None
+    listen: Listens | Absent = None
     clips: Clips | Absent = None
     self_test: SelfTest | Absent = None
 

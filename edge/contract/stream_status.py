@@ -104,6 +104,9 @@ class StreamInfo(Message):
         None,
         description="Of the patient, as the settings or a command `patient` have it: `8 months`, `4 years`, `adult`.",
     )
+    listen: bool | Absent = Field(
+        None, description="Whether people may listen to it (laennec.sound/1), by the settings and since a new patient."
+    )
 
 
 class Coverage(Part):

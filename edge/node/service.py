@@ -42,6 +42,7 @@ from edge.node.health import (
     stream_status_body,
 )
 from edge.node.home_assistant import announcements, beds_of
+from edge.node.live_sound import NodeListening
 from edge.node.live_view import LiveViews
 from edge.node.model_comparison import make_shadow
 from edge.node.patients import Patients
@@ -124,6 +125,8 @@ class Service:
         # First: it takes one command of all.
         self._live_views = LiveViews(config.look, model, self._node, self._dispatch)
         self._live_views.join(config.streams, self._streams)
+        self._listening = NodeListening(config, model.rate_hz, self._node, self._dispatch, time.monotonic)
+        self._listening.join(self._streams)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
@@ -163,7 +166,8 @@ class Service:
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""
-        kinds = ("status", "health", "info", "trend", "breath", *(["shadow"] if self._shadow is not None else []))
+        kinds = ["status", "health", "info", "trend", "breath", "listening"]
+        kinds += ["shadow"] if self._shadow is not None else []
         return [self._node.topic("s", each.id, kind) for each in self._config.streams for kind in kinds]
 
     def _clips_of(self, config: Config) -> NodeClips | None:
@@ -224,6 +228,7 @@ class Service:
         self._alarms.stop()
         self._watch.stop()
         self._live_views.stop()
+        self._listening.stop()
         if self._clips is not None:
             self._clips.stop()
         self._publish_stream_states()
@@ -296,6 +301,8 @@ class Service:
         body["checks"]["alarms"] = "ok" if self._alarms.is_healthy else "crit"
         if self._config.look:
             body["look"] = self._live_views.health()
+        if self._listening.is_possible:
+            body["listen"] = self._listening.health()
         if self._clips is not None:
             body["clips"], body["checks"]["clips"] = self._clips.health()
         return self._watch.complete(body)
@@ -332,6 +339,7 @@ class Service:
 
     def _publish_stream_info(self, settings: Stream, stream: NodeStream) -> None:
         body = stream_info_body(self._node, settings, self._model, stream.adaptation)
+        body["listen"] = not self._listening.refusal(settings.id)
         self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
 
 

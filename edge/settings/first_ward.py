@@ -68,6 +68,7 @@ def first_ward(site: str, node: str, streams: tuple[FirstStream, ...], broker: F
         _line("#     continuous: {limit_s_per_min: 6}", "seconds of wheeze, rhonchus or stridor in a minute"),
         _line("# clips: {}", "sound around events on this box's disk, for 7 days; without this line none is kept"),
         _line("# look: true", "people may look at a bed's live spectrogram"),
+        _line("# listen: true", "people may listen to a bed live; only with consent (SAFETY.md)"),
         _line("# metrics: {port: 9108}", "for Prometheus, on this box alone"),
     ]
     return "\n".join(lines) + "\n"

@@ -92,6 +92,8 @@ class Stream(Section):
     """What `laennec adapt` made for its device; None: heard as it is."""
     age: Age | None = None
     """Of the patient, as `8 months`, `4 years` or `adult`: which thresholds hold; None: those of everybody."""
+    listen: bool | None = None
+    """Whether people may listen to this bed live: this patient agreed, or not; None: as the ward's `listen` has it."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
 
@@ -160,6 +162,8 @@ class Config(Section):
     """What of the sound is kept; None: nothing."""
     look: bool = False
     """Whether people may look at a bed's live spectrogram, by the command `look`, if the broker lets them."""
+    listen: bool = False
+    """Whether people may listen to beds live, by the command `listen`, if the broker lets them; see `Stream.listen`."""
     home_assistant: HomeAssistant | None = None
     """How beds announce themselves to Home Assistant; None: not at all."""
 
@@ -170,6 +174,10 @@ class Config(Section):
             name = info.field_name
             raise ValueError(f"is empty; write  {name}: {{}}  for the defaults, or remove the key to do without {name}")
         return value
+
+    def may_listen(self, stream: Stream) -> bool:
+        """Whether people may listen to a stream of it."""
+        return self.listen if stream.listen is None else stream.listen
 
     def clips_path(self) -> Path:
         """Where clips lie, if there are any: the configured folder, else beside where an outbox is by default."""

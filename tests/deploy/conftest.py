@@ -174,7 +174,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     steps = [("init", "localhost", "127.0.0.1"), ("node", "ward-b", "edge-7"), ("node", "ward-b", "edge-8")]
     steps += [("node", "ward-b", "edge-9", "home-assistant"), ("home-assistant", "ha", "acknowledge")]
     steps += [("reader", "board"), ("ingester", "db1")]
-    for step in [*steps, ("staff", "nurse-2", "acknowledge", "pause"), ("staff", "nurse-3", "look")]:
+    for step in [
+        *steps,
+        ("staff", "nurse-2", "acknowledge", "pause"),
+        ("staff", "nurse-3", "look"),
+        ("staff", "nurse-4", "listen"),
+    ]:
         done = setup(folder, *step)
         assert done.returncode == 0, done.stderr
     return folder

@@ -123,6 +123,7 @@ def _settings_checks(config: Config, model: Model | None, listen: bool) -> Itera
         yield from _safely("link", lambda: links.links(link))
     is_running = outbox.is_running(outbox_of(config))
     yield from _safely("metrics", lambda: watching.metrics(config.metrics, is_running))
+    yield from _safely("listen", lambda: [links.listening(config)])
     if model is None:
         return
     yield from _safely("shadow", lambda: watching.shadow(config, model))

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from edge.model.adaptation import Adaptation
     from edge.model.model import Model
     from edge.settings.link import LinkSettings
-    from edge.settings.node import Stream
+    from edge.settings.node import Config, Stream
 
 INSTALL = f"{sys.executable} -m pip install bleak, with the Python of the service (firmware_bridge/README.md)"
 PLUG = "plug it in; ls -l /dev/serial/by-id shows what there is; the service goes on looking for it"
@@ -153,6 +153,17 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
         return fail(name, str(error), f"change streams ({stream.id}).source")
     except LaennecError as error:
         return fail(name, str(error), f"change the stream {stream.id} in the configuration")
+
+
+def listening(config: Config) -> Check:
+    """Say which beds people may listen to live, or why none."""
+    beds = [stream.id for stream in config.streams if config.may_listen(stream)]
+    if not beds:
+        return ok(
+            "listen",
+            "nobody may listen to a bed live; `listen: true` at beds whose patient agreed (SAFETY.md) lets them",
+        )
+    return ok("listen", f"people may listen live to {', '.join(beds)}: their patients agreed? (SAFETY.md)")
 
 
 def adapted(stream: Stream, model: Model, models: Models) -> Check:

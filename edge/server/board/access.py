@@ -95,6 +95,7 @@ ROLE_OF_VERB: dict[str, Role] = {
     "patient": "configure",
     REMOVE: "configure",
 }
+LISTEN_ROLE: Role = "acknowledge"  # as for hearing clips
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name
 
 

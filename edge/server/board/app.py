@@ -22,6 +22,7 @@ Not for what is shown (`edge.server.board.ward_view`) or who may (`edge.server.b
     /api/fleet  /api/shift  /api/shift.csv        what pages ask for now and then
     /api/orders        a command to one bed
     /api/bed  /api/clip  /api/labels              one bed: `edge.server.board.bed_api`
+    /api/listen                                   its sound: `edge.server.board.listen_api`
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_in, address_of, json_of, refused
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
+from edge.server.board.listen_api import ListenApi
 from edge.server.board.notifier import ReceiverState
 from edge.server.board.service import Watch
 from edge.server.board.shift import MAX_HOURS, Shift, received_of, shifts_of, to_csv
@@ -293,7 +295,7 @@ def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> 
     """
     watch, access = Watch(settings), Access(users is None, settings.session_h * 3600)
     gate = Gate(access, settings.listen.is_encrypted)
-    bed_api = BedApi(watch, gate, audit, Latest(settings))
+    bed_api, listen_api = BedApi(watch, gate, audit, Latest(settings)), ListenApi(watch, gate, audit)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -307,7 +309,12 @@ def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> 
                 await task
 
     guard = Middleware(Guard, names=settings.listen.allowed_names, is_encrypted=settings.listen.is_encrypted)
-    routes = [*page_routes(settings.language), *Api(watch, users, gate, audit).routes(), *bed_api.routes()]
+    routes = [
+        *page_routes(settings.language),
+        *Api(watch, users, gate, audit).routes(),
+        *bed_api.routes(),
+        *listen_api.routes(),
+    ]
     app = Starlette(routes=routes, middleware=[guard], lifespan=lifespan)
     app.state.watch = watch
     return app

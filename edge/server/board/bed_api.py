@@ -24,14 +24,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from edge.contract.fields import printable
 from edge.contract.topics import Address
 from edge.errors import SourceError
 from edge.server.board.access import Audit, Session
 from edge.server.board.bed_history import Day, EventRow, day_of, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.feed import EventStream
-from edge.server.board.guard import MAX_BY, Gate, address_in, address_of, json_of, refused
+from edge.server.board.guard import Gate, address_in, address_of, json_of, refused, who_of
 from edge.server.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
 from edge.server.board.service import Watch
 from edge.settings.board import BoardSettings
@@ -152,7 +151,7 @@ class BedApi:
         self._audit.write(
             "clip heard",
             address=address_of(request),
-            by=_who(session, request.query_params),
+            by=who_of(session, request.query_params),
             clip=ident,
             bed=f"{hearing.site}/{hearing.node}/{hearing.stream}",
         )
@@ -170,7 +169,7 @@ class BedApi:
             return self._not_for(session, request, "label refused", "label events")
         if given is None or (address := address_in(given)) is None or not address.stream:
             return refused(400, NO_BED)
-        if not (by := _who(session, given)):
+        if not (by := who_of(session, given)):
             return refused(400, "say who you are")
         event = next((row.event for row in await self._rows(address) if row.event.id == given.get("event")), None)
         if event is None:
@@ -210,11 +209,6 @@ class BedApi:
         await asyncio.to_thread(self._clips.refresh)
         sounds, clips = self._watch.sounds.of(address), self._clips.clips
         return await asyncio.to_thread(rows_of, address, sounds, clips, self._labels, self._clips.trouble)
-
-
-def _who(session: Session, given: Any) -> str:
-    """Who signed in; where nobody has to, who a person says to be."""
-    return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
 
 
 def _label(address: Address, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:

@@ -122,6 +122,8 @@ class BedState:
     """Of the patient; empty: not known."""
     proposed: ProposedLimits | None = None
     """Limits of the respiratory rate for that age; nothing follows from them."""
+    may_listen: bool = False
+    """Whether its box lets people listen to it."""
 
 
 _STATES: TypeAdapter[BedState] = TypeAdapter(BedState)

@@ -25,6 +25,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from edge.contract.fields import printable
 from edge.contract.topics import Address, is_id
 from edge.server.board.access import Access, Session, is_same
 from edge.server.board.limits import Owner, plain
@@ -173,6 +174,11 @@ async def json_of(request: Request) -> dict[str, Any] | None:
     except (ValueError, RecursionError, asyncio.TimeoutError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def who_of(session: Session, given: Mapping[str, Any]) -> str:
+    """Who signed in; where nobody has to, who a person says to be."""
+    return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
 
 
 def address_of(request: Request) -> str:

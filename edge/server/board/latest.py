@@ -24,6 +24,7 @@ from edge.contract.alarms import AlarmMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage
 from edge.contract.fields import Kind, Priority
+from edge.contract.listening import ListeningMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus
 from edge.contract.topics import Address
@@ -34,7 +35,16 @@ MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
 MAX_EPISODES = 200  # of the alarms of a bed: a shift's
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
-Dated = NodeStatus | StreamStatus | NodeHealth | StreamHealth | TrendMessage | BreathMessage | AlarmMessage
+Dated = (
+    NodeStatus
+    | StreamStatus
+    | NodeHealth
+    | StreamHealth
+    | TrendMessage
+    | BreathMessage
+    | AlarmMessage
+    | ListeningMessage
+)
 """Messages that say how something is, and when."""
 AnyBody = TypeVar("AnyBody", bound=Dated)
 
@@ -64,6 +74,15 @@ class Latest(Generic[AnyBody]):
     def until_s(self, node_s: float) -> float:
         """The same of a time to come."""
         return self.made_s - (self.body.ts - node_s)
+
+
+@dataclass(frozen=True)
+class Hearer:
+    """Who listens to a bed now."""
+
+    by: str
+    since_s: float
+    until_s: float
 
 
 @dataclass(frozen=True)
@@ -118,6 +137,9 @@ class BedState:
     health: Latest[StreamHealth] | None = None
     trend: Latest[TrendMessage] | None = None
     breath: Latest[BreathMessage] | None = None
+    listening: Latest[ListeningMessage] | None = None
+    may_listen: bool = False
+    """Whether its node lets people listen to it."""
     rates: list[float] = field(default_factory=list)
     """Respiratory rates that were known since the last minute of `minutes`."""
     alarms: Alarms = field(default_factory=dict)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from edge.contract import MAX_BYTES
 from edge.contract.alarms import ResultMessage
-from edge.contract.commands import LOOK, parse_command
+from edge.contract.commands import LISTEN, LOOK, parse_command
 from edge.contract.message import decode, read
 from edge.contract.topics import OF_BED, Address, make_topic
 
@@ -61,6 +61,10 @@ class Orders:
             return Outcome(False, "too many beds are looked at; try again")
         fields = {"by": self._user, "duration_s": duration_s}
         return await self._ask(address, LOOK, secrets.token_hex(12), fields)
+
+    async def listen(self, address: Address, by: str, duration_s: float) -> Outcome:
+        """Ask for the sound of a bed for a person, for a while; 0 s: no more of it."""
+        return await self._ask(address, LISTEN, secrets.token_hex(12), {"by": by, "duration_s": duration_s})
 
     async def _ask(self, address: Address, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
         """Send a command and wait for its answer."""

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.contract import MAX_BYTES, filters
+from edge.contract.listening import SoundMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import is_name
 from edge.delivery.mqtt_client import Listening, Request
@@ -33,7 +34,7 @@ from edge.settings.board import BoardSettings
 MAX_INBOX_BYTES = 16 * 1024 * 1024
 OVERHEAD_BYTES = 512  # of one message, beside topic and payload
 MAX_IN_ORDER = 64  # of one topic whose messages do not replace each other
-IN_ORDER = ("event", "clip", "mel")  # last levels of such topics of beds
+IN_ORDER = ("event", "clip", "mel", "sound")  # last levels of such topics of beds
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ class Reader:
             for bed in ("", "s/+/")
             if is_name(self.user)
         ]
-        wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage), sites)
+        wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage, SoundMessage), sites)
         self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
 
     def start(self) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from edge.contract import parse
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable
+from edge.contract.listening import SoundMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
@@ -21,7 +22,9 @@ from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.latest import Arrival, Dated, Sounds
+from edge.server.board.latest import BedState as BedHeard
 from edge.server.board.limits import Screens
+from edge.server.board.listening import ListeningHub
 from edge.server.board.notifier import Notifier
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.receiver import Reader, ReceivedMessage
@@ -59,6 +62,7 @@ class Watch:
         self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
+        self.listening = ListeningHub()
         self.screens, self.notifier = Screens(), Notifier(settings)
         self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
         self.tiles: list[Tile] = []
@@ -101,17 +105,22 @@ class Watch:
         self.tiles = [tile for tile in tiles if not self._removed.hides(tile.key)]
         self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s), self.notifier.failing()), now_s)
         self._look_at_beds(now_s)
+        self.listening.end_those_over(now_s, lambda bed: self._unheard(bed, now_s))
 
     def _take(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """One message; `ValueError` if it is not of the contract."""
         request = arrived.request
         if request.topic.endswith("/mel") and not self.beds.looked_at:
             return  # another board has asked for it
+        if request.topic.endswith("/sound") and not self.listening.is_used:
+            return
         received = parse(self.reader.prefix, request.topic, request.payload)
         address, message = received.address, received.message
         if isinstance(message, MelMessage):
             self.looking.tile_came(address, arrived.at_s)
             self.beds.show_tile(address, message)
+        elif isinstance(message, SoundMessage):
+            self.listening.pass_on(address, message, arrived.at_s)
         elif isinstance(message, sounds.KINDS):
             self.beds.show_sounds(address, self.sounds.push(address, message))
         elif received.kind in ward_state.KINDS:
@@ -152,17 +161,27 @@ class Watch:
         for address in addresses:
             look, words = ("nothing", troubles[address]) if troubles[address] else self.looking.state(address, now_s)
             tile = tiles.get(f"{address.site}/{address.node}/{address.stream}")
-            self.beds.show(
-                address, BedState(self.title, tile, look, words, self.reader.lost_s, *self._age_of(address)), now_s
-            )
+            head = (self.title, tile, look, words, self.reader.lost_s)
+            self.beds.show(address, BedState(*head, *self._of_patient(address)), now_s)
 
-    def _age_of(self, address: Address) -> tuple[str, ProposedLimits | None]:
-        """The age of a bed's patient, and which limits of the respiratory rate may be proposed for it."""
+    def _bed(self, address: Address) -> BedHeard | None:
         node = self.ward.nodes.get((address.site, address.node))
-        age = node.beds[address.stream].age if node is not None and address.stream in node.beds else ""
+        return None if node is None else node.beds.get(address.stream)
+
+    def _of_patient(self, address: Address) -> tuple[str, ProposedLimits | None, bool]:
+        """A patient's age, which limits of the rate may be proposed for it, and whether people may listen."""
+        bed = self._bed(address) or BedHeard()
         with suppress(ValueError):
-            return age, proposed_limits(years_of(age))
-        return "", None
+            return bed.age, proposed_limits(years_of(bed.age)), bed.may_listen
+        return "", None, bed.may_listen
+
+    def _unheard(self, address: Address, now_s: float) -> str:
+        """Why nobody can listen to a bed now; empty if people can."""
+        if trouble := self._trouble(address, now_s):
+            return trouble
+        status = (self._bed(address) or BedHeard()).status
+        is_lost = status is not None and status.body.state in ("lost", "disabled")
+        return (status.body.reason or "no sound arrives") if status is not None and is_lost else ""
 
     def _trouble(self, address: Address, now_s: float) -> str:
         """Why nobody can be asked for the picture of a bed; empty if its box can."""

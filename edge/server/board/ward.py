@@ -24,6 +24,7 @@ from statistics import median
 
 from edge.contract import Received
 from edge.contract.alarms import AlarmMessage
+from edge.contract.listening import ListeningMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import Address
@@ -86,6 +87,7 @@ KINDS = (
     StreamHealth,
     TrendMessage,
     BreathMessage,
+    ListeningMessage,
     AlarmMessage,
 )
 """What is kept here."""
@@ -116,7 +118,7 @@ class Ward:
             node.info = body
         elif isinstance(body, StreamInfo):
             if (bed := self._bed(address, arrival.at_s)) is not None:
-                bed.is_listed, bed.age = True, body.age or ""
+                bed.is_listed, bed.age, bed.may_listen = True, body.age or "", bool(body.listen)
         elif isinstance(body, Dated):
             latest: Latest[Dated] = Latest(body, arrival.made_s(body.ts), arrival.is_dated(body.ts))
             if not arrival.is_stored:
@@ -297,6 +299,8 @@ def _store_of_bed(bed: BedState, latest: Latest[Dated]) -> None:
         bed.breath = Latest(body, latest.made_s, latest.is_dated)
         if body.breaths_per_min is not None and latest.is_dated and len(bed.rates) < MAX_RATES:
             bed.rates.append(body.breaths_per_min)
+    elif isinstance(body, ListeningMessage):
+        bed.listening = Latest(body, latest.made_s, latest.is_dated)
     elif isinstance(body, TrendMessage):
         bed.trend = Latest(body, latest.made_s, latest.is_dated)
         if latest.is_dated:

@@ -32,6 +32,7 @@ from edge.server.board.validity import (
     alarms_trouble,
     bed_trouble,
     breathing_of,
+    hearers_of,
     is_gone,
     last_measured_s,
     node_trouble,
@@ -228,6 +229,7 @@ def _tile(source: _AlarmSource, bed: BedState, boot: str, now_s: float, head: _H
         (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,
         contact_words(alarms.get("contact")) if head.is_current else "",
+        hearers_of(bed, boot, now_s),
         head.level == "unknown" and has_broker and is_gone(bed, now_s),
         (*head.order, stream or node),
     )

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from edge.clips.clip import Cause, Recorded, clip_message
+from edge.clips.voice_mute import MutedPiece
 from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, answer_body, transition_message
 from edge.delivery.dispatch import Dispatch
@@ -41,6 +42,7 @@ from edge.model.training_domain import TrainingDomain
 from edge.node.breath import breath_body
 from edge.node.health import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
 from edge.node.model_comparison import ShadowBed
+from edge.node.sound_messages import Leave, listening_body, sound_body
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamStatus, StreamTotals
 from edge.server.history.presence import Presence
@@ -137,6 +139,13 @@ def of_sound() -> Iterator[tuple[str, bytes]]:
     mel, scores = np.arange(12, dtype=np.uint8).reshape(3, 4), np.arange(6, dtype=np.uint8).reshape(3, 2)
     tile = MelTile(2**33, WALL_S, mel, scores)
     yield NODE.topic("s", "bed1", "mel"), encode(mel_body(NODE, "bed1", scale, tile, WALL_S + 1))
+    piece = MutedPiece(
+        2**33, np.arange(-3, 5, dtype=np.int16), ((0, 2, "speech"), (7, 8, "lost")), np.zeros(8, np.bool_)
+    )
+    yield NODE.topic("s", "bed1", "sound"), encode(sound_body(NODE, "bed1", 8000, piece, (WALL_S, WALL_S + 2)))
+    nurse = Leave("board-b", "nurse K", WALL_S, 60.0)
+    yield NODE.topic("s", "bed1", "listening"), encode(listening_body(NODE, (nurse,), 20.0, WALL_S + 20))
+    yield NODE.topic("s", "bed1", "listening"), encode(listening_body(NODE, (), 0.0, WALL_S))
 
 
 def of_alarms() -> Iterator[tuple[str, bytes]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.contract.fields import Body
+from edge.contract.message import encode
 from edge.delivery.mqtt_client import Listening, Request
 from edge.model.model import Model
 from edge.node.live_view import LiveViews
@@ -36,6 +37,7 @@ class Desk:
     def __init__(self) -> None:
         self.sent: list[Body] = []
         self.answers: list[Body] = []
+        self.states: list[Body] = []
         self.refusal = ""
         self.listening: Listening | None = None
         self.best_effort = self
@@ -47,11 +49,15 @@ class Desk:
         SCHEMAS["laennec.result/1"].validate(body)
         self.answers.append({**body, "topic": topic, "expiry_s": expiry_s, "correlation": correlation})
 
+    def set_state(self, topic: str, body: Body, expiry_s: int) -> None:
+        SCHEMAS[body["schema"]].validate(json.loads(encode(body)))
+        self.states.append({**body, "topic": topic, "expiry_s": expiry_s})
+
     def publish(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"", most: int = 16) -> str:
         if body["schema"] == "laennec.result/1":
             self.answer(topic, body, expiry_s, correlation)
             return ""
-        SCHEMAS["laennec.mel/1"].validate(body)
+        SCHEMAS[body["schema"]].validate(body)
         if not self.refusal:
             self.sent.append({**body, "topic": topic, "expiry_s": expiry_s})
         return self.refusal

@@ -253,6 +253,22 @@ def test_looks_are_off_unless_the_settings_say_so_in_plain_words() -> None:
         parse_config({**tree, "look": None}, "x")
 
 
+def test_nobody_may_listen_unless_the_settings_say_so_and_a_bed_has_the_last_word() -> None:
+    def may(ward: bool | None, *beds: bool | None) -> list[bool]:
+        own = [{} if bed is None else {"listen": bed} for bed in beds]
+        streams = [{"id": f"bed{number}", "source": "b", **each} for number, each in enumerate(own)]
+        config = parse_config({"streams": streams, **({} if ward is None else {"listen": ward})}, "x")
+        return [config.may_listen(stream) for stream in config.streams]
+
+    assert may(None, None) == [False]
+    assert may(None, None, True) == [False, True]
+    assert may(True, None, True, False) == [True, True, False]
+    assert may(False, None, True, False) == [False, True, False]
+    for tree in ({"listen": None, "streams": [{"id": "a", "source": "b"}]}, {"listen": "always", "streams": []}):
+        with pytest.raises(ConfigError, match="listen: expected true or false"):
+            parse_config(tree, "x")
+
+
 def test_the_bed_of_the_self_test_cannot_be_one_of_the_ward() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"streams": [{"id": "self-test", "source": "b"}]}, "x")

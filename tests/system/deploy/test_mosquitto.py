@@ -177,6 +177,31 @@ def test_live_spectrograms_are_for_those_who_may_look_alone(running: Broker, mad
         assert not any("mel" in topics for topics in heard[1:])
 
 
+def test_live_sound_is_for_those_who_may_listen_alone_and_who_listens_is_told_to_everybody(
+    running: Broker, made: Path
+) -> None:
+    listen = f"{OWN}/s/bed1/cmd/listen"
+    with (
+        Client(running, made, "nurse-4") as listens,
+        Client(running, made, "nurse-3") as looks,
+        Client(running, made, "board") as reader,
+        Client(running, made, "db1") as ingester,
+        Client(running, made, "ward-b.edge-7") as node,
+    ):
+        everybody = (listens, looks, reader, ingester)
+        for each in everybody:
+            assert each.subscribe("laennec/v1/#") < 0x80
+        assert listens.publish(f"{listen}/nurse-4") < 0x80
+        assert looks.publish(f"{listen}/nurse-3") == reader.publish(f"{listen}/board") == NOT_AUTHORISED
+        assert listens.publish(f"{OWN}/s/bed1/sound") == NOT_AUTHORISED
+        assert node.publish(f"{OWN}/s/bed1/sound") < 0x80
+        assert node.publish(f"{OWN}/s/bed1/listening") < 0x80
+        for each in everybody:
+            wait_for(lambda each=each: any(topic.endswith("/listening") for topic, _ in each.messages), "who listens")
+        heard = [any(topic.endswith("/sound") for topic, _ in each.messages) for each in everybody]
+        assert heard == [True, False, False, False]
+
+
 def test_a_node_announces_its_own_beds_where_its_setup_says_so_and_home_assistant_hears_it(
     running: Broker, made: Path
 ) -> None:

@@ -49,9 +49,27 @@ def test_staff_have_the_rights_that_were_named_and_keep_them_with_a_new_password
     assert (folder / "acl").read_text() == (
         "user nurse-2\ntopic read laennec/v1/#\n"
         "topic write laennec/v1/+/+/s/+/cmd/acknowledge/nurse-2\ntopic write laennec/v1/+/+/cmd/acknowledge/nurse-2\n"
-        "topic deny laennec/v1/+/+/s/+/mel\n\n"
+        "topic deny laennec/v1/+/+/s/+/mel\ntopic deny laennec/v1/+/+/s/+/sound\n\n"
     )
     assert len((folder / "passwords").read_text().splitlines()) == 1
+
+
+def test_readers_of_an_earlier_version_are_denied_live_sound_before_any_node_may_publish_some(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    (folder / "acl").write_text(
+        "user board\ntopic read laennec/v1/#\ntopic deny laennec/v1/+/+/s/+/mel\n\n"
+        "user listener\ntopic read laennec/v1/#\ntopic write laennec/v1/+/+/s/+/cmd/listen/listener\n\n"
+        "user other\ntopic read somewhere/#\n\n"
+    )
+    assert setup(folder, "node", "ward-b", "edge-7").returncode == 0
+    users = dict(part.split("\n", 1) for part in (folder / "acl").read_text().split("user ")[1:])
+    denied = [name for name, rights in users.items() if "deny laennec/v1/+/+/s/+/sound" in rights]
+    assert denied == ["board"]
+    assert "topic write laennec/v1/ward-b/edge-7/s/+/sound" in users["ward-b.edge-7"]
+    before = users["board"]
+    assert setup(folder, "node", "ward-b", "edge-8").returncode == 0
+    assert f"user board\n{before}" in (folder / "acl").read_text(), "once"
 
 
 def test_a_reader_of_an_earlier_version_is_denied_live_spectrograms_from_its_next_password_on(tmp_path: Path) -> None:
@@ -61,10 +79,11 @@ def test_a_reader_of_an_earlier_version_is_denied_live_spectrograms_from_its_nex
     for _ in range(2):
         assert setup(folder, "reader", "board").returncode == 0
         assert (folder / "acl").read_text() == (
-            "user board\ntopic read laennec/v1/#\ntopic deny laennec/v1/+/+/s/+/mel\n\n"
+            "user board\ntopic read laennec/v1/#\ntopic deny laennec/v1/+/+/s/+/mel\n"
+            "topic deny laennec/v1/+/+/s/+/sound\n\n"
         )
     assert setup(folder, "staff", "lung-nurse", "look").returncode == 0
-    assert "deny" not in (folder / "acl").read_text().partition("user lung-nurse")[2]
+    assert "/s/+/mel" not in (folder / "acl").read_text().partition("user lung-nurse")[2]
 
 
 def test_an_ingester_reads_everything_but_live_spectrograms(tmp_path: Path) -> None:
@@ -73,7 +92,8 @@ def test_an_ingester_reads_everything_but_live_spectrograms(tmp_path: Path) -> N
     (folder / "acl").write_text("user db1\ntopic read laennec/v1/#\ntopic write laennec/v1/ingest/db1\n\n")
     assert setup(folder, "ingester", "db1").returncode == 0
     assert (folder / "acl").read_text() == (
-        "user db1\ntopic read laennec/v1/#\ntopic write laennec/v1/ingest/db1\ntopic deny laennec/v1/+/+/s/+/mel\n\n"
+        "user db1\ntopic read laennec/v1/#\ntopic write laennec/v1/ingest/db1\n"
+        "topic deny laennec/v1/+/+/s/+/mel\ntopic deny laennec/v1/+/+/s/+/sound\n\n"
     )
 
 
@@ -184,7 +204,7 @@ def test_home_assistant_reads_announcements_and_orders_what_was_named(tmp_path: 
     assert (folder / "acl").read_text() == (
         "user ha\ntopic read laennec/v1/#\ntopic read homeassistant/#\ntopic write homeassistant/status\n"
         "topic write laennec/v1/+/+/s/+/cmd/acknowledge/ha\ntopic write laennec/v1/+/+/cmd/acknowledge/ha\n"
-        "topic deny laennec/v1/+/+/s/+/mel\n\n"
+        "topic deny laennec/v1/+/+/s/+/mel\ntopic deny laennec/v1/+/+/s/+/sound\n\n"
     )
     assert setup(folder, "home-assistant", "viewer").returncode == 0
     assert "cmd" not in (folder / "acl").read_text().partition("user viewer")[2]

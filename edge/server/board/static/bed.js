@@ -9,12 +9,13 @@ import { $, setHidden, setText } from "./dom.js";
 import { EventDialog } from "./event_dialog.js";
 import { EventList } from "./event_list.js";
 import { said, t, timeOf } from "./language.js";
+import { Listening } from "./listen.js";
 import { Picture } from "./picture.js";
 import { enter, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { who } from "./who.js";
-import { ago, breathWords, seenWords } from "./words.js";
+import { ago, breathWords, heardWords, seenWords } from "./words.js";
 
 const SHOWN_S = matchMedia("(max-width: 600px)").matches ? 15 : 30; // of the picture
 const DAY_MS = 60_000; // between two looks at the day
@@ -29,6 +30,7 @@ const picture = new Picture($("#picture"), SHOWN_S);
 const list = new EventList((id) => openEvent(id));
 const dialog = new EventDialog(bed, () => showEvents());
 const admission = new Admission(bed);
+const listening = new Listening(bed);
 const stream = new BedStream(`/api/bed?${query}`, { onBed, onSounds, onMel: (tile) => picture.take(tile), onRefused: start });
 
 let told = null; // the last word of the bed
@@ -58,7 +60,15 @@ function draw() {
   drawProposed(stream.isSilent ? null : told?.bed, tile);
   admission.offer(!stream.isSilent && Boolean(tile));
   drawLook();
+  drawHeard(stream.isSilent ? [] : tile?.heard_by ?? []);
   setHidden($("#acknowledge"), stream.isSilent || !tile || tile.level === "unknown" || !mayAcknowledge() || !answerable(tile).length);
+}
+
+// A mark for everybody: somebody listens here now.
+function drawHeard(people) {
+  setHidden($("#heard"), !people.length);
+  setText($("#heard"), heardWords(people));
+  listening.offer(!stream.isSilent && Boolean(told?.bed.tile), Boolean(told?.bed.may_listen));
 }
 
 // By whoever has signed in; else the ward asks who it is.

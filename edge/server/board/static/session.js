@@ -28,6 +28,22 @@ export async function ask(path) {
   return fetch(path);
 }
 
+// The same where the answer goes on: {ok, body} with its stream, or {ok, reason}.
+export async function postStream(path, body, signal) {
+  for (let tries = 0; ; tries += 1) {
+    const headers = { "content-type": "application/json", "x-csrf-token": session?.csrf ?? "" };
+    try {
+      const answer = await fetch(path, { method: "POST", headers, body: JSON.stringify(body), signal });
+      if (answer.headers.get("content-type")?.startsWith("text/event-stream")) return { ok: true, body: answer.body };
+      const told = await answer.json();
+      if (!told.enter || tries) return told;
+    } catch {
+      return { ok: false, reason: t("this screen does not reach the board") };
+    }
+    await enter();
+  }
+}
+
 async function send(path, body) {
   const headers = { "content-type": "application/json", "x-csrf-token": session?.csrf ?? "" };
   try {

@@ -4,7 +4,7 @@ import { make, setHidden, setText, svg, widthOf } from "./dom.js";
 import { brief, said, t } from "./language.js";
 import { shape } from "./shapes.js";
 import { Steady } from "./steady.js";
-import { ago, breathWords, burden, pageOf, percent, seenWords, timeOfDay } from "./words.js";
+import { ago, breathWords, burden, heardWords, pageOf, percent, seenWords, timeOfDay } from "./words.js";
 
 const PRIORITY = { Hi: t("high priority"), Me: t("medium priority"), Lo: t("low priority") };
 const KIND = { Phy: t("Patient"), Tec: t("Equipment") };
@@ -32,13 +32,14 @@ export class TileView {
     this.from = make("span", "from");
     this.since = make("p", "since", this.ago, this.from);
     this.also = make("p", "also");
+    this.heard = make("p", "heard");
     this.why = make("span");
     this.urgency = make("span", "urgency");
     this.detail = make("p", "detail", this.why, this.urgency);
     this.burdens = make("table", "burdens");
     this.facts = make("p", "facts");
     const head = make("div", "head", this.shape, make("h3", "name", this.open), this.rank);
-    const saying = make("div", "said", this.words, this.since, this.also, this.detail);
+    const saying = make("div", "said", this.words, this.since, this.heard, this.also, this.detail);
     this.page = make("a", "to-page", waves());
     this.face = make("div", "face", head, saying, this.burdens, this.facts, this.acknowledge, this.page);
     this.element = make("li", "tile", this.face);
@@ -67,6 +68,8 @@ export class TileView {
     setText(this.rank, tile.is_test ? t("TEST") : "");
     fit(this.words, said(tile.words));
     this.#drawAlso(tile);
+    fit(this.heard, heardWords(tile.heard_by));
+    setHidden(this.heard, !tile.heard_by.length);
     setHidden(this.acknowledge, !answerable(tile).length || tile.level === "unknown");
     this.acknowledge.setAttribute("aria-label", t("Acknowledge {name}: {words}", { name, words: said(tile.words) }));
     setHidden(this.page, !tile.stream);
@@ -105,7 +108,7 @@ export class TileView {
     const paused = Math.max(0, ...this.tile.alarms.map((line) => (line.paused_until_s ?? 0) - nowS));
     setText(this.from, !isTold ? "" : paused > 0 ? t("silent for {time}", { time: ago(paused) }) : t("since {time}", { time: timeOfDay(Date.now() - 1000 * seconds) }));
     this.#drawDetail(nowS);
-    const label = [this.open.textContent, this.words.textContent, this.ago.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
+    const label = [this.open.textContent, this.words.textContent, this.ago.textContent, this.heard.textContent, this.also.textContent, this.detail.textContent].filter(Boolean).join(", ");
     if (this.open.getAttribute("aria-label") !== label) this.open.setAttribute("aria-label", label);
   }
 

@@ -52,6 +52,11 @@ export function acknowledgedWords({ by, at_s: atS }, nowS) {
   return nowS - atS < 60 ? t("acknowledged just now by {by}", { by }) : t("acknowledged {time} ago by {by}", { time: ago(nowS - atS), by });
 }
 
+// Who listens to a bed now.
+export function heardWords(people) {
+  return people.length ? t("{names} listens", { names: people.map(({ by }) => by).join(", ") }) : "";
+}
+
 // The same of what a tile shows first; empty where nobody has.
 export function seenWords({ level, alarms }, nowS) {
   const seen = level === "seen" ? alarms[0]?.seen_by : null; // the first of them is what it shows

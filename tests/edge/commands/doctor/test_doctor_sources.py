@@ -174,3 +174,10 @@ class TestSelfTest:
         self, found: int, false_alarms: int, verdict: str
     ) -> None:
         assert self_test.verdict(self_test.Comparison(8, found, false_alarms)).verdict == verdict
+
+
+def test_it_says_in_one_line_which_beds_people_may_listen_to_or_why_none(tmp_path: Path) -> None:
+    beds = [{"id": "bed1", "source": "mic"}, {"id": "bed2", "source": "mic", "listen": True}]
+    off, some = (sources.listening(settings(tmp_path, streams=streams)) for streams in (beds[:1], beds))
+    assert (off.verdict, "`listen: true` at beds whose patient agreed" in off.found) == ("ok", True)
+    assert (some.verdict, some.found.split(":")[0]) == ("ok", "people may listen live to bed2")

@@ -26,6 +26,8 @@ class FakeWard:
         """Beds whose live picture was asked for, each with for how long, seconds."""
         self.look_refusal = ""
         """Why none is sent; empty: it is allowed."""
+        self.listen_refusal = ""
+        """The same of live sound."""
         self._ready = threading.Event()
         self.client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
         self.client.max_inflight_messages_set(1000)
@@ -88,6 +90,6 @@ class FakeWard:
             after = {**before, **seen, "since": at, "ts": at, "rev": before["rev"] + 1}
             self.beds[bed][f"alarm/{body['condition']}"] = after
             self.say(f"s/{bed}/alarm/{body['condition']}", after)
-        reason = self.look_refusal if verb == "look" else ""
+        reason = {"look": self.look_refusal, "listen": self.listen_refusal}.get(verb, "")
         answer = made.result(body["id"], verb, reason, stream=bed, boot_id=self.boot_id)
         self.say(f"s/{bed}/result/{verb}/{user}", answer, retain=False)

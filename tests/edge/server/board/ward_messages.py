@@ -258,9 +258,35 @@ def info(streams: int = 1, **changed: Any) -> Body:
     }
 
 
-def stream_info() -> Body:
+def stream_info(**changed: Any) -> Body:
     """What a bed is."""
-    return {"schema": "laennec.stream-info/1", "boot_id": BOOT, "rate": 8000, "classes": [], "thresholds": {}}
+    schema = "laennec.stream-info/1"
+    return {"schema": schema, "boot_id": BOOT, "rate": 8000, "classes": [], "thresholds": {}, **changed}
+
+
+def sound(number: int = 0, **changed: Any) -> Body:
+    """Half a second of live sound."""
+    return {
+        "schema": "laennec.sound/1",
+        "node": "box",
+        "stream": "bed",
+        "site": "ward",
+        "boot_id": BOOT,
+        "mode": "Operational",
+        "ts": rfc3339(WALL_S),
+        "sample": {"rate": RATE_HZ, "first": 4096 * number, "count": 4096},
+        "time": rfc3339(WALL_S),
+        "pcm": base64.b64encode(bytes(2 * 4096)).decode(),
+        "silent": [],
+        **changed,
+    }
+
+
+def listening(*names: str, wall_s: float = WALL_S, until_s: float = WALL_S + 60, boot_id: str = BOOT) -> Body:
+    """Who listens to a bed."""
+    times = {"user": "board", "since": rfc3339(wall_s), "until": rfc3339(until_s)}
+    listeners = [{"by": name, **times} for name in names]
+    return {"schema": "laennec.listening/1", "boot_id": boot_id, "listeners": listeners, "ts": rfc3339(wall_s)}
 
 
 def clip(ident: str, wall_s: float = WALL_S, **changed: Any) -> Body:

@@ -73,7 +73,7 @@ def _shoot(page: Any, path: Path) -> None:
 
 
 def tell(ward: FakeWard) -> None:
-    """Eight beds, one in each state and two quiet ones."""
+    """Eight beds, one in each state, two quiet ones, and two that somebody listens to."""
     now_s = time.time()
     seen = {"by": "nurse K", "at": rfc3339(now_s - 130), "why": ""}
     off = {"by": "Dr. L", "at": rfc3339(now_s - 300), "why": "physiotherapy", "until": rfc3339(now_s + 900)}
@@ -85,9 +85,12 @@ def tell(ward: FakeWard) -> None:
         BED,
         trend=made.trend(now_s, continuous=31.0, coverage=0.58),
         breath=made.breath(now_s, per_min=None, why="too little of it could be judged"),
+        info=made.stream_info(listen=True),
+        listening=made.listening("nurse K", wall_s=now_s, until_s=now_s + 60),
     )
     ward.alarm(BED, priority="Hi", since=rfc3339(now_s - 54))
     ward.alarm(BED, "discontinuous", signal="Ack", audible=False, acknowledged=seen)
+    ward.tell_bed("bed-1", info=made.stream_info(), listening=made.listening("Dr. L", wall_s=now_s, until_s=now_s + 60))
     ward.alarm("bed-5", "contact", priority="Lo", since=rfc3339(now_s - 150))
     began = {"began": rfc3339(now_s - 720), "since": seen["at"]}
     ward.alarm("bed-6", signal="Ack", audible=False, acknowledged=seen, **began)
