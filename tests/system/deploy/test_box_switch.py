@@ -14,7 +14,8 @@ from deploy.box.layout import LISTING
 from deploy.box.service import Process
 from deploy.devices import DeployError
 from deploy.remote import ask
-from tests.deploy.conftest import CONFIG, PROJECT, Box
+from deploy.tools import PROJECT
+from tests.deploy.conftest import CONFIG, Box
 
 
 def test_the_first_release_runs_with_its_settings(box: Box) -> None:
@@ -201,4 +202,4 @@ def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Pa
     finally:
         first.kill()
         first.communicate()
-    assert box.install("well").endswith(box.house("well").version), "the lock of a dead one is taken over"
+    assert box.install("well").endswith(box.house("well").software.version), "the lock of a dead one is taken over"
