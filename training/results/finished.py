@@ -6,6 +6,7 @@ result.json. What is unfinished or cannot be read is left out and named. Loads n
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -214,13 +215,13 @@ def _commit(run: Stored) -> str:
 
 
 def _command(run: Stored) -> str:
-    """The command as it was given, without the folders of the machine."""
+    """The command as it was given, to be pasted into a shell, without the folders of the machine."""
     first, *rest = run.words("command") or [""]
     if not first:
         return "not noted"
     if first not in _MODULES:
         return f"{PurePath(first).name}, a script"
-    return " ".join(["python -m", _MODULES[first], *(_without_folder(word) for word in rest)])
+    return " ".join(["python -m", _MODULES[first], shlex.join(_without_folder(word) for word in rest)]).strip()
 
 
 def _without_folder(word: str) -> str:

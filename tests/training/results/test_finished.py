@@ -143,11 +143,11 @@ def test_a_result_cut_anywhere_is_listed_and_never_read(tmp_path: Path, cut: int
 
 def test_a_command_names_no_place_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = ["--data", "/home/somebody/data", "--out", "/home/somebody/runs/a"]
-    words = [*folders, "--checkpoint=/home/x.pt", "--seed", "3"]
+    words = [*folders, "--checkpoint=/home/x.pt", "--set", 'loop.monitor=""']  # a shell takes unquoted quotes away
     for name, program in (("a", "training/__main__.py"), ("b", "training/clips/comparison.py"), ("c", "try.py")):
         monkeypatch.setattr(sys, "argv", [f"/home/somebody/{program}", *words])
         make_clip_run(tmp_path / name)
-    given = "--data data --out a --checkpoint=x.pt --seed 3"
+    given = "--data data --out a --checkpoint=x.pt --set 'loop.monitor=\"\"'"
     assert [run.command for run in read_runs([tmp_path]).sources] == [
         f"python -m training {given}",
         f"python -m training.clips.comparison {given}",
