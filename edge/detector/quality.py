@@ -43,17 +43,10 @@ from edge.detector.quality_measures import (
     LOW,
     MID,
     TRUNK,
+    Movement,
     Segment,
-    burst_db,
     evidence_of_contact,
-    flicker_share,
-    pulse_db,
-    regularity,
-    scatter_db,
     segment_meter,
-    slow_share,
-    swing_db,
-    together,
 )
 from edge.detector.statistics import SILENT, SILENT_DB
 from edge.model.training_domain import TrainingDomain
@@ -86,7 +79,7 @@ class Discriminant:
 
     def excess(self, found: NDArray[np.floating]) -> float:
         """How far (S,) statistics, as `statistics` gives them, are above the limit."""
-        chosen = found[[NAMES.index(name) for name in self.names]]
+        chosen = found[[PLACES[name] for name in self.names]]
         return float(chosen @ np.array(self.weights)) - self.limit
 
 
@@ -105,6 +98,7 @@ NAMES = (
     "heart with above",
     "trunk with breath",
 )
+PLACES = {name: place for place, name in enumerate(NAMES)}
 STILL = Discriminant(("swing", "scatter"), (-1.47, -2.41), -13.0)
 RUBBING = Discriminant(
     ("pulse of trunk", "pulse above", "heart with above", "trunk with breath"), (-0.288, 0.879, 3.19, 3.27), 13.3
@@ -227,18 +221,27 @@ class Quality:
         if len(self._recent) >= LEAST and number >= self._judged + EVERY:
             self._judged = number
             segments = [segment for _, segment in self._recent]
-            evidence = evidence_of_contact(np.concatenate([each.levels_db for each in segments]))
-            self._last = QualityAssessment(fault_of(segments, self._last.fault), evidence > 0)
+            movement = movement_of(segments)
+            fault = fault_of(segments, self._last.fault, movement)
+            self._last = QualityAssessment(fault, evidence_of_contact(movement) > 0)
             self._counts[self._last.fault] += 1
             self._findings.append(((number + 1) * self._meter.samples, self._last))
 
 
-def fault_of(segments: Sequence[Segment], before: Fault | None = None) -> Fault | None:
+def movement_of(segments: Sequence[Segment]) -> Movement:
+    """How the levels of some segments move."""
+    return Movement(np.concatenate([segment.levels_db for segment in segments]))
+
+
+def fault_of(
+    segments: Sequence[Segment], before: Fault | None = None, movement: Movement | None = None
+) -> Fault | None:
     """What is wrong with some segments, most certain first.
 
     Args:
         segments: of one stream, `LEAST` or more.
         before: what was wrong until now; its limit is `RETURN` of what it is.
+        movement: theirs, where that is made already.
     """
 
     def limit(value: float, *faults: Fault) -> float:
@@ -258,47 +261,45 @@ def fault_of(segments: Sequence[Segment], before: Fault | None = None) -> Fault 
     voiced, chest_voiced = (sum(counts) / frames for counts in zip(*map(_voiced, segments), strict=True))
     if voiced >= limit(SPEECH, "speech") or (not strength and chest_voiced >= limit(CHEST_SPEECH, "speech")):
         return "speech"
-    return _how_it_moves(segments, before)
+    return _how_it_moves(movement_of(segments) if movement is None else movement, before)
 
 
 def _voiced(segment: Segment) -> tuple[int, int]:
     return segment.voiced, segment.chest_voiced
 
 
-def _how_it_moves(segments: Sequence[Segment], before: Fault | None) -> Fault | None:
+def _how_it_moves(movement: Movement, before: Fault | None) -> Fault | None:
     """Rubbing or no contact, by how the levels of the bands move."""
 
     def back(fault: Fault) -> float:
         return RETURN_ODDS if fault == before else 0.0
 
-    found = statistics(segments)
+    found = statistics(movement)
     if RUBBING.excess(found) > -back("rubbing"):
         return "rubbing"
     if STILL.excess(found) > -back("no contact"):
-        touches = evidence_of_contact(np.concatenate([segment.levels_db for segment in segments]))
-        return None if touches > back("no contact") else "no contact"
+        return None if evidence_of_contact(movement) > back("no contact") else "no contact"
     return "no contact" if LOOSE.excess(found) > -back("no contact") else None
 
 
-def statistics(segments: Sequence[Segment]) -> NDArray[np.float64]:
-    """(S,) how the levels of some segments move, as `NAMES`."""
-    levels = np.concatenate([segment.levels_db for segment in segments]).astype(np.float64)
-    skin, heart, trunk, breath, above = levels[:, [LOW, HEART, TRUNK, BREATH, MID]].T
+def statistics(movement: Movement) -> NDArray[np.float64]:
+    """(S,) how the levels of some segments move, as `NAMES`; bands as `edge.detector.quality_measures.BANDS_HZ`."""
+    pulses_db, slow, together = movement.pulse_db(), movement.slow_share(), movement.together()
     return np.array(
         [
-            swing_db(breath),
-            scatter_db(breath),
-            slow_share(breath),
-            slow_share(above),
-            flicker_share(breath),
-            burst_db(breath),
-            regularity(heart),
-            together(breath, above),
-            together(skin, breath),
-            pulse_db(trunk),
-            pulse_db(above),
-            together(heart, above),
-            together(trunk, breath),
+            movement.swing_db()[BREATH],
+            movement.scatter_db(BREATH),
+            slow[BREATH],
+            slow[MID],
+            movement.flicker_share(BREATH),
+            movement.burst_db(BREATH),
+            movement.regularity(HEART),
+            together[BREATH, MID],
+            together[LOW, BREATH],
+            pulses_db[TRUNK],
+            pulses_db[MID],
+            together[HEART, MID],
+            together[TRUNK, BREATH],
         ]
     )
 

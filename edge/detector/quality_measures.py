@@ -66,71 +66,86 @@ LEAST_VARIANCE = 1e-6
 Levels = NDArray[np.float64]
 
 
-def means(values: Levels, frames: int) -> Levels:
-    """(T - frames + 1,) running means; T is `frames` or more."""
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    return np.asarray((sums[frames:] - sums[:-frames]) / frames)
+class Movement:
+    """How the levels of some bands move, in some segments that follow each other.
 
-
-def swing_db(values: Levels) -> float:
-    """Standard deviation of means over 128 ms, dB."""
-    return float(means(values, SYLLABLE_FRAMES).std())
-
-
-def pulse_db(values: Levels) -> float:
-    """The same without what lasts for longer than 1.3 s, dB: beats, not the drift of a room."""
-    slow = means(values, BREATH_FRAMES)
-    first = (BREATH_FRAMES - SYLLABLE_FRAMES) // 2
-    return float((means(values, SYLLABLE_FRAMES)[first : first + len(slow)] - slow).std())
-
-
-def scatter_db(values: Levels) -> float:
-    """Standard deviation from one frame to the next, dB."""
-    return float(np.diff(values).std())
-
-
-def burst_db(values: Levels) -> float:
-    """How far the loudest hundredth of means over 48 ms lies above the middle, dB."""
-    smooth = np.sort(means(values, SHORT_FRAMES))
-    return float(smooth[int(0.99 * len(smooth))] - smooth[len(smooth) // 2])
-
-
-def slow_share(values: Levels) -> float:
-    """Share of the variance that means over 48 ms leave: breath swells, a band without breath flickers."""
-    return float(means(values, SHORT_FRAMES).var() / max(values.var(), LEAST_VARIANCE))
-
-
-def flicker_share(values: Levels) -> float:
-    """Share of the modulation above 0.1 Hz in 8 to 16 Hz: faster than any breath and nearly any heart."""
-    swing = values - values.mean()
-    power = np.abs(np.fft.rfft(swing * _taper(len(swing)))) ** 2
-    first, begin, end = np.searchsorted(np.fft.rfftfreq(len(swing), HOP_S), (SLOWEST_HZ, *FLICKER_HZ))
-    return float(power[begin:end].sum() / max(float(power[first:].sum()), LEAST_VARIANCE))
-
-
-def together(first: Levels, second: Levels) -> float:
-    """Correlation of two bands, of means over 128 ms; 0 where one does not move."""
-    one, other = (means(each, SYLLABLE_FRAMES) for each in (first, second))
-    one, other = one - one.mean(), other - other.mean()
-    return float(one @ other / max(float(np.sqrt((one @ one) * (other @ other))), LEAST_VARIANCE))
-
-
-def regularity(values: Levels) -> float:
-    """How alike a band is to itself one beat later: the highest peak of its autocorrelation within `BEAT_S`, 0 to 1.
-
-    Of 10 s of noise it is below 0.2; of a heart that is heard, 0.3 to 0.95; of children who move, little more than
-    that of noise.
+    Args:
+        levels_db: (T, B) levels of B bands, 1.3 s or more.
     """
-    smooth = means(values, SHORT_FRAMES)
-    half = BREATH_FRAMES // 2
-    level = means(np.pad(smooth, half, mode="edge"), 2 * half + 1)
-    swing = np.clip(smooth - level, -MOST_DB, MOST_DB)
-    count = len(swing)
-    first, last = (round(each / HOP_S) for each in BEAT_S)
-    products = np.fft.irfft(np.abs(np.fft.rfft(swing, 2 * count)) ** 2)[: last + 2]
-    alike = products / max(float(products[0]), LEAST_VARIANCE) * count / (count - np.arange(len(products)))
-    before, here, after = alike[first - 1 : last], alike[first : last + 1], alike[first + 1 : last + 2]
-    return float(np.max(np.where((here >= before) & (here >= after), here, 0.0)))
+
+    def __init__(self, levels_db: NDArray[np.floating]) -> None:
+        self.levels_db = np.ascontiguousarray(levels_db.T, np.float64)
+        """(B, T)."""
+        sums = np.zeros((len(self.levels_db), self.levels_db.shape[1] + 1))
+        np.cumsum(self.levels_db, axis=1, out=sums[:, 1:])
+        self._short, self._syllables, self._breaths = (
+            means(sums, each) for each in (SHORT_FRAMES, SYLLABLE_FRAMES, BREATH_FRAMES)
+        )
+
+    def swing_db(self) -> Levels:
+        """(B,) standard deviation of means over 128 ms, dB."""
+        return np.asarray(self._syllables.std(axis=1))
+
+    def pulse_db(self) -> Levels:
+        """(B,) the same without what lasts for longer than 1.3 s, dB: beats, not the drift of a room."""
+        first, count = (BREATH_FRAMES - SYLLABLE_FRAMES) // 2, self._breaths.shape[1]
+        return np.asarray((self._syllables[:, first : first + count] - self._breaths).std(axis=1))
+
+    def scatter_db(self, band: int) -> float:
+        """Standard deviation from one frame to the next, dB."""
+        return float(np.diff(self.levels_db[band]).std())
+
+    def burst_db(self, band: int) -> float:
+        """How far the loudest hundredth of means over 48 ms lies above the middle, dB."""
+        smooth = np.sort(self._short[band])
+        return float(smooth[int(0.99 * len(smooth))] - smooth[len(smooth) // 2])
+
+    def slow_share(self) -> Levels:
+        """(B,) share of the variance that means over 48 ms leave: breath swells, a band without breath flickers."""
+        return np.asarray(self._short.var(axis=1) / np.maximum(self.levels_db.var(axis=1), LEAST_VARIANCE))
+
+    def flicker_share(self, band: int) -> float:
+        """Share of the modulation above 0.1 Hz in 8 to 16 Hz: faster than any breath and nearly any heart."""
+        values = self.levels_db[band]
+        power = np.abs(np.fft.rfft((values - values.mean()) * _taper(len(values)))) ** 2
+        first, begin, end = _modulation_bins(len(values))
+        return float(power[begin:end].sum() / max(float(power[first:].sum()), LEAST_VARIANCE))
+
+    def together(self) -> Levels:
+        """(B, B) correlations of means over 128 ms; 0 where one does not move."""
+        swing = self._syllables - self._syllables.mean(axis=1, keepdims=True)
+        products = swing @ swing.T
+        power = np.diagonal(products)
+        return np.asarray(products / np.maximum(np.sqrt(np.outer(power, power)), LEAST_VARIANCE))
+
+    def regularity(self, band: int) -> float:
+        """How alike a band is to itself one beat later: the highest peak of its autocorrelation in `BEAT_S`, 0 to 1.
+
+        Of 10 s of noise it is below 0.2; of a heart that is heard, 0.3 to 0.95; of children who move, little more than
+        that of noise.
+        """
+        smooth, half = self._short[band], BREATH_FRAMES // 2
+        around = np.concatenate([[0.0], np.full(half, smooth[0]), smooth, np.full(half, smooth[-1])])
+        swing = np.clip(smooth - means(np.cumsum(around), 2 * half + 1), -MOST_DB, MOST_DB)
+        count = len(swing)
+        first, last = (round(each / HOP_S) for each in BEAT_S)
+        size = 1 << (count + last + 1).bit_length()  # so that no product wraps around, and the transform is fast
+        products = np.fft.irfft(np.abs(np.fft.rfft(swing, size)) ** 2)[: last + 2]
+        alike = products / max(float(products[0]), LEAST_VARIANCE) * count / (count - np.arange(len(products)))
+        before, here, after = alike[first - 1 : last], alike[first : last + 1], alike[first + 1 : last + 2]
+        return float(np.max(np.where((here >= before) & (here >= after), here, 0.0)))
+
+
+def means(sums: Levels, frames: int) -> Levels:
+    """(..., T - frames + 1) running means from (..., T + 1) sums of what lies before each frame."""
+    return np.asarray((sums[..., frames:] - sums[..., :-frames]) / frames)
+
+
+@lru_cache(maxsize=16)
+def _modulation_bins(length: int) -> tuple[int, int, int]:
+    """Of a spectrum of so many levels: the first bin that is looked at, and from which to which they flicker."""
+    first, begin, end = np.searchsorted(np.fft.rfftfreq(length, HOP_S), (SLOWEST_HZ, *FLICKER_HZ)).tolist()
+    return first, begin, end
 
 
 @lru_cache(maxsize=16)
@@ -296,14 +311,14 @@ WEIGHTS = ((LOW, 1.91), (HEART, 4.74), (TRUNK, 2.21))  # a dB
 LIMIT = 18.0
 
 
-def evidence_of_contact(levels_db: NDArray[np.floating]) -> float:
+def evidence_of_contact(movement: Movement) -> float:
     """How much there is for a sensor that touches somebody; above 0 it is evidence.
 
     Args:
-        levels_db: (T, bands) levels every 16 ms of 8 s or more, columns as
-            `edge.detector.quality_measures.BANDS_HZ` (`Segment.levels_db`, joined).
+        movement: of 8 s or more, bands as `BANDS_HZ` (`Segment.levels_db`, joined).
 
     Returns:
         Natural logarithm of the odds.
     """
-    return float(sum(weight * pulse_db(levels_db[:, band].astype(np.float64)) for band, weight in WEIGHTS) - LIMIT)
+    pulses_db = movement.pulse_db()
+    return float(sum(weight * pulses_db[band] for band, weight in WEIGHTS) - LIMIT)

@@ -27,9 +27,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from edge.detector.quality import LEAST, LOOSE, NAMES, RUBBING, SEGMENTS, STILL, Discriminant, fault_of, statistics
+from edge.detector.quality import (
+    LEAST,
+    LOOSE,
+    NAMES,
+    RUBBING,
+    SEGMENTS,
+    STILL,
+    Discriminant,
+    fault_of,
+    movement_of,
+    statistics,
+)
 from edge.detector.quality_measures import WEIGHTS as CONTACT_WEIGHTS
-from edge.detector.quality_measures import Segment, SegmentMeter, evidence_of_contact, pulse_db
+from edge.detector.quality_measures import Movement, Segment, SegmentMeter, evidence_of_contact
 from edge.errors import ConfigError, LaennecError
 from training.datasets import Recording, read_datasets
 from training.datasets.files import read_sound, sound_paths
@@ -133,7 +144,7 @@ def fit(found: NDArray[np.float64], is_so: NDArray[np.bool_], share: float) -> t
 def questions(sounds: Sequence[Sound]) -> dict[str, tuple[tuple[str, ...], NDArray[np.float64], list[bool], list[str]]]:
     """What is fitted: the names of the statistics, (R, S) of them, which are so, and whose they are."""
     out = {}
-    moves = {id(each): statistics(each.stretches) for each in sounds}
+    moves = {id(each): statistics(movement_of(each.stretches)) for each in sounds}
 
     def ask(name: str, of: Discriminant, so: Sequence[Sound]) -> None:
         all_of, columns = [*so, *(each for each in sounds if each.is_chest)], [NAMES.index(each) for each in of.names]
@@ -145,7 +156,8 @@ def questions(sounds: Sequence[Sound]) -> dict[str, tuple[tuple[str, ...], NDArr
     ask("loose", LOOSE, [each for each in sounds if each.kind == POOR])
     touching = [each for each in sounds if each.fault in PAUSE or each.kind == "heart"]
     some = [*touching, *(each for each in sounds if each.fault in AIR)]
-    pulses = np.array([[pulse_db(each.levels_db[:, band]) for band, _ in CONTACT_WEIGHTS] for each in some])
+    bands = [band for band, _ in CONTACT_WEIGHTS]
+    pulses = np.array([Movement(each.levels_db).pulse_db()[bands] for each in some])
     names = ("pulse of 30 Hz", "pulse of 60 Hz", "pulse of 110 Hz")
     out["contact"] = names, pulses, [n < len(touching) for n in range(len(some))], [each.patient for each in some]
     return out
@@ -201,7 +213,7 @@ def shipped_lines(sounds: Sequence[Sound]) -> list[str]:
     for fault in FAULTS:
         for device in ("", SIMULATED):
             mine = [each for each in sounds if (each.fault, each.device) == (fault, device)]
-            touching = np.mean([evidence_of_contact(each.levels_db) > 0 for each in mine])
+            touching = np.mean([evidence_of_contact(Movement(each.levels_db)) > 0 for each in mine])
             lines.append(_line(fault, device, Counter(str(called[id(e)]) for e in mine)) + f"; contact {touching:.2f}")
     return lines
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge.detector.quality_measures import SegmentMeter, evidence_of_contact
+from edge.detector.quality_measures import Movement, SegmentMeter, evidence_of_contact
 from tests.edge.chests import RATE_HZ, TIME_S, Sound, chest, heart, shelf
 from tests.edge.knowing import noise
 
@@ -14,7 +14,7 @@ METER = SegmentMeter(RATE_HZ)
 
 def _evidence(samples: Sound, seconds: int = 16) -> float:
     parts = np.split(samples[: seconds * RATE_HZ].astype(np.float32), seconds // 2)
-    return evidence_of_contact(np.concatenate([METER.measure(part).levels_db for part in parts]))
+    return evidence_of_contact(Movement(np.concatenate([METER.measure(part).levels_db for part in parts])))
 
 
 @pytest.mark.parametrize("beats_a_minute", [45.0, 84.0, 150.0])
