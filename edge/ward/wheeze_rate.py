@@ -115,12 +115,13 @@ class WheezeRate:
         self._next: int | None = None  # score frame up to which the steps are made
         self._first = 0  # score frame of the first row of `_rows`
         self._rows = np.zeros((0, 2 + len(self._names)))  # whether measured, P(breath), P(sound) of each group
-        self._waiting: list[tuple[Scores, int, bool]] = []  # scores behind them, with the arguments of `_rows_of`
+        self._waiting: list[tuple[Scores, int, bool]] = []  # scores behind them: see `_rows_of`
         self._end = 0  # one past the last score frame that came
         self._begin: int | None = None  # of the breath that lasts
         self._rates: dict[int, RateReading] = {}
         self._ring = np.zeros((NIGHT_STEPS, SUMS + 2 * len(self._names)), np.float32)
         self._ring[:, RATE] = np.nan
+        self._place = 0  # of the oldest step in it
 
     def push_rates(self, readings: Sequence[RateReading]) -> None:
         """Take the respiratory rates that there are now, before the scores behind them or after."""
@@ -173,12 +174,29 @@ class WheezeRate:
         rows = self._newest(last, 0)[: last - first]
         return self._window(round((stop - begin) * self._frame_s), rows, min(15, len(rows))) if len(rows) else None
 
-    def _rows_of(self, scores: Scores, end: int, is_known: bool) -> NDArray[np.float64]:
-        """(T, columns) what follows a score frame: zeros for lost ones, then those of the scores behind it."""
-        skipped = max(end - scores.start, 0)
-        valid = np.asarray(scores.valid)[skipped:] & is_known
-        values = np.where(valid[:, None], scores.values[skipped:], 0).astype(np.float64)
-        lost = max(scores.start - end, 0)
+    def _take_waiting(self) -> None:
+        """Append the rows of what waits, all that is alike at once."""
+        runs: list[list[tuple[Scores, int, bool]]] = []
+        for each in self._waiting:
+            scores, end, is_known = each
+            if runs and scores.start == end and is_known == runs[-1][0][2]:
+                runs[-1].append(each)
+            else:
+                runs.append([each])
+        self._waiting = []
+        self._rows = np.concatenate([self._rows, *map(self._rows_of, runs)])
+
+    def _rows_of(self, run: list[tuple[Scores, int, bool]]) -> NDArray[np.float64]:
+        """(T, columns) zeros for what is lost before the first scores, then a row for each frame.
+
+        Args:
+            run: scores that follow each other, each with one past the last frame before it, and whether it is known.
+        """
+        (first, end, is_known), skipped = run[0], max(run[0][1] - run[0][0].start, 0)
+        valid = np.concatenate([scores.valid for scores, _, _ in run])[skipped:] & is_known
+        values = np.concatenate([scores.values for scores, _, _ in run])[skipped:]
+        values = np.where(valid[:, None], values, 0).astype(np.float64)
+        lost = max(first.start - end, 0)
         rows = np.zeros((lost + len(valid), self._rows.shape[1]))
         rows[lost:, 0], rows[lost:, 1] = valid, values[:, self._breath]
         for number, columns in enumerate(self._columns):
@@ -201,8 +219,7 @@ class WheezeRate:
         """Sum up to a score frame."""
         assert self._next is not None
         sums = np.zeros(self._ring.shape[1])
-        self._rows = np.concatenate([self._rows, *(self._rows_of(*each) for each in self._waiting)])
-        self._waiting = []
+        self._take_waiting()
         rows = self._rows[self._next - self._first : stop - self._first]
         sums[MEASURED], sums[BREATHING] = rows[:, 0].sum(), rows[:, 1].sum()
         sums[SUMS::2] = (rows[:, 1:2] * rows[:, 2:]).sum(axis=0)
@@ -213,8 +230,8 @@ class WheezeRate:
             self._begin = None
         else:
             self._count_breaths(60 / rate / self._frame_s, stop, sums)
-        self._ring = np.roll(self._ring, -1, axis=0)
-        self._ring[-1] = sums
+        self._ring[self._place] = sums
+        self._place = (self._place + 1) % NIGHT_STEPS
         self._next = stop
         kept = stop if self._begin is None else self._begin
         self._rows, self._first = self._rows[kept - self._first :], kept
@@ -241,7 +258,9 @@ class WheezeRate:
 
     def _newest(self, steps: int, ahead: int) -> NDArray[np.float64]:
         """(steps, columns) of the last steps, of which `ahead` have not come."""
-        heard = self._ring[NIGHT_STEPS - steps + min(ahead, steps) :].astype(np.float64)
+        first = self._place - steps + min(ahead, steps)
+        parts = [self._ring[first:], self._ring[: self._place]] if first < 0 else [self._ring[first : self._place]]
+        heard = np.concatenate(parts).astype(np.float64)
         empty = np.zeros((steps - len(heard), self._ring.shape[1]))
         empty[:, RATE] = np.nan
         return np.concatenate([heard, empty])
