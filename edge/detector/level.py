@@ -175,12 +175,12 @@ class LevelledChunks:
         self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: TrainingDomain
     ) -> NDArray[np.float32]:
         """(H,) gain of each frame of a chunk, by (H,) the steps of their levels: a step decides that of the next."""
-        length = len(valid)
+        length, is_whole = len(valid), valid.all()
         gains_db, before = np.empty(length, np.float32), -start % length  # frames until a step begins
         for part in (slice(0, before), slice(before, length)):
             gains_db[part] = self._gain_db
             self._step = self._step or FrameLevels()
-            self._step.push(steps[part][valid[part]])
+            self._step.push(steps[part] if is_whole else steps[part][valid[part]])
             if part.stop == before:
                 self._gain_db = self._gain_after(self._step, known)
                 self._step = None

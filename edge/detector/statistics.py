@@ -215,11 +215,8 @@ class FrameLevels:
 
     def __init__(self) -> None:
         self._counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
-
-    @property
-    def frames(self) -> int:
+        self.frames = 0
         """Valid frames that were taken."""
-        return int(self._counts.sum())
 
     @property
     def level_db(self) -> float:
@@ -229,20 +226,23 @@ class FrameLevels:
     def push(self, steps: NDArray[np.int64]) -> None:
         """Take some valid frames: (T,) the steps in which their levels lie, as `LevelScale.steps` says."""
         self._counts += np.bincount(steps, minlength=STEPS)
+        self.frames += len(steps)
 
     def add(self, other: FrameLevels) -> None:
         """Take what another segment has taken; of the same spec."""
         self._counts += other._counts
+        self.frames += other.frames
 
     def subtract(self, other: FrameLevels) -> None:
         """Give back what was added."""
         self._counts -= other._counts
+        self.frames -= other.frames
 
     def quantile(self, share: float) -> float:
         """Frame level that this share of the frames stays below, dB; linear within a step."""
-        reached = np.cumsum(self._counts)
-        wanted = share * reached[-1]
-        step = int(np.searchsorted(reached, wanted))
+        reached = self._counts.cumsum()
+        wanted = share * self.frames
+        step = int(reached.searchsorted(wanted))
         within = (wanted - (reached[step] - self._counts[step])) / max(int(self._counts[step]), 1)
         return float(LOWEST_DB + STEP_DB * (step + within))
 

@@ -21,7 +21,8 @@ from edge.node.scheduling import SHED_S, Scheduler, Shedding
 from edge.node.stream import Answer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
-ASSESS_S = 0.25  # how often each stream says how it is, beside after each of its chunks
+ASSESS_S = 0.25  # how often streams say how they are that had no chunk for `FRESH_S`; others do after each chunk
+FRESH_S = 0.5
 CHECK_S = 1.0  # how often silent sources are looked for
 COUNT_S = 0.1  # how often the work that waits is counted
 MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
@@ -121,7 +122,8 @@ class Engine:
         self._assess(batch)
         if self._moved_s - self._assessed_s >= ASSESS_S:
             self._assessed_s = self._moved_s
-            self._assess(range(len(self._streams)))
+            old_s = self._moved_s - FRESH_S
+            self._assess(n for n, stream in enumerate(self._streams) if stream.status.made_s <= old_s)
         if not batch and self.spare is not None:
             self.spare.turn()
         return len(batch)
