@@ -1,8 +1,10 @@
-"""`python -m tests.benchmarks.ward_soak`: a whole ward for minutes, seen from outside: does anything grow?
+"""`python -m tests.benchmarks.ward_soak`: a whole ward for minutes, from outside: what grows, what comes late?
 
 64 beds hear a recording in real time, each from another place on, with alarms, clips and metrics on, at a broker with
-an independent subscriber. Every 15 s a line says what the node uses and how far it is behind; the last lines, how
-memory, threads and files went on after the first fifth, and whether every event came whole and in order of its revs.
+an independent subscriber. Every 15 s a line says what the node uses, how far it is behind, and how long after its first
+sound each onset came to the subscriber; the last lines, how memory, threads and files went on after the first fifth,
+and whether every event came whole and in order of its revs. With `--twice S` as many beds again sound for S seconds
+after those minutes (before and after they are masked, which costs next to nothing), then a minute is left to recover.
 Not a test: it prints, whatever it finds, and takes as long as it is asked to. Not for what a bed costs
 (`tests.benchmarks.beds`).
 """
@@ -16,8 +18,11 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -36,18 +41,70 @@ START_S = (
 RECORDINGS = 8  # beds beyond these share them
 SETTLED = 0.2  # share of the time after which nothing may grow
 LIMIT_S_PER_MIN = 3.0  # of burden; low, so that there are alarms
+RECOVER_S = 60.0  # that are watched after the doubled load
+LATE_S = 3.0  # from first sound to subscriber: as long as something takes more, the node has not recovered
+BEGIN_S = 30.0  # of which delays do not count: all beds begin at once
 
 
-def settings(folder: Path, beds: int, seconds: float, port: int) -> Path:
+@dataclass(frozen=True)
+class Plan:
+    """What is played."""
+
+    beds: int
+    model: str
+    """As in the settings."""
+    steady_s: float
+    twice_s: float
+    """For how long as many beds again sound after that; 0: never."""
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.steady_s + (self.twice_s + RECOVER_S if self.twice_s else 0.0)
+
+
+class Subscriber(Consumer):
+    """Notes when each onset came, seconds since 1970, and how long that was after its first sound, seconds."""
+
+    def __init__(self, port: int) -> None:
+        self.late: list[tuple[float, float]] = []
+        super().__init__(port)
+
+    def _take(self, topic: str, body: dict[str, Any]) -> None:
+        super()._take(topic, body)
+        if body.get("type") == "onset":
+            self.late.append((time.time(), time.time() - _seconds(body["time"]["onset"])))
+
+    def delays(self, begin_s: float, end_s: float) -> str:
+        """Of the onsets that came from one moment to another."""
+        late_s = [late_s for at_s, late_s in list(self.late) if begin_s <= at_s < end_s]
+        p50_s, p99_s = np.quantile(late_s or [float("nan")], [0.5, 0.99]).tolist()
+        return f"{len(late_s)} onsets, first sound to subscriber p50 {p50_s:.2f} s, p99 {p99_s:.2f} s"
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def settings(folder: Path, plan: Plan, port: int) -> Path:
     """Settings of a node with everything on."""
-    sound, length = soundfile.read(DEMO_AUDIO, dtype="float32")[0], round(seconds * RATE_HZ)
+    length, sound = round((plan.seconds + START_S) * RATE_HZ), soundfile.read(DEMO_AUDIO, dtype="float32")[0]
+    streams = []
     for number in range(RECORDINGS):
         turned = np.resize(np.roll(sound, -(number * len(sound) // RECORDINGS)), length)
         soundfile.write(folder / f"sound{number}.wav", turned, RATE_HZ, "PCM_16")
-    streams = [{"id": f"bed{n}", "source": str(folder / f"sound{n % RECORDINGS}.wav")} for n in range(beds)]
+        if plan.twice_s:
+            turned[: round(plan.steady_s * RATE_HZ)] = turned[round((plan.steady_s + plan.twice_s) * RATE_HZ) :] = (
+                np.nan
+            )
+            soundfile.write(folder / f"more{number}.wav", turned, RATE_HZ, "FLOAT")
+    for name in ("sound", "more") if plan.twice_s else ("sound",):
+        paths = [str(folder / f"{name}{bed % RECORDINGS}.wav") for bed in range(plan.beds)]
+        streams += [{"id": f"{name}{bed}", "source": path} for bed, path in enumerate(paths)]
     burden = {name: {"limit_s_per_min": LIMIT_S_PER_MIN} for name in ("continuous", "discontinuous")}
     tree = {
         "node": "soak",
+        "model": plan.model,
         "mqtt": {"port": port},
         "streams": streams,
         "alarms": {"burden": burden},
@@ -69,7 +126,7 @@ def start(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True)
 
 
-def line(minutes: float, used: Usage, cores: float, watcher: Watcher, events: int) -> str:
+def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: str) -> str:
     """What is seen now."""
     told = ""
     for health in watcher.bodies("soak/health")[-1:]:
@@ -78,11 +135,11 @@ def line(minutes: float, used: Usage, cores: float, watcher: Watcher, events: in
     watcher.messages.clear()  # it must not be what grows
     return (
         f"{minutes:5.1f} min  {used.resident_mb:6.1f} MB  {used.threads} threads  {used.files} files  "
-        f"{cores:.2f} cores  {events} messages of events{told}"
+        f"{cores:.2f} cores  {delays}{told}"
     )
 
 
-def watch(pid: int, seconds: float, watcher: Watcher, consumer: Consumer) -> list[tuple[float, Usage]]:
+def watch(pid: int, seconds: float, watcher: Watcher, consumer: Subscriber) -> list[tuple[float, Usage]]:
     """What the node uses over time, minutes since the begin."""
     seen, begin_s = [(0.0, usage(pid))], time.monotonic()
     while (passed_s := time.monotonic() - begin_s) < seconds:
@@ -90,7 +147,8 @@ def watch(pid: int, seconds: float, watcher: Watcher, consumer: Consumer) -> lis
         (before_min, before), now_min = seen[-1], (time.monotonic() - begin_s) / 60
         seen.append((now_min, usage(pid)))
         cores = (seen[-1][1].computed_s - before.computed_s) / (60 * (now_min - before_min))
-        print(line(now_min, seen[-1][1], cores, watcher, len(consumer.events)), flush=True)
+        delays = consumer.delays(time.time() - 60 * (now_min - before_min), time.time())
+        print(line(now_min, seen[-1][1], cores, watcher, delays), flush=True)
     return seen
 
 
@@ -108,26 +166,49 @@ def growth(seen: Sequence[tuple[float, Usage]]) -> str:
     )
 
 
+def lateness(plan: Plan, began_s: float, consumer: Subscriber) -> list[str]:
+    """How late onsets came, before the load was doubled and from then on.
+
+    Args:
+        plan: what was played.
+        began_s: when, seconds since 1970.
+        consumer: that saw it.
+    """
+    twice_s, back_s = began_s + plan.steady_s, began_s + plan.steady_s + plan.twice_s
+    lines = [f"{plan.beds} beds: {consumer.delays(began_s + BEGIN_S, twice_s)}"]
+    if plan.twice_s:
+        last_s = max([at_s for at_s, late_s in consumer.late if late_s > LATE_S and at_s >= twice_s], default=twice_s)
+        lines.append(
+            f"{2 * plan.beds} beds for {plan.twice_s:.0f} s: {consumer.delays(twice_s, back_s)}; back to {plan.beds}: "
+            f"the last that took more than {LATE_S:g} s came after {max(last_s - back_s, 0):.1f} s"
+        )
+    return lines
+
+
 def main() -> None:
     """Run, and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.ward_soak", description=__doc__)
     parser.add_argument("--beds", type=int, default=64)
     parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--model", default="default", help="default, light or a model artefact")
+    parser.add_argument("--twice", type=float, default=0.0, help="seconds of the doubled load after these minutes")
     given = parser.parse_args()
-    seconds = 60 * given.minutes
+    plan = Plan(given.beds, given.model, 60 * given.minutes, given.twice)
     with TemporaryDirectory() as name, Broker("mosquitto", settings=KEEPING.format(name)) as broker:
-        path = settings(Path(name), given.beds, seconds + START_S, broker.port)
-        with closing(Consumer(broker.port)) as consumer, closing(Watcher(broker.port)) as watcher:
+        path = settings(Path(name), plan, broker.port)
+        with closing(Subscriber(broker.port)) as consumer, closing(Watcher(broker.port)) as watcher:
             with start(path) as node:
                 while not watcher.bodies("soak/info") and node.poll() is None:
                     time.sleep(0.1)
-                seen = watch(node.pid, seconds, watcher, consumer)
+                began_s = time.time()
+                seen = watch(node.pid, plan.seconds, watcher, consumer)
                 node.terminate()
                 summary = node.communicate(timeout=STOP_S)[0]
             time.sleep(1.0)  # what the broker has not passed on
             wrong = mistakes(list(consumer.events), open_at_end=True)  # a last end may wait on disk for the next start
     print(summary.strip())
     print(growth(seen))
+    print(*lateness(plan, began_s, consumer), sep="\n")
     ids = {body["id"] for body in consumer.events}
     print(f"{len(consumer.events)} messages of {len(ids)} events; {wrong or 'none lost, none doubled'}")
 
