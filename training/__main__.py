@@ -1,7 +1,7 @@
 """`python -m training --data DATA --out runs/default`: one training by a recipe, from recordings to a run folder.
 
 Without `--recipe` (or with `--recipe edge`) it trains the detector of the edge, which can be exported afterwards; the
-others are the published methods (training/recipes).
+others are the published methods (training/papers).
 """
 
 from __future__ import annotations
@@ -17,10 +17,9 @@ from typing import Any
 import yaml
 
 from edge.errors import ConfigError, LaennecError
-from training.recipes.parser import read_recipe
+from training.options import EDGE
+from training.papers.recipes import read_recipe
 from training.terminal import count, print_any_name
-
-EDGE = "edge"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

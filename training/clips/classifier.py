@@ -1,7 +1,9 @@
-"""A backbone, a head and losses as one network; any of `training.networks` with any of `training.losses`.
+"""The network of one recipe as it is trained: backbone, head, losses.
 
-Tokens are mixed where a backbone has them (`tokens`, `encode`), cells of the spectrogram where it has none. Not for
-training it (`views.py`), nor for probabilities of clips (`trained.py`).
+Not for training it (`training.clips.batches`), nor for probabilities of clips (`training.clips.trained`).
+
+A backbone is an `nn.Module` with the attribute `embedding_size` and `forward(frames, valid) -> (B, D)`, where frames is
+(B, S, T, M) float32, S spectrograms of one sound, normalised, and valid is (B, T) float32, 1 where valid.
 """
 
 from __future__ import annotations
@@ -18,13 +20,11 @@ from edge.errors import ConfigError
 from edge.features import FeatureSpec
 from training.clips.objectives import Objectives, PatchMixSpec
 from training.clips.schema import ClassifierRecipe, NetworkChoice
-from training.loop.checkpoint import load
-from training.losses.patch_mix import Axis, cell_mix, draw_lambda, grid_mix, patch_mix
-from training.losses.qlung import AngularClassifier
-from training.networks import masked
-from training.networks.ngo import InceptionResidual2022, InceptionResidual2023, InceptionSpec
-from training.networks.separable import EventSpec, SeparableBody
-from training.networks.transformer import AudioSpectrogramTransformer, TransformerSpec, load_public_checkpoint
+from training.papers.ngo2022 import InceptionResidual2022, InceptionSpec
+from training.papers.ngo2023 import InceptionResidual2023
+from training.papers.patchmix import draw_lambda, patch_mix
+from training.papers.qlung import AngularClassifier
+from training.papers.transformer import AudioSpectrogramTransformer, TransformerSpec, load_public_checkpoint
 
 
 class ClipClassifier(nn.Module):
@@ -80,28 +80,14 @@ class ClipClassifier(nn.Module):
         count = len(own[0])
         pairs = torch.arange(2 * count, device=own[0].device).roll(count)  # i takes from count + i
         frames, valid = torch.cat([own[0], other[0]]), torch.cat([own[1], other[1]])
-        if not hasattr(self.backbone, "tokens"):
-            image, kept = cell_mix(frames, spec.cell, spec.axis, lam, pairs, rng)
-            either = torch.maximum(own[1], other[1])
-            return self.backbone(*own), self.backbone(image[:count], either), kept
         tokens = self.backbone.tokens(frames * valid[:, None, :, None])
-        if spec.axis == "both":
-            mixture, kept = patch_mix(tokens, lam, pairs, rng)
-        else:
-            rows = self.backbone.spec.grid[0]
-            axis = self._of_grid(spec.axis)
-            mixture, kept = grid_mix(tokens, (rows, tokens.shape[1] // rows), axis, lam, pairs, rng)
+        mixture, kept = patch_mix(tokens, lam, pairs, rng)
         own_patches, either = (self._attended_patches(v) for v in (own[1], torch.maximum(own[1], other[1])))
         return self.backbone.encode(tokens[:count], own_patches), self.backbone.encode(mixture[:count], either), kept
 
     def _attended_patches(self, valid: Tensor) -> Tensor | None:
         """Patches that may be attended to; None for all, which is faster."""
         return None if bool(valid.all()) else self.backbone.valid_patches(valid)
-
-    def _of_grid(self, axis: Axis) -> Axis:
-        """The axis as `grid_mix` calls it, whose rows are bands; those of the masked encoder are moments."""
-        swapped: dict[Axis, Axis] = {"time": "frequency", "frequency": "time"}
-        return swapped.get(axis, axis) if isinstance(self.backbone, masked.MaskedEncoder) else axis
 
 
 def build_backbone(choice: NetworkChoice, specs: Sequence[FeatureSpec], frames: int) -> nn.Module:
@@ -116,38 +102,20 @@ def build_backbone(choice: NetworkChoice, specs: Sequence[FeatureSpec], frames: 
         ConfigError: for sizes that it does not have, or a checkpoint that does not fit.
     """
     spec, spectrograms = specs[0], len(specs)
-    if choice.kind in ("inception-2022", "inception-2023"):
-        planes = {"bands": spec.bands, "planes": spec.width // spec.bands}
-        sizes = _sized(InceptionSpec, choice, planes)
-        if choice.kind == "inception-2022":
-            return InceptionResidual2022(spectrograms, sizes)
-        _one_spectrogram(choice, spectrograms)
-        return InceptionResidual2023(sizes)
-    if choice.kind == "separable":
-        return SeparableBody(_sized(EventSpec, choice, {}), spectrograms)
     if choice.kind == "ast":
         shape = {"frames": frames, "bands": spec.width, "spectrograms": spectrograms}
         network = AudioSpectrogramTransformer(_sized(TransformerSpec, choice, shape))
         if choice.checkpoint:
             load_public_checkpoint(network, Path(choice.checkpoint))
         return network
-    _one_spectrogram(choice, spectrograms)
-    encoder = masked.MaskedEncoder(
-        _sized(masked.MaskedSpec, choice, {"frames": frames - frames % _patch(choice), "bands": spec.width})
-    )
-    if choice.checkpoint:
-        parts = load(Path(choice.checkpoint) / "best.pt")["network"]
-        kept = {key.removeprefix("encoder."): x for key, x in parts.items() if key.startswith("encoder.")}
-        try:
-            encoder.load_state_dict(kept)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ConfigError(f"network.checkpoint = {choice.checkpoint}: of other sizes ({reason})") from None
-    return encoder
-
-
-def _patch(choice: NetworkChoice) -> int:
-    return int(choice.sizes.get("patch", masked.MaskedSpec().patch))
+    sizes = _sized(InceptionSpec, choice, {"bands": spec.bands, "planes": spec.width // spec.bands})
+    if choice.kind == "inception-2022":
+        return InceptionResidual2022(spectrograms, sizes)
+    if spectrograms != 1:
+        raise ConfigError(
+            f"network.kind = {choice.kind}: takes one spectrogram, the recipe has {spectrograms}; choose another"
+        )
+    return InceptionResidual2023(sizes)
 
 
 def _sized(kind: type, choice: NetworkChoice, given: dict[str, Any]) -> Any:
@@ -158,10 +126,3 @@ def _sized(kind: type, choice: NetworkChoice, given: dict[str, Any]) -> Any:
         raise ConfigError(f"network.sizes: {unknown[0]} is not known to {choice.kind}; expected {', '.join(known)}")
     lists = {key: tuple(value) if isinstance(value, list) else value for key, value in choice.sizes.items()}
     return kind(**{**given, **lists})
-
-
-def _one_spectrogram(choice: NetworkChoice, count: int) -> None:
-    if count != 1:
-        raise ConfigError(
-            f"network.kind = {choice.kind}: takes one spectrogram, the recipe has {count}; choose another"
-        )

@@ -33,7 +33,8 @@ from training.loop.precision import RECORD, share
 from training.loop.processes import answers, side_by_side
 from training.metrics.comparison import written
 from training.metrics.estimates import Metric
-from training.recipes.parser import SMALL, merged, recipe_parts, recipe_path, sized_recipe, with_changes
+from training.options import merged, with_changes
+from training.papers.recipes import SMALL, recipe_parts, recipe_path, sized_recipe
 from training.terminal import count
 
 LAST_EPOCH: dict[str, Any] = {"loop.monitor": "", "loop.patience": 0}

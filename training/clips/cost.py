@@ -40,7 +40,7 @@ from training.clips.probe import MaskedLearner, masked_network
 from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
 from training.clips.supervised import clip_learner
 from training.loop import RunFolder, best_device, train
-from training.networks.masked import masked_error, patchify, random_masking
+from training.papers.hear import masked_error, patchify, random_masking
 from training.tasks import TASKS
 from training.terminal import count
 

@@ -1,4 +1,4 @@
-"""The audio quality of every clip, for the margins of QLung: kept on disk like frames. The score is `losses.quality`.
+"""The audio quality of every clip, for the margins of QLung (`training.papers.qlung`): kept on disk like frames.
 
 Computed from the samples of the clip as it was recorded, not repeated or faded, at the rate of the recipe's features.
 
@@ -26,7 +26,7 @@ from training.clips.cut import ClipPolicy, cut
 from training.datasets.files import read_sound
 from training.frames import cache_key, cached_frames
 from training.loop.checkpoint import whole_file
-from training.losses.qlung import AudioQuality, mean_power, rms, spectral_entropy
+from training.papers.qlung import AudioQuality, mean_power, rms, spectral_entropy
 from training.tasks import Clip
 
 _AS_RECORDED = ClipPolicy(seconds=60, pad="none")

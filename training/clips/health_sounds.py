@@ -27,7 +27,7 @@ from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses
-from training.networks.separable import LABELS, EventDetector, SeparableBody, event_loss
+from training.papers.event_detector import LABELS, EventDetector, SeparableBody, event_loss
 from training.tasks import Clip
 
 BREATH, CHEST = "breath", "chest"  # kinds of pieces of chest recordings: with an annotated phase, and without

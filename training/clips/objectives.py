@@ -1,4 +1,4 @@
-"""The losses of `training.losses` as a recipe lists them: each with its numbers and a weight, in any combination.
+"""The losses of the papers as a recipe lists them: each with its numbers and a weight, in any combination.
 
 An objective sees one `View` of the whole batch: embeddings, logits, labels, and what augmentation did to them. What a
 label means in a mixture is decided here once: kept * L(own label) + (1 - kept) * L(the other's).
@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.losses.ngo import class_focal, effective_weights, triplet_loss
-from training.losses.patch_mix import Axis, Projector, patch_mix_contrastive, patch_mix_cross_entropy
-from training.losses.qlung import class_margins, dfam_loss, mixed_margin
+from training.papers.ngo2022 import triplet_loss
+from training.papers.ngo2023 import class_focal
+from training.papers.patchmix import Projector, patch_mix_contrastive, patch_mix_cross_entropy
+from training.papers.qlung import class_margins, dfam_loss, mixed_margin
 
 
 @dataclass(frozen=True)
@@ -63,28 +64,39 @@ class View:
 class _Spec(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     weight: float = Field(1.0, gt=0)
+    retired: ClassVar[dict[str, Any]] = {}
+    """Keys of older runs, each with the one value that it had wherever it was used."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, fields: Any) -> Any:
+        """Without the retired keys."""
+        if not isinstance(fields, dict):
+            return fields
+        kept = {key: value for key, value in fields.items() if key not in cls.retired}
+        for key, only in cls.retired.items():
+            if fields.get(key, only) != only:
+                raise ValueError(f"{key} = {fields[key]!r}: no longer trained, expected {only!r}")
+        return kept
 
 
 class CrossEntropySpec(_Spec):
-    """Plain, weighted by class, or smoothed."""
+    """Plain."""
 
     kind: Literal["cross-entropy"]
-    balance: float = Field(0.0, ge=0, le=1)
-    """Class weights in proportion to n^-balance."""
-    smoothing: float = Field(0.0, ge=0, lt=1)
+    retired: ClassVar[dict[str, Any]] = {"balance": 0.0, "smoothing": 0.0}
 
 
 class FocalSpec(_Spec):
-    """Class-wise focal loss."""
+    """Focal loss of classes (`training.papers.ngo2023`)."""
 
     kind: Literal["focal"]
     gamma: float = Field(2.0, ge=0)
-    beta: float = Field(0.0, ge=0, lt=1)
-    """Of the weights by effective number; 0: all classes alike."""
+    retired: ClassVar[dict[str, Any]] = {"beta": 0.0}
 
 
 class DfamSpec(_Spec):
-    """QLung's margins of quality and rarity."""
+    """Margins of quality and rarity (`training.papers.qlung`)."""
 
     kind: Literal["dfam"]
     scale: float = Field(15.0, gt=0)
@@ -96,24 +108,22 @@ class DfamSpec(_Spec):
 
 
 class PatchMixSpec(_Spec):
-    """Patch-Mix, contrastive or with the cross-entropy of mixed labels."""
+    """Patch-Mix, contrastive or with the cross-entropy of mixed labels (`training.papers.patchmix`)."""
 
     kind: Literal["patch-mix"]
     contrastive: bool = True
     temperature: float = Field(0.06, gt=0)
     alpha: float = Field(1.0, gt=0)
     """Of the Beta distribution of the share that stays."""
-    axis: Axis = "both"
-    cell: tuple[int, int] = (8, 8)
-    """Frames and bands of what is exchanged, for networks without tokens."""
+    retired: ClassVar[dict[str, Any]] = {"axis": "both", "cell": [8, 8]}
 
 
 class TripletSpec(_Spec):
-    """Metric loss within the batch."""
+    """Triplets of the hardest within the batch (`training.papers.ngo2022`)."""
 
     kind: Literal["triplet"]
     margin: float = Field(0.3, gt=0)
-    mining: Literal["hard", "all", "active"] = "hard"
+    retired: ClassVar[dict[str, Any]] = {"mining": "hard"}
 
 
 ObjectiveSpec = Annotated[
@@ -139,8 +149,6 @@ class Objectives(nn.Module):
             if isinstance(spec, PatchMixSpec) and spec.contrastive:
                 learned["projector"] = Projector(embedding_size)
         self.learned = nn.ModuleDict(learned)
-        numbers = torch.tensor(counts, dtype=torch.float32)
-        self.register_buffer("counts", numbers, persistent=False)
         self.register_buffer("margins", _margins(self.specs, counts), persistent=False)
 
     @property
@@ -156,18 +164,14 @@ class Objectives(nn.Module):
 
     def _one(self, spec: ObjectiveSpec, view: View) -> Tensor:
         if isinstance(spec, CrossEntropySpec):
-            weights = _class_weights(self.counts, spec.balance) if spec.balance else None
-            return view.by_label(
-                lambda labels: F.cross_entropy(view.logits, labels, weights, label_smoothing=spec.smoothing)
-            )
+            return view.by_label(lambda labels: F.cross_entropy(view.logits, labels))
         if isinstance(spec, FocalSpec):
-            weights = effective_weights(self.counts.cpu(), spec.beta).to(self.counts.device) if spec.beta else None
-            return view.by_label(lambda labels: class_focal(view.logits, labels, spec.gamma, weights))
+            return view.by_label(lambda labels: class_focal(view.logits, labels, spec.gamma))
         if isinstance(spec, DfamSpec):
             return view.by_label(lambda labels: self._dfam(spec, view, labels))
         if isinstance(spec, PatchMixSpec):
             return self._patch_mix(spec, view)
-        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
+        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin))
 
     def _dfam(self, spec: DfamSpec, view: View, labels: Tensor) -> Tensor:
         quality = view.quality if spec.quality == "each" else view.quality.mean().expand_as(view.quality)
@@ -187,8 +191,3 @@ def _margins(specs: Sequence[ObjectiveSpec], counts: Sequence[int]) -> Tensor:
     dfam = next((spec for spec in specs if isinstance(spec, DfamSpec)), None)
     with torch.device("cpu"):  # they are checked, which needs numbers, wherever the network is made
         return class_margins(counts, dfam.target) if dfam else torch.zeros(len(counts))
-
-
-def _class_weights(counts: Tensor, balance: float) -> Tensor:
-    weights = counts**-balance
-    return weights / weights.mean()

@@ -37,7 +37,7 @@ from training.datasets import Recording, read_datasets
 from training.loop import RunFolder, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of
-from training.networks.masked import MaskedAutoencoder, MaskedEncoder
+from training.papers.hear import MaskedAutoencoder, MaskedEncoder
 from training.tasks import TASKS, Clip, Task
 
 

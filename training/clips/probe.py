@@ -34,7 +34,7 @@ from training.clips.trained import HEARD_AT_ONCE, provenance, translated, transl
 from training.loop import Batch, Losses
 from training.loop.checkpoint import load, save
 from training.metrics.official import official_score
-from training.networks.masked import (
+from training.papers.hear import (
     MaskedAutoencoder,
     MaskedEncoder,
     MaskedSpec,

@@ -15,7 +15,8 @@ from edge.errors import ConfigError
 from training.clips.cut import ClipPolicy
 from training.clips.objectives import ObjectiveSpec
 from training.loop import LoopSpec
-from training.recipes.parser import SMALL, Sizes, Spec, checked, recipe_path, sized_recipe, with_changes
+from training.options import Sizes, Spec, checked, with_changes
+from training.papers.recipes import SMALL, recipe_path, sized_recipe
 from training.tasks import TASKS, Task
 
 
@@ -43,15 +44,15 @@ class ClipPolicies(_Part):
 class NetworkChoice(_Part):
     """Which backbone, and the sizes in which it differs from its default."""
 
-    kind: Literal["inception-2022", "inception-2023", "ast", "masked", "separable"]
+    kind: Literal["inception-2022", "inception-2023", "ast"]
     sizes: Sizes = Field(default_factory=dict)
-    """Fields of the backbone's spec (`training.networks`)."""
+    """Fields of `InceptionSpec` or `TransformerSpec` (`training.papers`)."""
     checkpoint: str = ""
-    """File with public weights that the user has fetched (`ast`), or a run folder of `hear` (`masked`)."""
+    """File with public weights that the user has fetched (`ast`)."""
 
     @model_validator(mode="after")
     def _takes_weights(self) -> NetworkChoice:
-        if self.checkpoint and self.kind not in ("ast", "masked"):
+        if self.checkpoint and self.kind != "ast":
             raise ValueError(f"checkpoint: {self.kind} takes none; choose --size paper, or --set network.kind=ast")
         return self
 
@@ -163,6 +164,8 @@ class ClassifierRecipe(Recipe):
             raise ValueError(f"losses: each kind once, found {', '.join(kinds)}")
         if "dfam" in kinds and self.head.kind != "angular":
             raise ValueError("losses: dfam widens angles and needs head.kind = angular")
+        if "patch-mix" in kinds and self.network.kind != "ast":
+            raise ValueError("losses: patch-mix exchanges tokens and needs network.kind = ast")
         if "patch-mix" in kinds and self.augment.mixup:
             raise ValueError("augment.mixup: clips are mixed by patch-mix already; set it to 0")
         return self
@@ -200,7 +203,7 @@ class HearRecipe(Recipe):
     method: Literal["masked"]
     clip: ClipPolicy
     sizes: Sizes = Field(default_factory=dict)
-    """Fields of `training.networks.masked.MaskedSpec`."""
+    """Fields of `training.papers.hear.MaskedSpec`."""
     micro_batches: int = Field(1, ge=1)
     """Parts that a batch of the pre-training goes through the network in; same gradients, less memory."""
     overlap: float = Field(0.0, ge=0, lt=1)
@@ -219,7 +222,7 @@ def load_recipe(
     """One recipe.
 
     Args:
-        name: of one in `training/recipes`, or a path to a file of the user's own.
+        name: of a paper, or a path to a file of the user's own.
         size: one of those under the recipe's `size`.
         changes: dotted keys and their values, which come last.
 

@@ -30,8 +30,7 @@ _ROOT = Path(__file__).parents[2]
 _DECIDING = (
     "training/loop",
     "training/clips",
-    "training/losses",
-    "training/networks",
+    "training/papers",
     "training/frames.py",
     "training/tasks.py",
 )

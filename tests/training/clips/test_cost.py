@@ -16,7 +16,8 @@ from tests.training.clips.ward import TINY, make_ward
 from training.clips.cost import Cost, main, multiply_adds
 from training.clips.method import train_method
 from training.clips.schema import load_recipe
-from training.recipes.parser import merged, read_recipe
+from training.options import merged
+from training.papers.recipes import read_recipe
 
 
 def test_a_linear_layer_has_its_weights_forward_and_as_many_for_their_gradient() -> None:

@@ -23,7 +23,7 @@ from training.clips.schema import Probe
 from training.datasets import Recording
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
-from training.networks.masked import MaskedEncoder, MaskedSpec
+from training.papers.hear import MaskedEncoder, MaskedSpec
 from training.tasks import TASKS, Clip
 
 SIZES = {"size": 16, "depth": 1, "heads": 2, "decoder_size": 16, "decoder_depth": 1, "decoder_heads": 2}

@@ -24,7 +24,7 @@ from training.evaluation.artefact import load_predictor
 from training.evaluation.command import Options, evaluate
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
-from training.recipes.parser import merged
+from training.options import merged
 from training.tasks import TASKS
 
 

@@ -11,7 +11,7 @@ import soundfile
 
 from training.clips.schema import parse_recipe
 from training.datasets import read_datasets
-from training.recipes.parser import merged
+from training.options import merged
 from training.tasks import TASKS, Clip
 
 RATE_HZ = 8000

@@ -1,1 +1,0 @@
-"""Losses of the published methods, one small module each. Tensors in, Tensor out; none knows a backbone or a recipe."""
