@@ -1,5 +1,8 @@
 """Feature frames by `edge.features`, computed once and kept on disk. Knows no second mel, and not what sounds.
 
+`FrameStore[i]` is the (T, M) of sound i, whatever a sound is: a whole recording for the detector, a clip of a task for
+the papers, a piece of two seconds for HeAR.
+
 A cache entry is a folder with `values.npy`, all frames one after the other, and `lengths.npy`; its name is a hash of
 what decides them, with size and time of change of every sound, so a changed spec, list or sound never meets old
 frames. It is written beside its place and renamed, under a lock: several processes may ask at once, one computes.
@@ -10,9 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +28,37 @@ from training.loop.checkpoint import disk_may_be_full
 Rows = Iterable[NDArray[np.float16]]
 """(T, M) frames of one sound after the other."""
 _VERSION = "2"  # of what is computed from the same sound and spec
+
+
+class FrameStore(Sequence[NDArray[np.float16]]):
+    """Frames of n sounds.
+
+    Args:
+        values: (sum of T, M), those of one sound after the other, in memory or mapped from the disk.
+        lengths: (n,) T of each sound; 0 for one that does not decode.
+    """
+
+    def __init__(self, values: NDArray[np.float16], lengths: NDArray[np.int64]) -> None:
+        self.values, self.lengths = values, lengths
+        self._stops = np.cumsum(lengths)
+
+    @classmethod
+    def of(cls, sounds: Sequence[NDArray[np.float16]], width: int) -> FrameStore:
+        """In memory, from the (T, M) of each sound; `width` is M, for none at all."""
+        values = np.concatenate([np.zeros((0, width), np.float16), *sounds])
+        return cls(values, np.array([len(sound) for sound in sounds], np.int64))
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, index: Any) -> Any:
+        """(T, M) of one sound; of a slice, a list of them."""
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"sound {index} of {len(self)}")
+        stop = int(self._stops[index])
+        return self.values[stop - int(self.lengths[index]) : stop]
 
 
 def extract(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
@@ -64,9 +99,7 @@ def cache_key(decides: Iterable[str], sounds: Iterable[tuple[Path | None, str]])
     return digest.hexdigest()[:20]
 
 
-def cached_frames(
-    folder: Path, name: str, width: int, compute: Callable[[], Rows]
-) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+def cached_frames(folder: Path, name: str, width: int, compute: Callable[[], Rows]) -> FrameStore:
     """Frames from the disk, computed when they are not there.
 
     Args:
@@ -75,9 +108,6 @@ def cached_frames(
         width: M.
         compute: gives the frames of one sound after the other.
 
-    Returns:
-        (sum of T, M), mapped from the disk, and (n,) frames of each sound.
-
     Raises:
         ConfigError: if the disk is full, and whatever `compute` raises.
     """
@@ -85,7 +115,7 @@ def cached_frames(
     with disk_may_be_full(folder), _alone(folder, name):
         if not path.is_dir():
             _write(path, width, compute())
-    return np.load(path / "values.npy", mmap_mode="r"), np.load(path / "lengths.npy")
+    return FrameStore(np.load(path / "values.npy", mmap_mode="r"), np.load(path / "lengths.npy"))
 
 
 def _write(path: Path, width: int, rows: Rows) -> None:

@@ -24,7 +24,7 @@ from edge.features import FeatureSpec, FrontEnd
 from edge.types import Block
 from training.clips.cut import ClipPolicy, cut
 from training.datasets.files import read_sound
-from training.frames import cache_key, cached_frames
+from training.frames import FrameStore, cache_key, cached_frames
 from training.loop.checkpoint import whole_file
 from training.papers.qlung import AudioQuality, mean_power, rms, spectral_entropy
 from training.tasks import Clip
@@ -82,23 +82,20 @@ _log = logging.getLogger(__name__)
 class ClipFrames:
     """Frames of a list of clips, S specs side by side."""
 
-    values: tuple[NDArray[np.float16], ...]
-    """S times (all T, M): the clips one after the other."""
-    starts: NDArray[np.int64]
-    """(n + 1,) where each clip begins."""
+    stores: tuple[FrameStore, ...]
+    """One for each spec, of the same clips."""
 
     def __len__(self) -> int:
-        return len(self.starts) - 1
+        return len(self.stores[0])
 
     @property
     def lengths(self) -> NDArray[np.int64]:
         """(n,) frames of each clip; 0 for a clip that does not decode."""
-        return np.diff(self.starts)
+        return self.stores[0].lengths
 
     def clip(self, index: int) -> NDArray[np.float32]:
         """(S, T, M) of one clip."""
-        rows = slice(self.starts[index], self.starts[index + 1])
-        return np.stack([values[rows] for values in self.values]).astype(np.float32)
+        return np.stack([store[index] for store in self.stores]).astype(np.float32)
 
 
 def clip_frames(samples: NDArray[np.float32], front_end: FrontEnd) -> NDArray[np.float32]:
@@ -139,24 +136,18 @@ def cached_clip_frames(
     Raises:
         ConfigError: if the disk is full, or more than a few recordings do not decode.
     """
-    stored = [_stored(clips, name, spec, policy, folder) for name, spec in specs.items()]
-    lengths = stored[0][1]
-    return ClipFrames(tuple(values for values, _ in stored), np.concatenate([[0], np.cumsum(lengths)]))
+    return ClipFrames(tuple(_stored(clips, name, spec, policy, folder) for name, spec in specs.items()))
 
 
 def computed_clip_frames(clips: Sequence[Clip], specs: Mapping[str, FeatureSpec], policy: ClipPolicy) -> ClipFrames:
     """The same in memory, for clips that are used once."""
-    all_values, lengths = [], np.zeros(len(clips), np.int64)
+    stores = []
     for spec in specs.values():
-        rows = [values for values, _ in _computed(clips, spec, policy)]
-        lengths = np.array([len(row) for row in rows], np.int64)
-        all_values.append(np.concatenate(rows) if rows else np.zeros((0, spec.width), np.float16))
-    return ClipFrames(tuple(all_values), np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+        stores.append(FrameStore.of([frames for frames, _ in _computed(clips, spec, policy)], spec.width))
+    return ClipFrames(tuple(stores))
 
 
-def _stored(
-    clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy, folder: Path
-) -> tuple[NDArray[np.float16], NDArray[np.int64]]:
+def _stored(clips: Sequence[Clip], name: str, spec: FeatureSpec, policy: ClipPolicy, folder: Path) -> FrameStore:
     sounds = ((clip.recording.path, f"{clip.start_s} {clip.end_s}") for clip in clips)
     key = cache_key((spec.sha256, policy.model_dump_json()), sounds)
     return cached_frames(folder, f"clips-{key}", spec.width, lambda: _good_enough(clips, name, spec, policy))

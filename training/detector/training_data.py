@@ -32,12 +32,12 @@ from training.detector.examples import StretchSampler
 from training.detector.hyperparameters import SHIFTS, Recipe
 from training.detector.sets import generator_hash, main_sets, synthetic_patients, synthetic_sound, training_recordings
 from training.detector.truth import Believed, Timeline
-from training.frames import cache_key, cached_frames, extract
+from training.frames import FrameStore, cache_key, cached_frames, extract
 from training.metrics.streaming import GROUP_OF
 from training.tasks import CLIP_LABELS, TASKS
 
 
-def recording_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Path) -> list[NDArray[np.float16]]:
+def recording_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Path) -> FrameStore:
     """Frames of every recording, (T, M) each, computed once.
 
     Args:
@@ -52,7 +52,7 @@ def recording_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder:
             yield extract(_sound(recording, spec.rate_hz), front_end).astype(np.float16)
 
     key = cache_key((spec.sha256, generator_hash()), ((_file(r), str(r.path)) for r in recordings))
-    return _parted(*cached_frames(folder, f"recordings-{key}", spec.width, rows))
+    return cached_frames(folder, f"recordings-{key}", spec.width, rows)
 
 
 def event_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Path) -> list[list[NDArray[np.float16]]]:
@@ -76,7 +76,7 @@ def event_frames(recordings: Sequence[Recording], spec: FeatureSpec, folder: Pat
 
     sounds = ((_file(r), f"{r.path} {e.start_s} {e.end_s}") for r in recordings for e in r.events)
     key = cache_key((spec.sha256, generator_hash()), sounds)
-    events = iter(_parted(*cached_frames(folder, f"events-{key}", spec.width, rows)))
+    events = iter(cached_frames(folder, f"events-{key}", spec.width, rows))
     return [[next(events) for _ in recording.events] for recording in recordings]
 
 
@@ -90,10 +90,6 @@ def _sound(recording: Recording, rate_hz: int) -> NDArray[np.float32]:
 
 def _cut(sound: NDArray[np.float32], event: Annotation, rate_hz: int) -> NDArray[np.float32]:
     return sound[round(event.start_s * rate_hz) : round(event.end_s * rate_hz)]
-
-
-def _parted(values: NDArray[np.float16], lengths: NDArray[np.int64]) -> list[NDArray[np.float16]]:
-    return np.split(values, np.cumsum(lengths)[:-1])
 
 
 FINAL = -1  # the "fold" that leaves nobody out
@@ -157,7 +153,7 @@ class TrainingData:
         """The third of the chest patients that is youngest, or loudest, by the median of their recordings."""
         measured: dict[str, list[float]] = {}
         main = main_sets(self.recordings)  # the level of another set is that of its stethoscope
-        frames = self.frames(recipe) if shift != SHIFTS[0] else []
+        frames: Sequence[NDArray[np.float16]] = self.frames(recipe) if shift != SHIFTS[0] else []
         for index, recording in enumerate(self.recordings):
             is_known = shift != SHIFTS[0] or recording.age_years >= 0
             if not (recording.is_real_chest and recording.dataset in main and is_known):
@@ -191,7 +187,7 @@ class TrainingData:
                     "`make data-check`. Add recordings, or choose a RECIPE for one task"
                 )
 
-    def frames(self, recipe: Recipe) -> list[NDArray[np.float16]]:
+    def frames(self, recipe: Recipe) -> FrameStore:
         """(T, M) of each recording."""
         return recording_frames(self.recordings, recipe.features, self.cache)
 

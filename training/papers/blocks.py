@@ -61,6 +61,16 @@ def halved(x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     return F.avg_pool2d(x, 2) / share.clamp_min(0.5)[:, None, :, None], (share > 0).to(valid)
 
 
+def mean_of_map(x: Tensor, valid: Tensor) -> Tensor:
+    """(B, C, T, M) and (B, T) to (B, C)."""
+    return masked_mean(x.mean(3).transpose(1, 2), valid)
+
+
+def nowhere_heard(valid: Tensor) -> Tensor:
+    """(B, L) bool, True where attention may not look; nowhere for a clip without a valid frame."""
+    return (valid == 0) & (valid > 0).any(1, keepdim=True)
+
+
 EPSILON = 1e-6  # of the layer norms, as the public checkpoints were trained
 
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.papers.blocks import halved, masked_mean, padded
+from training.papers.blocks import halved, masked_mean, mean_of_map, nowhere_heard, padded
 from training.papers.published import Published
 
 _FRAMES: dict[str, Any] = {
@@ -187,11 +187,7 @@ class InceptionResidual(nn.Module):
 
 
 class Stages(nn.Module):
-    """Frames of one spectrogram to a feature map, 2^n times shorter and narrower after n stages.
-
-    Args:
-        spec: sizes.
-    """
+    """Frames of one spectrogram to a feature map, 2^n times shorter and narrower after n stages."""
 
     def __init__(self, spec: InceptionSpec) -> None:
         super().__init__()
@@ -268,12 +264,7 @@ class AxisAttention(nn.Module):
 
 
 class MeanOfMap(nn.Module):
-    """A feature map to an embedding, through its mean over valid frames and bands.
-
-    Args:
-        channels: C of the map.
-        embedding_size: D.
-    """
+    """A feature map of C channels to an embedding of D, through its mean over valid frames and bands."""
 
     def __init__(self, channels: int, embedding_size: int) -> None:
         super().__init__()
@@ -284,21 +275,11 @@ class MeanOfMap(nn.Module):
         return self.project(mean_of_map(x, valid))
 
 
-def mean_of_map(x: Tensor, valid: Tensor) -> Tensor:
-    """(B, C, T, M) and (B, T) to (B, C)."""
-    return masked_mean(x.mean(3).transpose(1, 2), valid)
-
-
 def _embedding_of_map(spec: InceptionSpec, bands: int) -> nn.Module:
     channels = spec.channels[-1]
     if not spec.attention:
         return MeanOfMap(channels, spec.embedding_size)
     return AxisAttention(channels, bands, spec.embedding_size, spec.heads)
-
-
-def nowhere_heard(valid: Tensor) -> Tensor:
-    """(B, L) bool, True where attention may not look; nowhere for a clip without a valid frame."""
-    return (valid == 0) & (valid > 0).any(1, keepdim=True)
 
 
 class LinearCombination(nn.Module):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.papers.blocks import masked_mean
+from training.papers.blocks import masked_mean, mean_of_map, nowhere_heard
 from training.papers.ngo2022 import (
     AUGMENT,
     CLIPS,
@@ -28,8 +28,6 @@ from training.papers.ngo2022 import (
     WAVELETS,
     InceptionSpec,
     Stages,
-    mean_of_map,
-    nowhere_heard,
 )
 from training.papers.published import Published
 

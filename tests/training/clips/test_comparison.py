@@ -14,7 +14,8 @@ from tests.training.clips.ward import TINY, make_ward
 from training.clips.comparison import WHOLE, Query, main, variants
 from training.clips.experiment import RULE, metrics_of
 from training.clips.schema import parse_recipe
-from training.options import merged, recipe_names, recipe_parts, sized_recipe
+from training.options import merged
+from training.papers.recipes import recipe_names, recipe_parts, sized_recipe
 from training.tasks import TASKS
 
 PARTS: dict[str, Any] = {

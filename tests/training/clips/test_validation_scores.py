@@ -11,6 +11,7 @@ from training.clips.batches import ClipSet
 from training.clips.experiment import scores_of
 from training.clips.front_end import ClipFrames
 from training.datasets import Recording
+from training.frames import FrameStore
 from training.tasks import TASKS, Clip
 
 
@@ -22,7 +23,7 @@ def test_the_rule_stands_beside_the_tasks_that_it_answers(task: str, rows: set[s
     clips = tuple(
         Clip(Recording(Path(f"{i}.wav"), f"p{i}", "", ()), 0.0, 1.0 + i % 2, asked.labels[i % 2], i) for i in range(4)
     )
-    none = ClipFrames((np.zeros((0, 1), np.float16),), np.zeros(5, np.int64))
+    none = ClipFrames((FrameStore(np.zeros((0, 1), np.float16), np.zeros(4, np.int64)),))
     held = ClipSet(asked, clips, none, np.arange(4), np.zeros(4, np.float32), 1)
     said = np.eye(len(asked.labels), dtype=np.float32)[[0, 1, 0, 0]]
     found = scores_of(held, said, held)

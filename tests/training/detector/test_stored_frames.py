@@ -13,7 +13,7 @@ from training.datasets import Annotation, Recording
 from training.detector import training_data as stored_frames
 from training.detector.sets import synthetic_patients
 from training.detector.training_data import event_frames, recording_frames
-from training.frames import extract
+from training.frames import FrameStore, extract
 
 RATE_HZ = 8000
 SPEC = FeatureSpec(rate_hz=RATE_HZ, offset=(-60.0,), scale=(20.0,))
@@ -73,3 +73,17 @@ def test_another_program_that_makes_synthetic_sound_has_another_place(
     monkeypatch.setattr(stored_frames, "generator_hash", lambda: "another")
     recording_frames(synthetic_patients(1), SPEC, tmp_path)
     assert len([path for path in tmp_path.glob("recordings-*") if path.is_dir()]) == 2
+
+
+def test_a_store_gives_the_frames_of_each_sound_and_nothing_beside_it() -> None:
+    rng = np.random.default_rng(0)
+    sounds = [rng.normal(size=(length, 3)).astype(np.float16) for length in (4, 0, 7)]
+    store = FrameStore.of(sounds, 3)
+    assert store.lengths.tolist() == [4, 0, 7]
+    for one, other, last in zip(store, sounds, (store[-3], store[-2], store[-1]), strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(last, other)
+    np.testing.assert_array_equal(store[1:][1], sounds[2])
+    assert len(FrameStore.of([], 3)) == 0
+    with pytest.raises(IndexError, match="sound 3 of 3"):
+        store[3]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.results.made import VALIDATION, make_clip_run, make_comparison, make_edge_run, make_evaluation
-from training.recipes.parser import recipe_names
+from training.papers.recipes import recipe_names
 from training.results.__main__ import main
 from training.results.tables import plain, table
 
