@@ -1,24 +1,18 @@
 """Files that a node or a board writes: through to the disk, made again when lost, or for their owner alone.
 
-Through to the disk: what is written, and which names a folder has, are there after a power cut.
+Not for SQLite, which syncs itself and gives the files beside a database its rights; nor for what must not be lost
+(`edge.delivery.store`) or what an operator has written for others (exports, models, pictures). `deploy.box` has its
+own: it is sent to a box on which nothing of Laennec is installed yet.
 
-Not for SQLite, which does this itself. A file is replaced for good when it was synced, renamed, and its folder synced:
-without the first a power cut can leave it empty, without the last the old one. `deploy.box` has its own: it is sent to
-a box on which nothing of Laennec is installed yet.
+**Through to the disk.** A file is replaced for good when it was synced, renamed, and its folder synced: without the
+first a power cut can leave it empty, without the last the old one.
 
-Files that a device makes again when they are lost, and stores because making them takes long: whole, and its own.
+**Made again when lost**: compiled kernels, engines, timings, the choice of a variant. Which file fits is the business
+of its name. It is written under another name and moved into place; its first 32 bytes are the SHA-256 of the rest. Two
+writers at once end in one whole file. What is stored is run or trusted, so a file counts only if nobody but root and
+this user may write it; the checksum is against accidents, not against them.
 
-Compiled kernels, engines, timings and the choice of a variant. Not for what must not be lost (`edge.delivery.store`),
-nor for which file fits: that is the business of its name.
-
-A file is written under another name and moved into place; its first 32 bytes are the SHA-256 of the rest. Two writers
-at once end in one whole file. What is stored is run or trusted, so a file counts only if nobody but root and this user
-may write it; the checksum is against accidents, not against them.
-
-Files about patients: nobody but their owner may read them, whatever the umask, also those of an older version.
-
-Not for what an operator has written for others (exports, models, pictures). SQLite gives the files that it makes beside
-a database the rights of that database.
+**About patients**: nobody but the owner may read them, whatever the umask, also those of an older version.
 """
 
 from __future__ import annotations

@@ -1,13 +1,9 @@
-"""A clip, and the message that says what became of it.
+"""A clip: a segment of one stream with what the node made of it, and the message that says what became of it.
 
-A clip: a segment of one stream, what the node made of it, and what is written beside the sound.
-
-Not for the disk (`edge.clips.folder`). Everything that hearing it again needs is in it: sample indices, the gain that
-the node heard it with, the phase of its chunks, what becomes an event and the adaptation (`edge.clips.replay`).
-
-What a node says when it is known what became of a clip: stored, withheld or dropped, and why. Never its sound.
-
-Not for sending. On `s/<stream>/clip`, in the outbox like events; the event or alarm itself names the clip's id before.
+Not for the disk (`edge.clips.folder`) nor for sending. Everything that scoring it again needs is in it: sample indices,
+the gain that the node added, the phase of its chunks, what becomes an event and the adaptation (`edge.clips.replay`).
+The message goes to `s/<stream>/clip`, through the outbox like events, and holds never its sound: stored, withheld or
+dropped, and why; the event or alarm itself names the clip's id before.
 """
 
 from __future__ import annotations

@@ -1,16 +1,12 @@
-"""Clips on disk: written within bounds, found and read again.
+"""Clips on disk: written within a bound of bytes and of days, whole or not there, found and read again.
 
-Clips on disk: sound and what belongs to it, whole or not there, within a bound of bytes and of days.
-
-    <id>.json    what was heard and how (`edge.clips.clip`)
+    <id>.json    what was scored and how (`edge.clips.clip`)
     <id>.flac    the sound, 16 bit; there is a clip where this is, for it gets its name last
 
 Not for when (`edge.node.clips`). Both are written under other names, through to the disk, and renamed; what a death
 left of them is removed at the next start. Nobody but the owner may read them. The oldest go first, those of events
 before those of alarms and commands; a clip of an event takes the room of other events alone. What was recorded before
 the box's clock was set is kept for its days from when it was.
-
-Clips of a folder, found and read again.
 """
 
 from __future__ import annotations

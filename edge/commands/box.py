@@ -1,10 +1,7 @@
 """Commands for this machine: `laennec bench`, `laennec devices`, `laennec doctor`.
 
-`laennec bench`: how many beds this box sustains, with every runtime and variant of the model that it has.
-
-`laennec devices`: the microphones of this machine.
-
-`laennec doctor`: checks of everything that a node needs, each with what to do.
+How many beds it sustains with each runtime and variant of the model; its microphones; checks of all that a node needs,
+each with what to do.
 """
 
 from __future__ import annotations

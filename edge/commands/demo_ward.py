@@ -1,15 +1,9 @@
-"""The demo of the board: eight simulated stethoscopes that play loops of computed breath sound.
+"""The demo of the board: a broker, eight simulated stethoscopes, the real `laennec run`, and the board in a browser.
 
-Loops of synthetic breath sound for the beds of the demo: breathing without added sounds, and wheezing.
-
-Cut from the bundled recording, whose sounds are known; pieces are joined in each other so that no cut is heard as a
-crackle. Not for training (`training.synthetic` computes such sound) and not for measuring anything.
-
-The demo of the board: a broker, eight simulated stethoscopes, the real `laennec run`, and the board in a browser.
-
-Not a test of accuracy, and no patient: all beds play computed breath sound. One of them wheezes, one sensor is loose,
-one device switches itself off now and then. Burdens are over five minutes, so the first alarm of a patient comes after
-two and a half; that of the loose sensor after half a minute.
+Not a test of accuracy, not for training (`training.synthetic` computes such sound), and no patient: the beds play loops
+cut from the bundled synthetic recording, whose sounds are known, joined so that no cut is heard as a crackle. One of
+them wheezes, one sensor is loose, one device switches itself off now and then. Burdens are over five minutes, so the
+first alarm of a patient comes after two and a half; that of the loose sensor after half a minute.
 """
 
 from __future__ import annotations

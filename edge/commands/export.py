@@ -1,10 +1,7 @@
-"""`laennec export`: what nodes publish, and what people said of it on the board, as tables and files.
+"""`laennec export`: what the nodes of a broker publish, and what people said of it on the board, as tables and files.
 
-The broker in a file of settings, for commands that need nothing else of it.
-
-`laennec export`: what the nodes of a broker publish, kept as JSON lines, and made into CSV, Parquet and FHIR.
-
-And what people said of events on the board, as recordings for a training.
+Messages are stored as JSON lines, and made into CSV, Parquet and FHIR; what people said of events on the board becomes
+recordings for a training.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """Commands for sound files: `laennec detect`, `laennec adapt`, `laennec spectrogram`.
 
-`laennec detect`: the events of sound files, as a table or as JSON lines.
-
-`laennec adapt`: from some minutes of a device's sound to the file that makes the model hear it as it knows sound.
-
-`laennec spectrogram`: a picture of a sound file as the model gets it.
+Their events, as a table or JSON lines; from minutes of a device's sound the file that makes the model know it; a
+picture of what the model gets.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""`laennec history` and `laennec ingest`.
+"""`laennec ingest` and `laennec history`.
 
-The option `--database` of the commands of the history.
-
-`laennec history`: what an ingester has written, for a ward engineer; and old rows away.
-
-`laennec ingest`: what the nodes of a broker say, into a database; and whether those who do that are there.
+What the nodes of a broker publish, into a database, and whether those who do that are there; what is in it, for a ward
+engineer, and old rows removed.
 """
 
 from __future__ import annotations
@@ -28,6 +25,8 @@ if TYPE_CHECKING:
 
     from edge.server.history.queries import Answer, Query
     from edge.settings.broker import Mqtt
+
+    Question = Callable[[Any, Query], Answer]  # of a connection
 
 DatabaseOption = Annotated[
     str | None,
@@ -85,68 +84,53 @@ def burden(
     _show(database, lambda connection: ask(connection, asked), jsonl, csv)
 
 
-@app.command()
-def coverage(
-    database: DatabaseOption = None,
-    day: DayOption = None,
-    bed: BedOption = None,
-    site: SiteOption = None,
-    jsonl: JsonlOption = False,
-    csv: CsvOption = False,
-) -> None:
+def _listing(question: Callable[[], Question]) -> None:
+    """Make a command of what `question` imports: it is asked for a day and some beds."""
+
+    def command(
+        database: DatabaseOption = None,
+        day: DayOption = None,
+        bed: BedOption = None,
+        site: SiteOption = None,
+        jsonl: JsonlOption = False,
+        csv: CsvOption = False,
+    ) -> None:
+        asked, ask = _query(day, bed, site), question()
+        _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+
+    app.command(question.__name__, help=question.__doc__)(command)
+
+
+@_listing
+def coverage() -> Question:
     """List how much of the time each bed was measured, and why not."""
-    from edge.server.history.queries import coverage as ask
+    from edge.server.history.queries import coverage
 
-    asked = _query(day, bed, site)
-    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+    return coverage
 
 
-@app.command()
-def alarms(
-    database: DatabaseOption = None,
-    day: DayOption = None,
-    bed: BedOption = None,
-    site: SiteOption = None,
-    jsonl: JsonlOption = False,
-    csv: CsvOption = False,
-) -> None:
+@_listing
+def alarms() -> Question:
     """List what the alarms did, and who answered."""
-    from edge.server.history.queries import alarms as ask
+    from edge.server.history.queries import alarms
 
-    asked = _query(day, bed, site)
-    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+    return alarms
 
 
-@app.command()
-def breath(
-    database: DatabaseOption = None,
-    day: DayOption = None,
-    bed: BedOption = None,
-    site: SiteOption = None,
-    jsonl: JsonlOption = False,
-    csv: CsvOption = False,
-) -> None:
+@_listing
+def breath() -> Question:
     """List how each bed breathed, hour by hour: respiratory rate, and shares with sound (0 to 1); no vital sign."""
-    from edge.server.history.breath_queries import breath_by_hour as ask
+    from edge.server.history.breath_queries import breath_by_hour
 
-    asked = _query(day, bed, site)
-    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+    return breath_by_hour
 
 
-@app.command()
-def pauses(
-    database: DatabaseOption = None,
-    day: DayOption = None,
-    bed: BedOption = None,
-    site: SiteOption = None,
-    jsonl: JsonlOption = False,
-    csv: CsvOption = False,
-) -> None:
+@_listing
+def pauses() -> Question:
     """List the pauses of breath that were told: no vital sign, and where a length is missing it is not known."""
-    from edge.server.history.breath_queries import pauses as ask
+    from edge.server.history.breath_queries import pauses
 
-    asked = _query(day, bed, site)
-    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+    return pauses
 
 
 @app.command()

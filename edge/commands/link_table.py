@@ -1,13 +1,8 @@
-"""The table of `laennec link monitor`, and why nothing is received.
+"""The table of `laennec link monitor`, a line for each stream of each device, and why nothing is received.
 
-Why nothing is received from a link, in words for the person who sets it up.
-
-Not for a ward: there the reason is in the status of each stream. A port that is away, one that this user may not open
-and a device that says nothing all look alike in the table: it is empty.
-
-The table of `laennec link monitor`, for a person who sets links up: one line per stream of every device.
-
-Not for a ward (`edge.node.service` publishes health). A number that is not known is `-`: it is not zero.
+For a person who sets links up, not for a ward: there the reason is in the status of each stream and its health
+(`edge.node.service`). A number that is not known is `-`, not zero. A port that is away, one that this user may not open
+and a device that says nothing all look alike in the table, so the reason is given in words.
 """
 
 from __future__ import annotations

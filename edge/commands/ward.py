@@ -1,12 +1,8 @@
 """Commands for a ward: `laennec alarms`, `laennec limits`, `laennec budget`, `laennec resend`.
 
-`laennec alarms`: what the log of alarms says, for a person.
-
-`laennec limits`: which limits of the respiratory rate may be proposed for an age, and by whom.
-
-`laennec budget`: which limits of the burden keep a budget of alarms per bed and day, and what they find.
-
-`laennec resend`: events of the log once more, for a broker that lost what it had acknowledged.
+What the log of alarms says; which limits of the respiratory rate may be proposed for an age, and by whom; which limits
+of the burden keep a budget of alarms per bed and day; events once more, for a broker that lost what it had
+acknowledged.
 """
 
 from __future__ import annotations

@@ -18,17 +18,21 @@ ColumnType = Literal["text", "time", "integer", "number", "truth"]
 Columns = Mapping[str, ColumnType]
 
 ROWS_AT_ONCE = 8192  # of a long table, in memory
+OCCURRENCE: Columns = {
+    "onset": "time",
+    "end": "time",
+    "site": "text",
+    "node": "text",
+    "stream": "text",
+    "mode": "text",
+    "id": "text",
+    "rev": "integer",
+    "type": "text",
+}
+"""Of what begins and ends at a bed, and is numbered."""
 COLUMNS: Mapping[str, Columns] = {
     "events": {
-        "onset": "time",
-        "end": "time",
-        "site": "text",
-        "node": "text",
-        "stream": "text",
-        "mode": "text",
-        "id": "text",
-        "rev": "integer",
-        "type": "text",
+        **OCCURRENCE,
         "label": "text",
         "peak": "number",
         "mean": "number",
@@ -90,15 +94,7 @@ COLUMNS: Mapping[str, Columns] = {
         "why": "text",
     },
     "pauses": {
-        "onset": "time",
-        "end": "time",
-        "site": "text",
-        "node": "text",
-        "stream": "text",
-        "mode": "text",
-        "id": "text",
-        "rev": "integer",
-        "type": "text",
+        **OCCURRENCE,
         "limit_s": "number",
         "contact": "truth",
         "end_reason": "text",

@@ -1,11 +1,9 @@
-"""The front-end of one stream, and its kernels ready before the first sound.
-
-The front-end of one stream: blocks in, frames out, any cut of the input gives the same bits.
+"""The front-end of one stream: blocks in, frames out, any cut of the input gives the same bits; its kernels made ready.
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), t absolute (beyond them a recursive filter has decayed
 by its `settle_db`, and a wavelet by 80 dB); it is valid when all of them are (else its values are zeros), and a jump in
 the block index skips the frames that touch the missing ones. Not for chunks of frames (`edge.detector.chunks`),
-resampling (`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `cwt.py`).
+resampling (`edge.sources`) or the arithmetic of an analysis (`logmel.py`, `gammatone.py`, `wavelet.py`).
 
 Kernels are compiled when first called, or loaded from a cache. They are handed plain tuples, whose members they name
 themselves: to look up the type of a named tuple takes Numba half a microsecond more at every call.

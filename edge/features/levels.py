@@ -1,29 +1,23 @@
-"""From energies to levels: logarithm or PCEN, slopes, and the affine normalisation.
+"""From energies to levels: logarithm or per-channel energy normalisation (PCEN), slopes, and the affine normalisation.
 
-Logarithm and power of two for float32, in arithmetic that LLVM vectorises and every CPU rounds alike.
+Not for energies (`logmel.py`, `gammatone.py`, `wavelet.py`), and not for float64. Nothing lies beyond a gap: PCEN's
+smoother, its only state, starts at the first valid frame's energy, at the beginning and after every gap or invalid
+frame; a slope needs its n neighbours on both sides (2 n with the second slope), so the frames at an edge are not made,
+and one with an invalid neighbour is invalid.
 
-Not for float64. The library's `log10` and `**` are one scalar call each (8 and 20 ns, EPYC 9004: for 64 bands as much
-as the whole Fourier transform) and differ in the last bit between C libraries; these take 0.4 ns a number in a loop and
-give the same bits on every machine.
+**Logarithm and power of two** in arithmetic that LLVM vectorises and every CPU rounds alike. The library's `log10` and
+`**` are one scalar call each (8 and 20 ns, EPYC 9004: for 64 bands as much as the whole Fourier transform) and differ
+in the last bit between C libraries; these take 0.4 ns a number in a loop.
 
     log2(m 2^e) = e + log2(m),   m in [sqrt(1/2), sqrt(2)): polynomial of Cephes `logf`      error below 1e-7 + 1 ulp
     2^x = 2^n 2^f,   n = round(x), f in [-1/2, 1/2]: Taylor polynomial of degree 7           error below 2 ulp
-Source: Moshier, Methods and Programs for Mathematical Functions, 1989.
 
-Energies to levels: the logarithm, or per-channel energy normalisation; then the affine normalisation. In place.
-
-Not for energies (`logmel.py`, `gammatone.py`, `cwt.py`). The smoother of PCEN is the only state: it starts at
-the first valid frame's energy, at the beginning and after every gap or invalid frame, so that no frame depends on what
-lies beyond a gap. PCEN of silence is the difference of two equal numbers: its steps are 1.2e-7.
-Source: Wang et al., Trainable frontend for robust and far-field keyword spotting, ICASSP 2017.
-
-Levels to levels with their slopes: regression deltas over 2 n + 1 frames, the deltas of those, then the affine.
-
-Not for guessing at edges: frame t needs its n neighbours on both sides (2 n with the second slope), so the first and
-last n frames after a start or jump, and before a jump or end, are not made, like every frame that touches missing
-samples; a frame with an invalid neighbour is invalid.
+**PCEN** of silence is the difference of two equal numbers: its steps are 1.2e-7. **Slopes** are regression deltas:
 
     d[t] = sum_k k (c[t + k] - c[t - k]) / (2 sum_k k^2),   k = 1 .. n          The HTK Book 3.5, 5.9
+
+Source: Moshier, Methods and Programs for Mathematical Functions, 1989; Wang et al., Trainable frontend for robust and
+far-field keyword spotting, ICASSP 2017.
 """
 
 from __future__ import annotations

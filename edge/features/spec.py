@@ -1,9 +1,8 @@
-"""The feature spec and the front-ends that have a name.
-
-The feature spec: every number that decides what a frame is, in one frozen record.
+"""The feature spec, every number that decides what a frame is in one frozen record, and named front-ends.
 
 It travels inside the model artefact and is never configuration: training, export and the edge build their front-end
 from the same record, and two specs are equal exactly when their hashes are. Not for computing frames (`frontend.py`).
+Front-ends by name are for comparing by eye and by measurement; all have 8 kHz, as the default model, but for HeAR's.
 
 A front-end is three choices. The *analysis* turns sound into energies in M bands (`Mel`, `Gammatone` or `Cwt`), the
 *compression* turns energies into levels (`Log` or `Pcen`), and deltas and an affine normalisation follow:
@@ -12,10 +11,6 @@ A front-end is three choices. The *analysis* turns sound into energies in M band
 
 Frame t touches the samples [t * hop - history, t * hop + ahead), whatever the front-end; what lies beyond reaches it
 not at all (mel), or weakened by `settle_db` (gammatone), 60 dB (high-pass) or 80 dB (wavelets).
-
-Front-ends by name, for comparing them by eye and by measurement.
-
-Not what a model uses: its spec travels inside the artefact. All hear 8 kHz, as the default model does, but for HeAR's.
 """
 
 from __future__ import annotations

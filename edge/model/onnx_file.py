@@ -1,20 +1,15 @@
-"""An artefact as a file: its metadata, and the seal that shows it is whole.
+"""An artefact as a file: its metadata, read from its bytes, and the seal that shows it is whole.
 
-Whether an artefact is whole: it ends with the SHA-256 of every byte before it.
+Not for the graph (`onnx` and the runtimes know it), for who made a file (`edge.model.releases.signature`) or what it
+says (`edge.model.model`). No graph is loaded and no runtime started: for what must know an artefact before, or without,
+a runtime that reads ONNX: the choice between variants, and TensorRT, whose engines carry no metadata.
 
-The seal is an ordinary metadata entry (protobuf messages may be concatenated), so damage anywhere is found without
-parsing anything, and wherever Python alone is:
+The file ends with the SHA-256 of every byte before it. That seal is an ordinary metadata entry (protobuf messages may
+be concatenated), so damage anywhere is found without parsing anything, and wherever Python alone is:
 
     [ ModelProto ........................ ][ 0x72 len 0x0A len "laennec.seal" 0x12 64 <hex digits> ]
 
-Not for who made a file (`edge.model.releases.signature`) or what it says (`edge.model.model`).
-
-The metadata of an ONNX file, read from its bytes: no graph is loaded and no runtime started.
-
-For what must know an artefact before, or without, a runtime that reads ONNX: the choice between variants, and TensorRT,
-whose engines carry no metadata. A file that lies about itself is still only data: lengths are checked against the
-file, and what is no text is an error. Not for the graph (`onnx` and the runtimes know it).
-
+A file that lies about itself is still only data: lengths are checked against the file, and what is no text is an error.
 Source: protocol buffers encoding; onnx.proto: metadata_props of ModelProto is 14, key and value of an entry 1 and 2.
 """
 

@@ -1,17 +1,13 @@
-"""Which runtime and which variant of a model this machine uses.
+"""Which runtime and which variant of a model this machine uses, and the model opened so.
 
-The artefacts of one checkpoint in one folder: NAME.onnx (fp32) and NAME.VARIANT.onnx.
+Not for measuring (`edge.model.benchmark`) nor for the runtimes themselves (`edge.model.backends`). TensorRT is used
+where a driver, its Python package and a variant for it are, and where `laennec optimize` measured it as the fastest;
+everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error says what is
+missing.
 
-A file counts as a variant of another only if it is whole and says so itself: its seal holds and its parent is the
-SHA-256 of the fp32 file. What a copy left half, or what belongs to an older model of the same name, is ignored with one
-line in the log. Read without a runtime.
-
-Which runtime and which variant of a model this machine uses, and the model opened so.
-
-TensorRT is used where a driver, its Python package and a variant for it are, and where `laennec optimize` measured it
-as the fastest; everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error
-says what is missing. Not for measuring (`edge.model.benchmark`), and not for the runtimes themselves
-(`edge.model.backends`).
+The artefacts of one checkpoint lie in one folder, NAME.onnx (fp32) and NAME.VARIANT.onnx. A file counts as a variant
+only if it is whole and says so itself: its seal holds and its parent is the SHA-256 of the fp32 file. What a copy left
+half, or what belongs to an older model of the same name, is ignored with one line in the log.
 """
 
 from __future__ import annotations

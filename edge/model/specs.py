@@ -1,22 +1,8 @@
-"""What an artefact says of itself: chunks, thresholds, variant, thresholds by age; read, and shown as text.
+"""What an artefact says of itself: chunks, how events are found in scores, variant, thresholds by age.
 
-Entries that are JSON of their own, in the metadata of an artefact or beside it: bounded, read, refused in one way.
-
-Not for what an entry means: its class reads the fields. Whatever the text holds, what comes back is whole, or a
-`ModelError` names the entry.
-
-What an artefact says of itself: the chunks that its model hears, how events are found in its scores, its variant.
-
-Not for cutting chunks (`edge.detector.chunks`) or tracking events (`edge.detector.tracker`): those are built from
-these. The spec of the features is `edge.features.spec`.
-
-The card and the specs of a model as text for a person: YAML, a line for each figure.
-
-Not for programs: they read the metadata of the file.
-
-Thresholds of patients of some age, where the model has other ones for them than for everybody: an optional entry.
-
-Not for the settings' words for an age (`edge.settings.sections`).
+In its metadata or beside it; bounded, read, and shown to a person as YAML. Not for cutting chunks
+(`edge.detector.chunks`) or tracking events (`edge.detector.tracker`), which are built from these; the spec of the
+features is `edge.features.spec`. Whatever an entry holds, what comes back is whole, or a `ModelError` names the entry.
 """
 
 from __future__ import annotations

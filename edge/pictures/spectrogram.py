@@ -1,19 +1,10 @@
-"""The content of a picture of a sound file: panels, columns, events.
+"""A sound file as a picture of a front-end's frames: panels, columns, events, and what is not measurable.
 
-Frames of any number into the columns of a picture: bounded memory, and the loudest frame of a column is kept.
-
-Not for features or for drawing. A column holds `per_column` frames, a power of two that doubles whenever the columns
-run out; what it shows of each number is the largest (of a slope, the largest up or down), so a crackle of 10 ms can be
-seen in an hour. A column is measurable only when every frame of it is valid: a gap is never narrower than one.
-
-The content of a picture of a sound file: the options, the panels, the events. Frozen records.
-
-Not for for drawing (`edge.pictures.drawing`).
-
-A sound file as a picture of a front-end's frames: their values, their times, and what is not measurable.
-
-The file is read as `edge.api.detect` reads it and pushed through the front-end block by block. Not for events
-(`edge.api`) or for drawing (`edge.pictures.drawing`). Memory is bounded: frames become columns as they come.
+Not for events (`edge.api`) or for drawing (`edge.pictures.drawing`). The file is read as `edge.api.detect` reads it and
+pushed through the front-end block by block. Memory is bounded: a column holds `per_column` frames, a power of two that
+doubles whenever the columns run out, and shows of each number the largest (of a slope, the largest up or down), so a
+crackle of 10 ms can be seen in an hour. It is measurable only when every frame of it is valid: a gap is never narrower
+than one column.
 
 A column stands where its frames are centred: frame t of a mel analysis at t * hop + span / 2, span the longest window
 (the shorter ones are centred in it); frame t of gammatone filters and wavelets, which are means over one hop, at

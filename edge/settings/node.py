@@ -1,14 +1,9 @@
-"""The settings of a node: one YAML file, and its hash.
-
-The operator's settings: one YAML file, read once, handed down frozen.
+"""The operator's settings of a node: one YAML file, read once, handed down frozen, and its hash.
 
 Not for the feature spec (it travels inside the model artefact) and not for secrets: a password is named by the file
 that holds it or by the environment variable `LAENNEC_MQTT_PASSWORD`. Every mistake becomes a `ConfigError` that names
-the full key, the value and the repair; nothing unknown is ignored.
-
-The hash by which `info` and every event name the settings that were in force.
-
-Not for comparing settings: a default that changes with a release changes it too, for it is of what holds.
+the full key, the value and the repair; nothing unknown is ignored. The hash names what was in force, in `info` and in
+every event; a default that changes with a release changes it too.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The sections of a node's settings that are more than a few keys, and the age of a bed's patient.
 
-A patient's age as it is written in the settings: `8 months`, `4 years`, `adult`. Nothing else of a patient is.
+The age is `8 months`, `4 years` or `adult`; nothing else of a patient is in the settings.
 
-The section `alarms` of the settings: what is signalled, how urgently, and when.
-
-Not for the rules (`edge.ward.alarm_rules`), and not for one bed: its limits are set by a person over MQTT, who says
-why. Without a limit nothing physiological is ever signalled. Numbers are seconds if nothing else is said.
+Not for what they rule: alarms (`edge.ward.alarm_rules`; the limits of one bed are set by a person over MQTT, who says
+why), where a clip begins (`edge.clips.recorder`), the threshold that opens an event (`streams[].thresholds`), what is
+announced to Home Assistant (`edge.node.home_assistant`; who may write there says the broker). Numbers are seconds if
+nothing else is said. Without a limit nothing physiological is ever signalled; without a section `clips` no sound is
+kept; a metrics port that is taken, or a self-test that fails, is told and stands in the way of no bed.
 
     alarms:
       burden:
@@ -15,37 +16,12 @@ why. Without a limit nothing physiological is ever signalled. Numbers are second
         rate_high: {limit_per_min: 40}
       technical:
         clock: {enabled: false}
-
-The section `clips` of the settings: whether sound is kept, of what, how much and for how long. Absent: none is.
-
-Not for where in a stream a clip begins (`edge.clips.recorder`).
-
-    clips:
-      of: [event, alarm]
-      max_mb: 500
-      keep_days: 7
-
-The section `streams[].tracking`: how sounds of a class are told from what is too short or too weak, on one stream.
-
-Not for the threshold that opens an event (`streams[].thresholds`). What is not set is as the model has it; the topic
-`info` of the stream says what holds.
-
-    tracking:
-      wheeze: {minimum_s: 0.3, keep: 0.6, quiet_s: 0.2}
-
-The sections `metrics` and `self_test` of the settings: how a node is watched, from outside and by itself.
-
-Both stand in the way of no bed: a port that is taken, or a test that fails, is told and nothing else.
-
+    clips: {of: [event, alarm], max_mb: 500, keep_days: 7}
     metrics: {port: 9108}
     self_test: {every_s: 3600}
-
-The section `home_assistant` of the settings: whether the beds announce themselves to Home Assistant. Absent: no.
-
-Not for what is announced (`edge.node.home_assistant`), and not for rights: the broker says who may write there
-(`deploy/mosquitto/setup node ... home-assistant`).
-
     home_assistant: {user: home-assistant}
+    streams[].tracking:
+      wheeze: {minimum_s: 0.3, keep: 0.6, quiet_s: 0.2}
 """
 
 from __future__ import annotations

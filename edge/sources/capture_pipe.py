@@ -1,14 +1,9 @@
 """What the capture child and its parent share: the records of their pipe, and the names of microphones.
 
-What the capture child writes into its pipe: records of a fixed header and a payload.
-
-Not a network protocol: both ends are the same version on the same machine, and share its monotonic clock. Sans-IO:
-bytes in, records out. Invariant: what is not a record is refused at once, so that garbage is never taken for sound.
-
-Microphones as the operator sees and names them.
-
-Not for opening them (`capture`). A name is matched whole first, then as a part, then without the number that ALSA puts
-behind it, letters of either case alike: numbers change when something is plugged in.
+Not a network protocol (both ends are the same version on the same machine, and share its monotonic clock), and not for
+opening microphones (`edge.sources.capture`). Sans-IO: bytes in, records out. What is not a record is refused at once,
+so that garbage is never taken for sound. A name is matched whole first, then as a part, then without the number that
+ALSA puts behind it, letters of either case alike: numbers change when something is plugged in.
 """
 
 from __future__ import annotations

@@ -1,20 +1,19 @@
 """One stream of a device behind a link as a source, with the device's conditions.
 
-One stream of one device as a source: from the device's sample counters to one index that only rises.
+From the device's sample counters to one index that only rises; and what `firmware_bridge` found of the device, as
+status, vitals and log lines.
 
-Not for links or packets (`edge.sources.bridge`, `firmware_bridge`). The first epoch keeps its indices, so sample k of
-the stream is sample k of the device (at the model's rate). When the device restarts, its next epoch is appended: as far
-behind the first as the clock says, after a `Gap` that restarts the detector, so that nothing is spliced.
+Not for links or packets (`edge.sources.bridge`, `firmware_bridge`) nor for deciding what is wrong
+(`firmware_bridge.devices`). "Not measurable" keeps its own words, for it is not the same as "no event".
+
+The first epoch keeps its indices, so sample k of the stream is sample k of the device (at the model's rate). When the
+device restarts, its next epoch is appended: as far behind the first as the clock says, after a `Gap` that restarts the
+detector, so that nothing is spliced.
 
 A device whose rate is surely not the declared one is resampled by the measured ratio from then on, or masked, as
 configured; until that ratio is measured well enough, and where it is more than a crystal can be off, it is masked. So
 that nothing is scored before its rate was checked, the first second of an epoch waits in the queue. The ratio is set
 once per epoch: times come from the clock in any case, and half a hertz at 400 Hz is nothing to a detector.
-
-Conditions of a monitored device, as `firmware_bridge` found them, as trouble, vitals and log lines of the edge.
-
-Not for deciding what is wrong (`firmware_bridge.devices`). "Not measurable" keeps its own words, for it is not the same
-as "no event".
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""Sound files that commands read: those that are named or lie in folders, and those that come with Laennec.
+"""Sound files that commands read: those that are named, all those in a folder, and those that come with Laennec.
 
-Which sound files a command shall read: files as they are named, and all those in a folder.
+The latter are a minute of computed breath sound, with which sounds lie where in it, and a manikin's clip
+(`training.synthetic.demo` made both).
 
 Not for opening them (`edge.sources.file`): a file that is named is never left out here, whatever its ending.
-
-The bundled demonstration: a minute of computed breath sound, and which sounds lie where in it; and a manikin's clip.
-
-For `laennec demo`, the self-test and `laennec optimize`. Not made here: `training.synthetic.demo` computed both files.
 """
 
 from __future__ import annotations

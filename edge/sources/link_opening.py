@@ -1,13 +1,9 @@
-"""Opens the links that the settings name; how far each device's packets had got survives a restart.
+"""Opens what the section `link` of the settings names: links, keys, a receiver, and the counters against replay.
 
-How far the authenticated packets of each device had got, on disk, so that a restart does not accept a replay.
-
-Not for keys. Without this file, whoever recorded packets could play them to a program that has just been started. One
-that cannot be read counts as none, with a log line: the stream goes on, and the first authenticated packet is accepted.
-
-Opens what the section `link` of the settings names: links, keys, a receiver.
-
-Not for reading the links (`edge.sources.bridge`, `edge.commands.link_watch`).
+Not for reading the links (`edge.sources.bridge`, `edge.commands.link_watch`). How far the authenticated packets of each
+device had got lies on disk: without that file, whoever recorded packets could play them to a program that has just been
+started. One that cannot be read counts as none, with a log line: the stream goes on, and the first authenticated packet
+is accepted.
 """
 
 from __future__ import annotations

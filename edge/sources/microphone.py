@@ -1,19 +1,14 @@
-"""A microphone as a source, and the child process that captures for it.
+"""A microphone as a source: PortAudio in a child process that is started again until the device is back.
 
-The capture child as its parent sees it: start it, read its records, end it.
+Not for opening devices (`edge.sources.capture`) and not for checking that the sound makes sense (a dead sensor gives
+silence). Nothing here waits longer than it was told to; a child that was started is ended by `end`, or by the closed
+pipe if this process dies first.
 
-Not for what to do when it fails (`microphone`). Invariants: nothing here waits longer than it was told to; a child that
-was started is ended by `end`, or by the closed pipe if this process dies first.
-
-A microphone as a source: PortAudio in a child process that is started again until the device is back.
-
-Not for opening devices (`capture`) and not for checking that the sound makes sense (a dead sensor gives silence).
 Sample indices go on over every loss: behind a gap they continue by the monotonic clock, from the last sample before it,
 so that an hour of outage is an hour of samples but for the 50 ms that buffers wander; drift of the device's clock never
-adds up.
-
-A loss has one of two causes: `overflow` (this machine was too busy; known to the sample if the child dropped it, else
-by the clock) and `device lost` (unplugged, hung, or the child died). The gap comes when sound is back, or at the end.
+adds up. A loss has one of two causes: `overflow` (this machine was too busy; known to the sample if the child dropped
+it, else by the clock) and `device lost` (unplugged, hung, or the child died). The gap comes when sound is back, or at
+the end.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""From the settings to a source that is open, at once or as soon as the microphone is there.
+"""From what the operator named to a source that is open, at once or as soon as the microphone is there.
 
-A microphone that was not there when the node started: retried until it opens, while other beds are monitored.
-
-Not for one that is lost later (`microphone` retries that) and not for an operator's mistake: a channel that does not
-exist is an error here as everywhere. A box boots before its USB is enumerated, and one missing microphone must not
-silence a ward; the stream's state is `lost` until sound comes. Its samples are counted from then.
-
-From what the operator named to a source that is open. Each kind is imported only when it is asked for.
+Each kind is imported only when it is asked for. A box boots before its USB is enumerated, and one missing microphone
+must not silence a ward: it is retried until it opens, the stream's state is `lost` until sound comes, and its samples
+are counted from then. Not for one that is lost later (`edge.sources.microphone` retries that), nor for an operator's
+mistake: a channel that does not exist is an error here as everywhere.
 """
 
 from __future__ import annotations

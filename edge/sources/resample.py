@@ -1,23 +1,16 @@
-"""Resampling from any device's rate to the model's, index-exact, and a source adapted by it.
+"""Resampling from any device's rate to the model's, index-exact and streaming, and a source adapted by it.
 
-Resampling from any device rate to the model's rate, index-exact, streaming.
-
-Not for the drift of a device's clock (times follow it) and not for choosing a channel. With
-L / M the ratio of the rates in lowest terms, output sample k lies at input index k * L / M, in every stream and after
-every gap: an index means the same moment at both rates.
+Not for the drift of a device's clock (times follow it) and not for choosing a channel. With L / M the ratio of the
+rates in lowest terms, output sample k lies at input index k * L / M, in every stream and after every gap: an index
+means the same moment at both rates.
 
 Invariants: output k is given for every k * L / M in [start, stop) of each unbroken segment, so N samples from 0 on give
 ceil(N * M / L); any cut into blocks gives the same output, bit by bit; an output sample is valid exactly if no input
 within `REACH` samples (of the lower rate) of it was invalid or lost. Before the first and after the last sample of a
-stream there is silence.
+stream there is silence. Indices only rise, and every jump between two blocks is announced by a `Gap` with its cause.
 
 soxr's own delay is taken out by soxr; the segment starts anew on a grid point, so that output never slides between the
 samples. Source: libsoxr (R. Sykes, 2013), quality HQ: linear phase, flat to 0.91 of Nyquist, 120 dB down beyond 1.0.
-
-Adapts a source to the model's rate: blocks and gaps at the device's rate in, the same at the model's rate out.
-
-Not a source, not a queue, and not the resampling itself (`resample`). Invariant: indices only rise, and every jump
-between two blocks is announced by a `Gap` with its cause.
 """
 
 from __future__ import annotations

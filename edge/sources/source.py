@@ -1,22 +1,13 @@
 """What a source of sound is, what it may know beyond its sound, which channel counts, and what cannot be read.
 
-Which channel of a file stands for all of them, where nobody chose one: a phone writes one microphone twice.
+A source gives blocks and gaps of one stream at the model's rate, by absolute sample index, to the thread that asks. It
+does not wait: where nothing has come yet it gives a `Wait`, so that one thread can read many. Not for queues between
+threads, for wall time, for judging sound (`edge.detector.pipeline`) or for the wire. A device behind a link knows its
+state and when each sample was recorded; a plain file or microphone does not.
 
-Not for mixing channels: two that differ may be two stethoscopes, and somebody must say which is meant.
-
-Recordings that are known and not read, by how they begin: phones write M4A, and libsndfile has no AAC.
-
-Not for reading them, and never by the ending of a name: what is in a file decides.
-
-What a source can know beyond its sound: the state of its device, and when each sample was recorded.
-
-Not for judging sound (`edge.detector.pipeline`) and not for the wire. A plain file or microphone knows nothing of this.
-
-What every source of sound is, whatever it reads.
-
-Not for queues between threads and not for wall time: a source gives blocks and gaps of one stream at the model's rate,
-by absolute sample index, to the thread that asks. It does not wait: where nothing has come yet it gives a `Wait`, so
-that one thread can read many.
+Channels are not mixed: a phone writes one microphone twice, which counts once, but two that differ may be two
+stethoscopes, and somebody must say which is meant. Recordings that are known and not read (phones write M4A, and
+libsndfile has no AAC) are told by how they begin, never by the ending of a name.
 """
 
 from __future__ import annotations

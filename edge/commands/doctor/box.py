@@ -1,20 +1,8 @@
 """Checks of the box and its software: clock, memory, heat, power; Python, packages, kernels, rights.
 
-Whether this user may open a device, and which group would let it.
-
-Not for whether the device works.
-
-Whether the service could write at a place that may not be there yet; nothing is made to find out.
-
-Not for how much room there is.
-
-The program itself: Python, the packages it needs, and whether its kernels are compiled.
-
-Not for the model and its runtime (`artefact`).
-
-The box: clock, memory, heat, power. Read from the kernel; what it does not report is left out, not guessed.
-
-Not for what depends on the program or the model. On boards that are no Jetson, `nvpmodel` is not there.
+Not for the model and its runtime (`edge.commands.doctor.model`), nor for whether a device works. Nothing is made to
+find out whether a folder could be written; what the kernel does not report is left out, not guessed: on boards that are
+no Jetson, `nvpmodel` is not there.
 Source: the kernel's Documentation/ABI/testing/sysfs-class-thermal and Documentation/filesystems/proc.rst.
 """
 

@@ -1,18 +1,12 @@
-"""Checks of the outbox, the clips and the broker.
+"""Checks of the outbox, the folder of clips (rights, what lies in them, room) and the broker.
 
-The outbox: whether the service can use the file, what waits in it, and whether the disk has room.
+The broker a step at a time: name, TCP, TLS, user, right to publish in the node's own topics.
 
-Not for what the running service reports itself (its `health` topic). Nothing is created, locked or written.
-
-The folder of clips: whether the service can write there, what lies in it, and whether there is room for the rest.
-
-Not for what the running service made of its clips (its `health` topic), nor for what is in them (`laennec replay`).
-
-The connection to the broker, a step at a time: name, TCP, TLS, user, right to publish in the node's own topics.
-
-Not the session of the running service: this has a client id and a topic of its own (`.../doctor`, not retained, expires
-after seconds), so that neither takes over the other's session. Where the broker lets the node read its own topics, as
-that of `deploy/mosquitto/setup` does, its retained `status` and `health` show whether another box has the same name.
+Not for what the running service reports itself (its `health` topic), nor for what is in clips (`laennec replay`).
+Nothing of the outbox is created, locked or written. At the broker the doctor has a client id and a topic of its own
+(`.../doctor`, not retained, expires after seconds), so it does not take over the session of the service. Where the
+broker lets the node read its own topics, as that of `deploy/mosquitto/setup` does, the retained `status` and `health`
+show whether another box has the same name.
 """
 
 from __future__ import annotations

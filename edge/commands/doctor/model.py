@@ -1,17 +1,8 @@
-"""Checks of the model, of a second one, of the metrics port, and the self-test.
+"""Checks of the model and what runs it, of a second model, of the metrics port, and the self-test.
 
-The model and what runs it: seal, metadata, variants in its folder, the runtime that was chosen.
-
-Not for how well it detects (`training.evaluation`).
-
-What watches a node: the second model beside the live one, and the port of the metrics.
-
-A port is tried by taking it for an instant, without listening; where the service runs, its page is asked for instead.
-
-The self-test: the bundled synthetic recording through the real pipeline, its events compared with what is in it.
-
-Not a measure of accuracy on patients: a model that passes only shows that everything works together, from the file
-reader over the features and the runtime to the tracker.
+Not a measure of accuracy on patients (`training.evaluation`): the self-test pushes the bundled synthetic recording
+through the real pipeline, so a model that passes shows that everything works together, from the file reader to the
+tracker. A port is tried by taking it for an instant, without listening; where the service runs, its page is asked for.
 """
 
 from __future__ import annotations

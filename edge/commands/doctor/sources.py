@@ -1,12 +1,7 @@
-"""Checks of microphones, files and links.
+"""Checks of microphones, files and links: whether each opens, and whether the model knows what comes from it.
 
-The links to microcontrollers: whether the service can open each of them and read the keys.
-
-Not for what devices send (`laennec link monitor` shows that). No port is opened: the running service may have it.
-
-The sources of the streams: whether microphones and files open, and whether the model knows what they hear.
-
-A microphone that the running service has open is only looked for in the list of devices.
+Not for what devices send (`laennec link monitor`). The running service may have a port or a microphone: no port is
+opened, only its rights and keys are looked at, and a microphone that is open is looked for in the list of devices.
 """
 
 from __future__ import annotations

@@ -1,20 +1,13 @@
 """TensorRT engines of this machine: built from an ONNX graph, stored, and built again when they do not fit.
 
-Where engines, their timings and measurements of this machine are stored. Not for compiled kernels.
-
-Engines of this machine: built here, stored, and built again when they do not fit.
-
-An engine belongs to one graph, one TensorRT, one GPU, one precision and one range of batches; all of that is in its
-key, so an upgrade never meets an old engine. A stored one that is damaged, or that TensorRT refuses, is built again
-with one line in the log. Not for building itself and never for shipping: an engine of another machine may load and
-score wrongly.
-
-From an ONNX graph to a TensorRT engine: parser, shapes, builder.
+Not for running them (`edge.model.backends.tensorrt`), not for compiled kernels, and never for shipping: an engine of
+another machine may load and score wrongly. An engine belongs to one graph, one TensorRT, one GPU, one precision and one
+range of batches; all of that is in its key, so an upgrade never meets an old engine. A stored one that is damaged, or
+that TensorRT refuses, is built again with one line in the log.
 
 Strongly typed: the precision is what the file says (fp16 tensors, explicit Q/DQ), never a flag or a calibrator, as
-TensorRT 11 knows nothing else and 10 has it. Not for running them (`edge.model.backends.tensorrt`). The module comes as
-an argument, so that the same lines build with `tensorrt` on the device and with `tensorrt_rtx`, which needs no GPU, in
-the tests and in the export's check.
+TensorRT 11 knows nothing else and 10 has it. The module comes as an argument, so that the same lines build with
+`tensorrt` on the device and with `tensorrt_rtx`, which needs no GPU, in the tests and in the export's check.
 """
 
 from __future__ import annotations

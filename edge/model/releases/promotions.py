@@ -1,15 +1,10 @@
 """Which installed model is active, which were before it, and which are old enough to go.
 
-Which release is active, and which were before it: one small file that is replaced by one rename.
+Not for removing them, nor for the releases themselves (`edge.model.releases.store`).
 
-One release a line; the last is active, and `rollback` returns to the one above it. It is a file and not a pair of links
-because one rename must change both the active release and what a rollback returns to. Not for the releases
-(`edge.model.releases.store`).
-
-Which installed models are old enough to go.
-
-Not for removing them (`edge.model.releases.store`). Pure: what is installed and what was promoted in, what may go out.
-Invariant: the active model, the one that a rollback returns to, and one that waits to be promoted never go.
+One small file, replaced by one rename, one release a line: the last is active, and `rollback` returns to the one above
+it. It is no pair of links because one rename must change both. Invariant: the active model, the one that a rollback
+returns to, and one that waits to be promoted never go.
 """
 
 from __future__ import annotations

@@ -1,18 +1,12 @@
-"""A signed release of a model: what it holds, and how it is read from a folder or a tar file.
+"""One signed release of a model: manifest, signature and files, read in the order in which they can be trusted.
 
-One release: manifest, signature and files read together, in the order in which they can be trusted.
-
-Not for the folder of installed releases (`edge.model.releases.store`). The same reading checks a package that is to be
-installed and a release that is; the only difference is whether the files are written somewhere.
-
-A release as it is brought to a box: a folder, or one plain tar file with the same files in it.
-
-Not for what the files mean (`edge.model.releases.manifest`) or where they are installed (`edge.model.releases.store`).
-They come in one order, and no other is accepted: manifest.json, manifest.sig, then the files of the manifest by name.
-So the signature is checked before anything that it protects is read, and nothing is copied to the disk that the
-manifest does not announce. Of tar only the header of an ordinary file is understood (POSIX.1-1988 ustar): no
-compression, links, folders, sparse files or extended headers, so nothing in it can grow or point elsewhere, and reading
-it always ends.
+From a folder, or from one plain tar file with the same files. Not for the folder of installed releases
+(`edge.model.releases.store`) or what the files mean (`edge.model.releases.manifest`). The same reading checks a package
+that is to be installed and a release that is; the only difference is whether the files are written somewhere. They come
+in one order, and no other is accepted: manifest.json, manifest.sig, then the files of the manifest by name. So the
+signature is checked before anything that it protects is read, and nothing is copied to the disk that the manifest does
+not announce. Of tar only the header of an ordinary file is understood (POSIX.1-1988 ustar): no compression, links,
+folders, sparse files or extended headers, so nothing in it can grow or point elsewhere, and reading it always ends.
 """
 
 from __future__ import annotations

@@ -1,19 +1,11 @@
 """Signatures (Ed25519) of models and of adaptations, and whose this box accepts.
 
-Whose models this box accepts: Ed25519 public keys in files, and the check of a signature against them.
+Not for private keys, which stay on the workstation (`export.sign`, `export.sign_adaptation`), nor for what was signed
+(`edge.model.releases.manifest`, `edge.model.adaptation`). An expired key counts for what is installed already.
 
-Not for private keys, which stay on the workstation (`export.sign`), for what was signed
-(`edge.model.releases.manifest`), nor for the files of keys and when they expire (`edge.model.releases.key_file`).
-
-Source: RFC 8032 (Ed25519), by `cryptography`.
-
-Whether the adaptations that streams use were signed by somebody whom this box trusts; asked only where settings say.
-
-A signature is a file beside the adaptation, `NAME.adaptation.sig`: Ed25519 over its bytes, by the keys that sign models
-(`models.keys`). Whoever may write the settings of a node can leave the check out, so it is for boxes whose settings are
-guarded better than their adaptations; it is made when the node starts. An expired key counts, as it does for a model
-that is installed. Not for private keys (`export.sign_adaptation`), nor for reading adaptations
-(`edge.model.adaptation`).
+The signature of an adaptation is a file beside it, `NAME.adaptation.sig`: over its bytes, by the keys that sign models
+(`models.keys`). It is asked for only where settings say: whoever may write the settings of a node can leave it out, so
+it is for boxes whose settings are guarded better than their adaptations. Source: RFC 8032, by `cryptography`.
 """
 
 from __future__ import annotations

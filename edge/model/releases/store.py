@@ -1,6 +1,4 @@
-"""The model store of a box, and which model a start would use.
-
-The model store: signed models that are installed on this box, which of them is active, and how to roll back.
+"""The model store: signed models that are installed on this box, which one a start would use, and how to roll back.
 
     models/
       <sha256 of the manifest>/   manifest.json  manifest.sig  NAME.onnx  NAME.cpu-int8.onnx ...
@@ -17,10 +15,8 @@ start; no other model is used in its place. A box that stopped is offline to its
 one that detects with a model that nobody chose, from a disk that has just lost something, looks like any other. The
 error names the command that goes back.
 
-Which model a start would use, in a few words, for people and for the table of a fleet.
-
-Not for loading it (`edge.model.releases.store.active_model`). The id of a promoted model is that of its release, else
-it is the SHA-256 of the file: two boxes with the same id run the same weights.
+For people and the table of a fleet, the id of a promoted model is that of its release, else the SHA-256 of the file:
+two boxes with the same id run the same weights.
 """
 
 from __future__ import annotations

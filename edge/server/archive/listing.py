@@ -1,13 +1,8 @@
-"""The recordings of an archive, before they are read.
-
-One recording of an archive before it is read: what it is called, and where it lies.
-
-Not for reading it. Invariant: a name is text that every table takes.
-
-Which recordings an archive holds: sound files, and those in folders, one after the other.
+"""Which recordings an archive holds, before any is read: what each is called, and where it lies.
 
 Not for reading sound, nor for unpacking: a tar or zip file is an item that says so. What is named by hand is taken
-whatever its ending; in folders endings decide. Memory does not grow with the archive.
+whatever its ending; in folders endings decide. Memory does not grow with the archive, and a name is text that every
+table takes.
 """
 
 from __future__ import annotations

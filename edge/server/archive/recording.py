@@ -1,14 +1,9 @@
-"""One recording, scored in a process of a pool.
+"""One recording, scored in a process of a pool or of a cluster: its events, burden, what was measured.
 
-One recording, scored: its events, the burden of each group, what of it was measured, and what it is called.
-
-Not for beds: a recording has a begin and an end, and all of it is told at once. A file that is cut off is scored as far
-as it goes, and says so; one that cannot be read at all has its reason and nothing else. The same sound and the same
-model give the same numbers, wherever they are computed.
-
-What a process of a pool, or of a cluster, does: score one recording. It keeps the model, and nothing else.
-
-Not for deciding what is scored (`edge.server.archive.run`). What it takes and gives can be pickled, and is small.
+Not for beds (a recording has a begin and an end, and all of it is told at once), nor for deciding what is scored
+(`edge.server.archive.run`). A file that is cut off is scored as far as it goes, and says so; one that cannot be read at
+all has its reason and nothing else. The same sound and the same model give the same numbers, wherever they are
+computed. The process keeps the model and nothing else; what it takes and gives can be pickled, and is small.
 """
 
 from __future__ import annotations

@@ -1,15 +1,9 @@
-"""`--report`: an archive's tables, added up, as a page of numbers.
+"""`--report`: an archive's tables, added up recording by recording, as a page of numbers: `report/report.md`.
 
-What an archive holds, as numbers: added up recording by recording. Pure, and of no more than the tables say.
-
-Not a score: labels are looked at for one thing, how often the detector speaks where people heard nothing. Patient, age
-and site are those that the names tell: SPRSound's `PATIENT_AGE_SEX_SITE_NUMBER`, ICBHI's
-`PATIENT_INDEX_SITE_MODE_DEVICE`.
-
-`--report`: the tables of an archive as a page of numbers, `report/report.md` in the folder of the results.
-
-Not for scoring, and not a judgement of a model (`training.evaluation` is). A label is read where it lies beside the
-sound as SPRSound has it: `NAME.json` with `record_annotation`. Shards are read one after the other.
+Not for scoring, and not a judgement of a model (`training.evaluation`): labels are looked at for one thing, how often
+the detector speaks where people heard nothing. They are read where they lie beside the sound as SPRSound has them
+(`NAME.json` with `record_annotation`); patient, age and site are those that the names tell: SPRSound's
+`PATIENT_AGE_SEX_SITE_NUMBER`, ICBHI's `PATIENT_INDEX_SITE_MODE_DEVICE`. Shards are read one after the other.
 """
 
 from __future__ import annotations

@@ -1,20 +1,13 @@
 """An archive, scored by many processes here or on a Dask cluster.
 
-Processes on this machine that score.
+What is open is handed out, what comes back is stored. Not for one recording (`edge.server.archive.recording`). Only so
+many recordings are out at once, so memory does not grow with the archive. A process that dies costs no recording
+anything: those that were out go again one by one. Only one whose process dies again and again while it is alone is a
+row with its reason.
 
 Results come back as files. Through the pool's pipe only the name of one goes, in a single write: a process that is
-killed inside of a longer one leaves a part of a message, and whoever reads waits for the rest for ever.
-
-The machines of a Dask cluster as one pool of processes. Not for one machine, which needs no Dask.
-
-A worker needs Laennec of this version, the archive and the model under the same paths. A worker that dies has its
-recordings done by another: Dask sees to that.
-
-An archive, scored by many processes: what is open is handed out, what comes back is kept, shards are written.
-
-Not for one recording (`edge.server.archive.recording`). Only so many recordings are out at once, so memory does not
-grow with the archive. A process that dies costs no recording anything: those that were out go again one by one. Only
-one whose process dies again and again while it is alone is a row with its reason.
+killed inside of a longer one leaves a part of a message, and whoever reads waits for the rest for ever. A worker of a
+cluster needs Laennec of this version, the archive and the model under the same paths.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Sounds and burdens as HL7 FHIR Observations, and the codes in them.
+"""Sounds and burdens as HL7 FHIR Observations, built by pure functions: the same resource is valid in R4, R4B and R5.
 
-Codes and small parts of FHIR resources: the code of a sound, the unit of a number, the bed and the box.
+Not for sending them, not for a patient (the subject is the bed), and not a diagnosis: the status is `preliminary`, for
+nobody has looked at it. What was not measured has a `dataAbsentReason` and no value, so that it is never read as none.
 
 Where the codes come from:
     rate           LOINC, IEEE 11073-10101
@@ -11,10 +12,6 @@ Where the codes come from:
                    They have local codes below `LOCAL`, an address that is reserved for examples (RFC 2606): a
                    hospital that stores them gives its own (`--system`).
 
-Sounds and burdens as HL7 FHIR Observations, built by pure functions: the same resource is valid in R4, R4B and R5.
-
-Not for sending them, not for a patient (the subject is the bed), and not a diagnosis: the status is `preliminary`, for
-nobody has looked at it. What was not measured has a `dataAbsentReason` and no value, so that it is never read as none.
 Source: hl7.org/fhir/R4/observation.html, hl7.org/fhir/R5/observation.html.
 """
 

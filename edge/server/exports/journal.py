@@ -1,17 +1,10 @@
-"""A journal of a ward as JSON lines: collected from the broker, stored by table and day.
+"""A journal of a ward: events, trends and changes of alarms of all nodes at a broker, as JSON lines by table and day.
 
-What was collected of a ward, on disk: a file of JSON lines for each table and day, as the messages were.
-
-A line is on the disk before its message is acknowledged, so the broker sends again what a death interrupted. Copies
-stay in the file and are dropped by `read`; since a message lies in the file of the day on which it *happened*, its
-copies lie in the same one, however late they come. A line that a death cut off was not acknowledged: the next start
-removes it.
-
-Events, trends and changes of alarms of all nodes at a broker, into a journal: an MQTT client, and nothing else.
-
-Not for alarming anybody, and read by no alarm: it may be away. The broker keeps its session, and a message is
-acknowledged when it is on the disk (`edge.delivery.consumer`): a death at any moment loses nothing and may write a
-copy. A 3.1.1 broker keeps nothing for it: it says so.
+Not for alarming anybody, and read by no alarm: it may be away. The broker keeps its session, and a line is on the disk
+before its message is acknowledged (`edge.delivery.consumer`): a death at any moment loses nothing and may write a copy.
+A 3.1.1 broker keeps nothing for it: it says so. Copies stay in the file and are dropped by `read`; since a message lies
+in the file of the day on which it *happened*, its copies lie in the same one, however late they come. A line that a
+death cut off was not acknowledged: the next start removes it.
 """
 
 from __future__ import annotations

@@ -1,14 +1,9 @@
-"""Tables as CSV and as Parquet.
+"""Tables as CSV (RFC 4180, UTF-8, with a head line) and as Parquet, written whole or not at all.
 
-A table as CSV (RFC 4180, UTF-8, with a head line), written whole or not at all.
-
-Not for numbers that must survive exactly in a spreadsheet: use Parquet there. A text that a spreadsheet would run as a
-formula gets an apostrophe in front: what a person may write over MQTT must not become a program on somebody's desk.
-
-A table as Parquet, written whole or not at all; the same rows make the same bytes with the same pyarrow.
-
-Not for the device: pyarrow is an extra of 48 MB (`pip install pyarrow`). Rows are taken in pieces, so a
-table may be larger than memory.
+Not for the device: pyarrow is an extra of 48 MB (`pip install pyarrow`). Rows are taken in pieces, so a table may be
+larger than memory; the same rows make the same bytes with the same pyarrow. Numbers that must survive exactly in a
+spreadsheet belong into Parquet. In CSV a text that a spreadsheet would run as a formula gets an apostrophe in front:
+what a person may write over MQTT must not become a program on somebody's desk.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""The database of the history: opened, brought up to date, old rows removed.
-
-The database by its URL: SQLite in a file, or PostgreSQL; opened, and brought up to date.
+"""The database of the history, SQLite or PostgreSQL, by its URL: opened, brought up to date, old rows removed.
 
 Not for what stands in it (`edge.server.history.tables`). A database that is away, busy or full is a
-`DatabaseAwayError`: the same will work later. What will never work is a `ConfigError`.
-
-Old rows away.
-
-Not for beds and the numbers of messages, which stay: they are few. Hours may stay longer than what they are made of.
+`DatabaseAwayError`: the same will work later. What will never work is a `ConfigError`. Beds and the numbers of messages
+are never removed: they are few. Hours may stay longer than what they are made of.
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""What a ward engineer asks of the history, and the answers printed.
+"""What a ward engineer asks of the history: events, burden, coverage, alarms, missing messages.
 
-What a ward engineer asks of the history: events, burden, coverage, alarms, missing messages.
-
-Every query reads the keys of the tables: a bed and a time. Burden and coverage come from the hours. What is not known
-is None: an hour of which less than half was judged has no burden.
-
-Answers of the history on standard output: a table for a person, JSON lines or CSV for a program.
-
-Not for files (`edge.server.exports`).
+And the answers on standard output: a table for a person, JSON lines or CSV for a program. Not for files
+(`edge.server.exports`). Every query reads the keys of the tables: a bed and a time. Burden and coverage come from the
+hours. What is not known is None: an hour of which less than half was judged has no burden.
 """
 
 from __future__ import annotations

@@ -1,15 +1,12 @@
-"""`laennec ingest` at work: its sessions, missing numbers in the log.
+"""`laennec ingest` at work: two sessions at the broker, one database, its status, missing numbers in the log.
 
-Says in the log when numbers of a node are missing for longer than they can be on their way.
+Not for how a message is stored (`edge.server.history.ingester`) nor for listing what is missing (`laennec history
+holes`): the log has what is missing for longer than it can be on its way, looked for every minute with a connection of
+its own, and said again only when it has changed.
 
-Not for listing them (`laennec history holes`). It looks every minute, with a connection of its own; it says
-again only what has changed.
-
-`laennec ingest` at work: two sessions at the broker, one database, and what it says of itself.
-
-Not for how a message is stored (`edge.server.history.ingester`). Events, gaps and changes of alarms have a session that
-the broker keeps for two weeks. Trends have one of their own that it keeps for as long as it keeps a trend: they come by
-the minute from every bed, and in the queue of an ingester that is away they would take the room of events.
+Events, gaps and changes of alarms have a session that the broker keeps for two weeks. Trends have one of their own that
+it keeps for as long as it keeps a trend: they come by the minute from every bed, and in the queue of an ingester that
+is away they would take the room of events.
 """
 
 from __future__ import annotations

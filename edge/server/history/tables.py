@@ -1,18 +1,12 @@
-"""The tables of the history, and messages as their rows.
+"""The tables of the history, the same on SQLite and on PostgreSQL, and messages as their rows. Pure.
 
-The tables of the history, the same on SQLite and on PostgreSQL.
-
-Not for making them: that is done by the steps in `edge.server.history.migrations`, and a test compares the two. Times
-are whole milliseconds since 1970 (UTC), durations whole milliseconds: sums are exact in any order. What is not known is
-NULL, never 0. Every key is of the message itself, so that a copy finds its row there.
+Not for making the tables: that is done by the steps in `edge.server.history.migrations`, and a test compares the two;
+nor for writing rows (`edge.server.history.writer`), which gives a bed its number: until then it stands in a row by its
+name. Times are whole milliseconds since 1970 (UTC), durations whole milliseconds: sums are exact in any order. What is
+not known is NULL, never 0. Every key is of the message itself, so that a copy finds its row there.
 
 A PostgreSQL database of before has months as partitions of some tables; they stay, and what comes lies in them where
 there are some, else in `TABLE_other`.
-
-Records of the wire as rows of the history, and which numbers of a node came with them. Pure.
-
-Not for writing them (`edge.server.history.writer`). A bed stands in a row by its name, until the writer knows its
-number.
 """
 
 from __future__ import annotations
