@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SEVERAL = ("tests/edge/server/history/test_retention.py", "tests/firmware_bridge/test_header_limits.py", "tests/gpu")
+SEVERAL = (
+    "tests/edge/server/history/test_database_retention.py",
+    "tests/firmware_bridge/test_header_limits.py",
+    "tests/gpu",
+)
 SEVERAL += ("tests/system/firmware_bridge", "tests/test_parts.py")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
-from tests.edge.sources.test_link_source import block, count, heard
+from tests.edge.sources.test_device_stream import block, count, heard
 
 
 @given(

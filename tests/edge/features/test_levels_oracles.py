@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from edge.features import Cwt, FeatureSpec, FrontEnd, Gammatone, Log, Mel, Pcen
 from edge.types import Block
 from tests.edge.features.listening import chest_like, listen
-from tests.edge.features.test_oracles_mel import librosa_filters, librosa_power
+from tests.edge.features.test_logmel_oracles import librosa_filters, librosa_power
 
 PCEN_ROUNDINGS = 6  # of 6e-8 each, relative to what stands in `check_pcen`; measured at most 2.1 over 300 draws
 SLOPE_DB = 2e-5  # dB a frame: sums of levels whose steps are 8e-6 dB (at -100 dB); measured at most 2.5e-6
