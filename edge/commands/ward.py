@@ -279,8 +279,8 @@ def limits(
 ) -> None:
     """Print limits of the respiratory rate that may be proposed for these ages, with their source.
 
-    None is in force before somebody sets it: `alarms.breath` in the settings of the node. They are no advice for a
-    patient.
+    None is in force before somebody sets it: `alarms.breath` in the settings of the node, or the command `limit` of one
+    bed. They are no advice for a patient.
     """
     from edge.settings.sections import years_of
     from edge.ward.proposed_limits import proposed_limits
@@ -292,3 +292,4 @@ def limits(
             raise ConfigError(f"AGE: {age!r} {error}") from None
         print(f"{age}: at {found.low} and below, at {found.high} and above, breaths/min ({found.source})")
     print("set in ward.yaml:  alarms: {breath: {rate_low: {limit_per_min: ...}, rate_high: {limit_per_min: ...}}}")
+    print("of one bed: on the board, or by the command limit with condition rate-low or rate-high and limit_per_min")

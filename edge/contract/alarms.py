@@ -16,6 +16,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from edge.contract.commands import RATES
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.contract.fields import (
     Absent,
@@ -69,6 +70,13 @@ class Limit(Part):
     """From which burden on it is raised; null: none, or Tec."""
 
     s_per_min: float = Field(gt=0, le=60, description="It is over below 0.7 of that.")
+    set: Person | None = Field(description="Who set it for this bed; null: it is that of the settings.")
+
+
+class RateLimit(Part):
+    """At which respiratory rate it is raised: from there on, of rate-low down to there."""
+
+    per_min: float = Field(ge=RATES[0], le=RATES[1], description="Breaths per minute.")
     set: Person | None = Field(description="Who set it for this bed; null: it is that of the settings.")
 
 
@@ -141,8 +149,11 @@ class AlarmMessage(Message):
     )
     acknowledged: Person | None = Field(description="By whom, while the signal is Ack.")
     inactivated: Person | None = Field(description="By whom, while activation is Psd.")
-    value: Seconds | None = Field(description="The burden now, s/min; null: not known, or Tec.")
+    value: Seconds | None = Field(
+        description="The burden now, s/min, or of rate-high and rate-low breaths/min; null: not known, or Tec."
+    )
     limit: Limit | None
+    rate_limit: RateLimit | Absent = Field(None, description="Only of rate-high and rate-low; absent: none is set.")
     clip: Ulid | None = Field(
         None,
         description="Id of the clip (laennec.clip/1) of what led to its present or last episode; null: none is kept, "

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 COMMAND = "laennec.command/1"
 MAX_COMMAND_BYTES = 2048
 MAX_PAUSE_S = 120.0  # of the audible signal; a longer silence is an inactivation, with a reason
 MAX_INACTIVE_S = 8 * 3600.0  # a shift
 MAX_LIMIT = 60.0  # s/min: sound all the time
+RATES = (4.0, 90.0)  # breaths per minute that can be measured
 AGE = r"^(adult|[0-9]{1,3} (day|week|month|year)s?)$"
 MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 MOST_LOOK_S = 30.0  # at once; a viewer that is gone costs no more
@@ -73,12 +74,30 @@ class Inactivate(AlarmOrder):
 
 
 class Limit(AlarmOrder):
-    """Another limit for this bed, s/min; null: that of the settings again."""
+    """Another limit for this bed: of a burden s/min, of rate-high and rate-low breaths/min; null: that of the settings.
 
+    One of both limits is given, the other is left out.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["limit_s_per_min"]}, {"required": ["limit_per_min"]}]}
+    )
     verb = "limit"
     condition: Condition
-    limit_s_per_min: Annotated[float, Field(gt=0, le=MAX_LIMIT)] | None
+    limit_s_per_min: Annotated[float, Field(gt=0, le=MAX_LIMIT)] | None = None
+    limit_per_min: Annotated[float, Field(ge=RATES[0], le=RATES[1])] | None = Field(None, description="breaths/min")
     why: Reason
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Limit:
+        if self.is_of_rate == ("limit_s_per_min" in self.model_fields_set):
+            raise ValueError("expected either limit_s_per_min, of a burden, or limit_per_min, of a respiratory rate")
+        return self
+
+    @property
+    def is_of_rate(self) -> bool:
+        """Whether it is breaths per minute."""
+        return "limit_per_min" in self.model_fields_set
 
 
 class NewPatient(Order):

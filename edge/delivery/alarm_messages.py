@@ -18,6 +18,7 @@ from edge.contract.alarms import (
     TRANSITION,
     AlarmMessage,
     Limit,
+    RateLimit,
     ResultMessage,
     TransitionMessage,
     TransitionTime,
@@ -130,7 +131,8 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         acknowledged=_person(state.acknowledged, wall) if state.signal == "Ack" else None,
         inactivated=_inactivated(state, wall),
         value=round(value, 2) if rule.kind == "Phy" and not rule.is_told and value is not None else None,
-        limit=_limit(rule, state, wall),
+        limit=None if rule.rate else _limit(rule, state, wall),
+        rate_limit=_rate_limit(rule, state, wall) if rule.rate else None,
         clip=alarm.clip or None,
         durable=alarm.is_durable,
         ts=wall(now_s),
@@ -220,8 +222,14 @@ def _inactivated(state: AlarmState, wall: Wall) -> PersonMessage | None:
 
 
 def _limit(rule: Rule, state: AlarmState, wall: Wall) -> Limit | None:
-    if (limit := effective_limit(rule, state)) is None:
-        return None
-    return Limit.model_construct(
-        s_per_min=limit, set=None if state.limit is None else _person(state.limit.person, wall)
-    )
+    limit = effective_limit(rule, state)
+    return None if limit is None else Limit.model_construct(s_per_min=limit, set=_setter(state, wall))
+
+
+def _rate_limit(rule: Rule, state: AlarmState, wall: Wall) -> RateLimit | None:
+    limit = effective_limit(rule, state)
+    return None if limit is None else RateLimit.model_construct(per_min=limit, set=_setter(state, wall))
+
+
+def _setter(state: AlarmState, wall: Wall) -> PersonMessage | None:
+    return None if state.limit is None else _person(state.limit.person, wall)

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge.contract.alarms import ANSWER_EXPIRY_S
 from edge.contract.commands import Acknowledge, ident_of
@@ -143,8 +143,8 @@ class BedReading:
     """Whether the detector failed on it."""
     verdict: Verdict = field(default_factory=Verdict)
     """Of its sound."""
-    breath: Mapping[str, bool | None] = field(default_factory=dict)
-    """By condition of its breath that is watched: whether it is present; None: not known."""
+    breath: Mapping[str, Value] = field(default_factory=dict)
+    """By condition of its breath: whether it is present, or the respiratory rate; None: not known."""
     patients: int = 0
     """As in the status of its stream."""
 
@@ -191,7 +191,7 @@ def bed_reading(stream: StreamView, now_s: float, breath: BreathAlarms | None = 
     state = status.state_at(now_s).name
     watched = breath_values(status, breath or BreathAlarms())
     if state not in ("ok", "degraded"):
-        watched = dict[str, bool | None].fromkeys(watched)
+        watched = dict[str, Value].fromkeys(watched)
     return BedReading(state, status.vitals, by_group, status.is_broken, status.verdict, watched, status.patients)
 
 
@@ -215,18 +215,14 @@ def bed_values(stream: str, reading: BedReading, groups: Iterable[str]) -> dict[
     return {**burden, **{Key(stream, name): value for name, value in technical.items()}, **of_breath}
 
 
-def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, bool | None]:
-    """By condition: what there is of the watched alarms of a bed's breath; no breath is one of both of a pause."""
-    values: dict[str, bool | None] = {}
+def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, Value]:
+    """By condition: the rate, and what there is of the watched pauses; no breath is one of both of a pause."""
+    rate = None if status.breath is None else status.breath.breaths_per_min
+    values: dict[str, Value] = {RATE_HIGH: rate, RATE_LOW: rate}
     if breath.pause is not None:
         still, touches = status.is_without_breath, status.verdict.touches or status.reports_contact
         values |= {PAUSE: None if still is None else still and touches}
         values |= {NO_BREATH: None if still is None else still and not touches}
-    rate = None if status.breath is None else status.breath.breaths_per_min
-    if breath.rate_high is not None:
-        values[RATE_HIGH] = None if rate is None else rate >= breath.rate_high.limit_per_min
-    if breath.rate_low is not None:
-        values[RATE_LOW] = None if rate is None else rate <= breath.rate_low.limit_per_min
     return values
 
 
@@ -266,14 +262,19 @@ def _burden_rule(alarm: BurdenAlarm) -> Rule:
 
 
 def _breath_rules(breath: BreathAlarms) -> dict[str, Rule]:
-    """By condition; both of a pause have its priority."""
-    set_by = {PAUSE: breath.pause, NO_BREATH: breath.pause, RATE_HIGH: breath.rate_high, RATE_LOW: breath.rate_low}
+    """By condition; both of a pause have its priority. A rate has its alarms always, for a person may set a limit."""
 
     def rule(alarm: PauseAlarm | RateAlarm) -> Rule:
         latching = alarm.priority != "Lo" if alarm.latching is None else alarm.latching
-        return Rule("Phy", alarm.priority, alarm.delay_s, latching, alarm.escalate_s, is_told=True)
+        return Rule("Phy", alarm.priority, alarm.delay_s, latching, alarm.escalate_s)
 
-    return {name: rule(alarm) for name, alarm in set_by.items() if alarm is not None}
+    high, low, pause = breath.rate_high or RateAlarm(), breath.rate_low or RateAlarm(), breath.pause
+    rules = {
+        RATE_HIGH: replace(rule(high), limit=high.limit_per_min, rate="high"),
+        RATE_LOW: replace(rule(low), limit=low.limit_per_min, rate="low"),
+    }
+    pauses = {} if pause is None else dict.fromkeys((PAUSE, NO_BREATH), replace(rule(pause), is_told=True))
+    return {**pauses, **rules}
 
 
 def _technical_rules(settings: AlarmSettings, stream: str, names: Iterable[Technical]) -> dict[Key, Rule]:

@@ -112,7 +112,7 @@ class AlarmService:
         self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
         self._patients = patients
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
-        of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not rule.is_told]
+        of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not (rule.is_told or rule.rate)]
         self._groups = tuple({key.condition: None for key in of_burden})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None

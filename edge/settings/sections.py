@@ -122,8 +122,8 @@ class PauseAlarm(BreathAlarm):
 class RateAlarm(BreathAlarm):
     """The respiratory rate reached a limit."""
 
-    limit_per_min: Annotated[float, Field(ge=4, le=90)]
-    """Breaths per minute, from which on, or down to which, it is signalled."""
+    limit_per_min: Annotated[float, Field(ge=4, le=90)] | None = None
+    """Breaths per minute, from which on, or down to which, it is signalled; None: only where a person sets one."""
     priority: Literal["Lo", "Me", "Hi"] = "Me"
     delay_s: Seconds = 30.0
 
@@ -138,8 +138,9 @@ class BreathAlarms(Section):
     @model_validator(mode="after")
     def _has_room(self) -> BreathAlarms:
         low, high = self.rate_low, self.rate_high
-        if low is not None and high is not None and low.limit_per_min >= high.limit_per_min:
-            found = f"{low.limit_per_min:g} and {high.limit_per_min:g}"
+        limits = [None if each is None else each.limit_per_min for each in (low, high)]
+        if limits[0] is not None and limits[1] is not None and limits[0] >= limits[1]:
+            found = f"{limits[0]:g} and {limits[1]:g}"
             raise ValueError(f"rate_low.limit_per_min must be below rate_high.limit_per_min, found {found}")
         return self
 

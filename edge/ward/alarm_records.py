@@ -18,7 +18,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from edge.contract.fields import Kind, Priority, Signal
 
 Value = bool | float | None
-"""What is measured: whether a technical condition is present, or a burden, s/min; None where it is not known."""
+"""What is measured: whether a condition is present, or a burden, s/min, or a rate, breaths/min; None: not known."""
 Cause = Literal[
     "known",
     "unknown",
@@ -70,9 +70,12 @@ class Rule:
     group_s: float = 300.0
     """A condition that returns within this long belongs to the same episode."""
     limit: float | None = None
-    """Of a physiological alarm: burden from which the condition is present, s/min; None: it is not watched."""
+    """Of a physiological alarm: burden, s/min, or rate, breaths/min, from which on it is present (a low rate: down to
+    which); None: it is not watched."""
     is_told: bool = False
     """Whether a physiological condition is measured as present or not, as a pause of breath: it has no such limit."""
+    rate: Literal["", "high", "low"] = ""
+    """Of an alarm of the respiratory rate: on which side of its limit; empty: it is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,11 @@ class Person:
 class BedLimit:
     """Limit that a person has set for one bed."""
 
-    s_per_min: float
+    s_per_min: float | None
+    """Of a burden."""
     person: Person
+    per_min: float | None = None
+    """Of a rate."""
 
 
 @dataclass(frozen=True, slots=True)

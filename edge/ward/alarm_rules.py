@@ -16,8 +16,9 @@ A signal that nobody has answered for `escalate_s` has a priority one higher. Th
 episode, through every coming and going, and in Latch too, until a person acknowledges it; while it is Off nothing is
 signalled, so it escalates as soon as it returns. A pause of the sound is no answer.
 
-A physiological condition is present from its limit on and over below `HYSTERESIS` of it. What is not known (None)
-changes no presence, so it can neither raise nor clear anything: a person must look. Times are seconds.
+A burden's condition is present from its limit on and over below `HYSTERESIS` of it, a rate's at its limit and beyond.
+What is not known (None) changes no presence, so it can neither raise nor clear anything: a person must look. Times are
+seconds.
 
 The history of alarms made short: what is said again and changes no signal becomes one record with a count. Pure.
 
@@ -59,8 +60,10 @@ class Change:
 
 
 def effective_limit(rule: Rule, state: AlarmState) -> float | None:
-    """Burden from which the condition is present, s/min; None: not watched, or not physiological."""
-    return state.limit.s_per_min if state.limit is not None else rule.limit
+    """Where the condition begins: burden, s/min, or rate, breaths/min; None: not watched, or not physiological."""
+    if state.limit is None:
+        return rule.limit
+    return state.limit.per_min if rule.rate else state.limit.s_per_min
 
 
 def priority_of(rule: Rule, state: AlarmState) -> Priority:
@@ -85,7 +88,7 @@ def advance(rule: Rule, state: AlarmState, now_s: float, value: Value) -> list[C
         rule: of this alarm.
         state: the present one.
         now_s: the time, not before the last one.
-        value: burden or presence; None, or not finite, is unknown.
+        value: burden, rate or presence; None, or not finite, is unknown.
     """
     changes = _observe(rule, state, now_s, None if value is not None and not math.isfinite(value) else value)
     return changes + _tick(rule, changes[-1].state if changes else state, now_s)
@@ -126,11 +129,15 @@ def inactivate(state: AlarmState, duration_s: float, person: Person) -> list[Cha
     return [Change("inactivated", after, person)]
 
 
-def set_limit(state: AlarmState, s_per_min: float | None, person: Person) -> list[Change]:
-    """Another limit for this bed; None: that of the settings. It is judged with the next measurement."""
-    if s_per_min is None:
+def set_limit(state: AlarmState, limit: float | None, person: Person, is_rate: bool = False) -> list[Change]:
+    """Another limit for this bed, s/min, of a rate breaths/min; None: that of the settings.
+
+    It is judged with the next measurement.
+    """
+    if limit is None:
         return [] if state.limit is None else [Change("limit unset", _changed(state, limit=None), person)]
-    return [Change("limit set", _changed(state, limit=BedLimit(s_per_min, person)), person)]
+    own = BedLimit(None, person, limit) if is_rate else BedLimit(limit, person)
+    return [Change("limit set", _changed(state, limit=own), person)]
 
 
 def new_patient(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
@@ -170,6 +177,8 @@ def _is_present(rule: Rule, state: AlarmState, value: Value) -> bool:
     limit = effective_limit(rule, state)
     if rule.kind == "Tec" or limit is None:
         return bool(value)
+    if rule.rate:
+        return value >= limit if rule.rate == "high" else value <= limit
     return value >= limit * (HYSTERESIS if state.presence else 1.0)
 
 

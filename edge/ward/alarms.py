@@ -12,8 +12,29 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from edge.contract.commands import Acknowledge, AlarmCommand, ClipOrder, Command, Inactivate, Limit, NewPatient, Pause
-from edge.ward.alarm_records import AlarmState, Answer, Cause, Key, Ordered, Person, Record, Rule, Transition, Value
-from edge.ward.alarm_rules import Change, acknowledge, advance, inactivate, new_patient, pause, priority_of, set_limit
+from edge.ward.alarm_records import (
+    AlarmState,
+    Answer,
+    Cause,
+    Key,
+    Ordered,
+    Person,
+    Record,
+    Rule,
+    Transition,
+    Value,
+)
+from edge.ward.alarm_rules import (
+    Change,
+    acknowledge,
+    advance,
+    effective_limit,
+    inactivate,
+    new_patient,
+    pause,
+    priority_of,
+    set_limit,
+)
 from edge.ward.quotas import Quotas
 
 REMEMBERED = 64  # commands of one user whose ids are known; a sender repeats within seconds
@@ -152,10 +173,31 @@ class Alarms:
         if command.condition not in names:
             return f"no alarm {command.condition!r} here; there are {', '.join(names)}"
         key = Key(stream, command.condition)
-        if isinstance(command, Limit) and (self._rules[key].kind != "Phy" or self._rules[key].is_told):
-            return f"{command.condition} has no limit"
+        if isinstance(command, Limit):
+            return self._limit_mistake(key, command)
         if isinstance(command, Acknowledge) and command.episode not in (None, now := self.state(key).episode):
             return f"episode {command.episode} is not the present one ({now})"
+        return ""
+
+    def _limit_mistake(self, key: Key, command: Limit) -> str:
+        """Why a limit cannot be set; empty if it can."""
+        rule = self._rules[key]
+        if rule.kind != "Phy" or rule.is_told:
+            return f"{key.condition} has no limit"
+        if command.is_of_rate != bool(rule.rate):
+            return f"{key.condition} needs {'limit_per_min' if rule.rate else 'limit_s_per_min'}"
+        wanted = rule.limit if command.limit_per_min is None else command.limit_per_min
+        opposite = "low" if rule.rate == "high" else "high"
+        limits = [
+            (other.condition, effective_limit(of, self.state(other)))
+            for other, of in self._rules.items()
+            if other.stream == key.stream and rule.rate and of.rate == opposite
+        ]
+        for name, limit in limits:
+            if wanted is None or limit is None or (wanted > limit if rule.rate == "high" else wanted < limit):
+                continue
+            side = "above" if rule.rate == "high" else "below"
+            return f"{key.condition} must be {side} {name}, which is {limit:g}; found {wanted:g}"
         return ""
 
     def _carried_out(self, key: Key, command: AlarmCommand, person: Person) -> list[Change]:
@@ -166,7 +208,8 @@ class Alarms:
             return pause(state, command.duration_s, person)
         if isinstance(command, Inactivate):
             return inactivate(state, command.duration_s, person)
-        return set_limit(state, command.limit_s_per_min, person)
+        limit = command.limit_per_min if command.is_of_rate else command.limit_s_per_min
+        return set_limit(state, limit, person, command.is_of_rate)
 
     def _retire(self, now_s: float) -> list[Transition]:
         """Alarms that the settings do not have any more; remembered, for one that returns goes on from its `rev`."""

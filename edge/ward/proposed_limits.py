@@ -1,9 +1,15 @@
 """Limits of the respiratory rate that may be proposed for an age, each with its source. Pure.
 
-Not for alarms: nothing here is in force before a person sets it (`alarms.breath` in the settings). Up to three years
+Not for alarms: nothing here is in force before a person sets it (`alarms.breath` in the settings, or the command
+`limit` of one bed). Up to three years
 they are centiles of healthy children, the lower of sleep and the upper awake. From three to adults they are the borders
 of what is called normal at rest, which lie closer: on wards up to 40 % of the rates that nurses wrote down lie outside
 of such ranges (Bonafide et al., Pediatrics 2013;131:e1150-7), and sleep is slower.
+
+What was compared with which text, 2026-11-25: Rusconi's coefficients and NEWS2 with tables of the same; those of the
+Provider Manual with a chart that quotes its edition of 2015 (editions before 2011 have wider ranges, such as 22 to 34
+and 18 to 30). The guide of WHO was not at hand: a protocol that says it is adapted from it calls less than 30 severe
+and 60 or more a sign of distress.
 """
 
 from __future__ import annotations

@@ -206,6 +206,8 @@ def _line(condition: str, latest: Latest[AlarmMessage]) -> AlarmLine:
         return Operator(person.by, person.why, latest.at_s(person.at), until_s(person.until))
 
     since_s = latest.began_s if body.signal in ("On", "Ack") else latest.since_s  # who has seen it does not end it
+    rate, burden = body.rate_limit, body.limit
+    setter = rate.set if rate is not None else burden.set if burden is not None else None
     return AlarmLine(
         condition,
         condition_words(condition),
@@ -216,8 +218,8 @@ def _line(condition: str, latest: Latest[AlarmMessage]) -> AlarmLine:
         body.activation == "On",
         since_s,
         body.episode,
-        None if body.limit is None else body.limit.s_per_min,
-        None if body.limit is None else who(body.limit.set),
+        rate.per_min if rate is not None else None if burden is None else burden.s_per_min,
+        who(setter),
         who(body.acknowledged),
         who(body.inactivated),
         until_s(body.audio_paused_until),
@@ -257,7 +259,7 @@ class AlarmLine:
     """Since it began, while it lasts; else since the signal is what it is."""
     episode: int | None
     limit: float | None
-    """s/min; None: none, or technical."""
+    """s/min, of a rate breaths/min; None: none, or technical."""
     limit_by: Operator | None
     seen_by: Operator | None
     off_by: Operator | None

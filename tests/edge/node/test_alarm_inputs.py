@@ -22,15 +22,16 @@ from edge.node.alarm_inputs import (
 )
 from edge.node.stream_status import State, StreamStatus
 from edge.settings.node import parse_config
-from edge.settings.sections import BreathAlarms, PauseAlarm, RateAlarm, check_groups
+from edge.settings.sections import BreathAlarms, PauseAlarm, check_groups
 from edge.sources.source import Vitals
-from edge.ward.alarm_records import Key, Rule
-from edge.ward.alarm_rules import is_watched
+from edge.ward.alarm_records import BedLimit, Key, Person, Rule
+from edge.ward.alarm_rules import effective_limit, is_watched
 from edge.ward.alarms import Alarms
 from edge.ward.respiratory_rate import RateReading
 from tests.edge.wards import settings
 
 GROUPS = ("continuous", "discontinuous")
+RATES = "rate-high", "rate-low"
 LINKED = {
     "streams": [{"id": "bed1", "source": "mic"}, {"id": "bed2", "source": "link:left"}],
     "link": {"devices": [{"id": "0x1a2b3c4d", "name": "left"}], "udp": {}},
@@ -51,8 +52,8 @@ def test_breath_has_only_the_alarms_of_its_sections_and_no_breath_the_priority_o
     rules = rules_of(settings(tmp_path, alarms={"breath": breath}), GROUPS)
     paused = Rule("Phy", "Hi", 0.0, True, 60.0, is_told=True)
     assert (rules[Key("bed1", "breath-pause")], rules[Key("bed1", "no-breath")]) == (paused, paused)
-    assert rules[Key("bed1", "rate-low")] == Rule("Phy", "Lo", 30.0, False, is_told=True)
-    assert Key("bed1", "rate-high") not in rules
+    assert rules[Key("bed1", "rate-low")] == Rule("Phy", "Lo", 30.0, False, limit=8.0, rate="low")
+    assert rules[Key("bed1", "rate-high")].limit is None
 
 
 @pytest.mark.parametrize(
@@ -70,16 +71,53 @@ def test_a_pause_without_evidence_of_contact_is_never_nothing(
     is_without: bool | None, verdict: Verdict, vitals: Vitals | None, paused: bool | None, unheard: bool | None
 ) -> None:
     now = StreamStatus(0.0, 0.0, State("ok", "", 0.0), verdict=verdict, vitals=vitals, is_without_breath=is_without)
-    assert breath_values(now, BreathAlarms(pause=PauseAlarm())) == {"breath-pause": paused, "no-breath": unheard}
+    values = breath_values(now, BreathAlarms(pause=PauseAlarm()))
+    assert (values["breath-pause"], values["no-breath"]) == (paused, unheard)
 
 
-@pytest.mark.parametrize(("rate", "high", "low"), [(41.0, True, False), (20.0, False, False), (7.0, False, True)])
-def test_a_rate_is_compared_with_its_limits_and_an_unknown_one_with_none(rate: float, high: bool, low: bool) -> None:
-    limits = BreathAlarms(rate_high=RateAlarm(limit_per_min=40), rate_low=RateAlarm(limit_per_min=8))
+@pytest.mark.parametrize(("rate", "high", "low"), [(40.0, "On", "Off"), (20.0, "Off", "Off"), (8.0, "Off", "On")])
+def test_a_rate_is_signalled_at_its_limits_and_an_unknown_one_at_none(
+    rate: float, high: str, low: str, tmp_path: Path
+) -> None:
+    breath = {"rate_high": {"limit_per_min": 40, "delay_s": 0}, "rate_low": {"limit_per_min": 8, "delay_s": 0}}
+    config = settings(tmp_path, alarms={"breath": breath})
+    alarms, keys = Alarms(rules_of(config, GROUPS)), [Key("bed1", "rate-high"), Key("bed1", "rate-low")]
     now = StreamStatus(0.0, 0.0, State("ok", "", 0.0), breath=RateReading(1, rate, 0.9, 1.0, ""))
-    assert breath_values(now, limits) == {"rate-high": high, "rate-low": low}
     unknown = replace(now, breath=RateReading(1, None, 0.9, 1.0, "irregular"))
-    assert breath_values(unknown, limits) == {"rate-high": None, "rate-low": None}
+    for now_s, status, signals in (
+        (1.0, unknown, ["Off", "Off"]),
+        (2.0, now, [high, low]),
+        (3.0, unknown, [high, low]),
+    ):
+        values = breath_values(status, config.alarms.breath)
+        alarms.advance(now_s, {key: values[key.condition] for key in keys})
+        assert [alarms.state(key).signal for key in keys] == signals
+
+
+def test_a_person_sets_limits_of_the_rate_of_one_bed_and_they_outlast_the_process(tmp_path: Path) -> None:
+    rules = rules_of(settings(tmp_path, alarms={}), GROUPS)
+    alarms, high, low = Alarms(rules), Key("bed1", "rate-high"), Key("bed1", "rate-low")
+
+    def order(ident: str, condition: str, **limit: float | None) -> tuple[bool, str]:
+        command = Limit(id=ident, by="Dr L", condition=condition, why="eight months old", **limit)
+        answer, _ = alarms.command(1.0, "nurse-2", "bed1", command)
+        return answer.ok, answer.reason
+
+    assert alarms.advance(1.0, {high: 70.0, low: 70.0}) == []
+    assert order("a1", "rate-high", limit_per_min=57) == (True, "")
+    assert order("a2", "rate-low", limit_per_min=60) == (
+        False,
+        "rate-low must be below rate-high, which is 57; found 60",
+    )
+    assert order("a3", "rate-low", limit_s_per_min=6) == (False, "rate-low needs limit_per_min")
+    assert order("a4", "continuous", limit_per_min=20) == (False, "continuous needs limit_s_per_min")
+    again = Alarms(rules, alarms.snapshot())
+    for now_s in (2.0, 40.0):
+        again.advance(now_s, {high: 58.0, low: 58.0})
+    assert (again.state(high).signal, again.state(low).signal) == ("On", "Off")
+    assert again.state(high).limit == BedLimit(None, Person("Dr L (nurse-2)", 1.0, "eight months old"), 57.0)
+    assert order("a5", "rate-high", limit_per_min=None) == (True, "")
+    assert effective_limit(rules[high], alarms.state(high)) is None
 
 
 def test_a_source_that_is_lost_says_nothing_of_breath() -> None:
@@ -118,7 +156,7 @@ def test_limits_of_the_rate_the_wrong_way_round_are_refused(tmp_path: Path) -> N
 def test_only_a_device_that_measures_it_has_an_alarm_of_its_battery(tmp_path: Path) -> None:
     rules = rules_of(settings(tmp_path, **LINKED), GROUPS)
     names = {stream: {key.condition for key in rules if key.stream == stream} for stream in ("bed1", "bed2", "")}
-    assert names["bed1"] == {*GROUPS, "signal-lost", "not-measurable", "contact"}
+    assert names["bed1"] == {*GROUPS, *RATES, "signal-lost", "not-measurable", "contact"}
     assert names["bed2"] == {*names["bed1"], "battery"}
     assert names[""] == {"outbox", "model", "clock", "self-test", "alarm-log", "delivery"}
 

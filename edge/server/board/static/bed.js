@@ -11,7 +11,7 @@ import { EventList } from "./event_list.js";
 import { said, t, timeOf } from "./language.js";
 import { Listening } from "./listen.js";
 import { Picture } from "./picture.js";
-import { enter, signOut } from "./session.js";
+import { enter, role, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { who } from "./who.js";
@@ -106,10 +106,12 @@ function drawBreath(breath, groups) {
   setText($("#breath"), parts.filter(Boolean).join(" · "));
 }
 
-// What may be proposed for the age; nothing follows from it.
+// What may be proposed for the age, and where whoever may sets limits; nothing else follows from it.
 function drawProposed(bed, tile) {
+  setHidden($("#limits"), !bed || !tile || role() !== "configure");
+  if (tile) $("#limits").href = `/#bed=${encodeURIComponent(tile.key)}`;
   const { age, proposed } = bed ?? {};
-  const isSet = tile?.alarms.some((line) => line.condition.startsWith("rate-"));
+  const isSet = tile?.alarms.some((line) => line.condition.startsWith("rate-") && line.limit !== null);
   const set = isSet ? t("see those of the box") : t("none is set");
   setText($("#proposed"), proposed ? t("{age}: {low} and below, {high} and above may be proposed as limits; {set} ({source})", { ...proposed, age: ageWords(age), set }) : "");
 }

@@ -10,7 +10,8 @@ import { remember, who } from "./who.js";
 import { acknowledgedWords, ago, burden, pageOf, timeOfDay } from "./words.js";
 
 const LEVELS = { On: "alarm", Latch: "latched", Ack: "seen", Off: "quiet" }; // what an alarm would make of its bed alone
-const OF_BREATH = ["breath-pause", "no-breath", "rate-high", "rate-low"]; // their limits stand in the settings of the node
+const OF_PAUSES = ["breath-pause", "no-breath"]; // what they wait for stands in the settings of the node
+const OF_RATES = ["rate-high", "rate-low"];
 
 let shown = null; // key of the bed in the dialog
 
@@ -29,6 +30,7 @@ export class BedDialog {
     $("#do-on").addEventListener("click", () => this.#inactivate(0));
     $("#do-limit").addEventListener("click", () => this.#limit($("#limit-value").valueAsNumber));
     $("#do-unlimit").addEventListener("click", () => this.#limit(null));
+    $("#limit-which").addEventListener("change", () => this.#unit());
   }
 
   open(key, why = "") {
@@ -67,7 +69,15 @@ export class BedDialog {
     const { alarms } = this.#stream.tiles.get(shown);
     const choice = (line) => Object.assign(make("option", "", said(line.words)), { value: line.condition });
     $("#off-which").replaceChildren(Object.assign(make("option", "", t("all alarms")), { value: "" }), ...alarms.map(choice));
-    $("#limit-which").replaceChildren(...alarms.filter((line) => line.kind === "Phy" && !OF_BREATH.includes(line.condition)).map(choice));
+    $("#limit-which").replaceChildren(...alarms.filter((line) => hasLimit(line)).map(choice));
+    this.#unit();
+  }
+
+  // A rate has a limit in breaths per minute, a burden in seconds.
+  #unit() {
+    const isRate = OF_RATES.includes($("#limit-which").value);
+    setText($("label[for=limit-value]"), isRate ? t("Breaths per minute") : t("Seconds in a minute"));
+    Object.assign($("#limit-value"), isRate ? { min: 4, max: 90, step: 1 } : { min: 0.1, max: 60, step: 0.1 });
   }
 
   // Asked once more: whoever removes a bed by mistake sees it again when it is heard.
@@ -84,12 +94,13 @@ export class BedDialog {
   }
 
   #limit(value) {
+    const isRate = OF_RATES.includes($("#limit-which").value);
     if (Number.isNaN(value)) {
-      setText($("#answer"), t("Give the seconds in a minute, 0.1 to 60."));
+      setText($("#answer"), isRate ? t("Give the breaths per minute, 4 to 90.") : t("Give the seconds in a minute, 0.1 to 60."));
       $("#limit-value").focus();
       return;
     }
-    const fields = { condition: $("#limit-which").value, limit_s_per_min: value, why: $("#limit-why").value.trim() };
+    const fields = { condition: $("#limit-which").value, [isRate ? "limit_per_min" : "limit_s_per_min"]: value, why: $("#limit-why").value.trim() };
     this.#do((tile) => order(tile, "limit", { by: who(), ...fields }), $("#limit-why"));
   }
 
@@ -108,11 +119,19 @@ export class BedDialog {
   }
 }
 
+function hasLimit(line) {
+  return line.kind === "Phy" && !OF_PAUSES.includes(line.condition);
+}
+
 function alarmText(line, now) {
   const seen = line.seen_by ? acknowledgedWords(line.seen_by, now) : t("acknowledged");
   const parts = [said(line.words), { On: t("signalled"), Latch: t("over, nobody has seen it"), Ack: seen, Off: t("not signalled") }[line.signal]];
   if (line.signal !== "Off" && line.since_s !== null) parts.push(t("for {time}", { time: ago(now - line.since_s) }));
-  if (line.kind === "Phy" && !OF_BREATH.includes(line.condition)) parts.push(line.limit === null ? t("no limit") : t("limit {value} s/min", { value: burden(line.limit) }));
+  if (hasLimit(line)) {
+    const value = line.limit === null ? "" : burden(line.limit);
+    const inUnit = OF_RATES.includes(line.condition) ? t("limit {value} breaths/min", { value }) : t("limit {value} s/min", { value });
+    parts.push(line.limit === null ? t("no limit") : inUnit);
+  }
   if (line.limit_by) parts.push(t("set by {by}: {why}", line.limit_by));
   if (line.off_by) parts.push(t("off until {time} by {by}: {why}", { ...line.off_by, time: timeOfDay(Date.now() + 1000 * ((line.off_by.until_s ?? now) - now)) }));
   if (!line.is_known) parts.push(t("not measured now"));
