@@ -60,8 +60,18 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
             events.append(item)
     values = np.concatenate([np.where(each.valid[:, None], each.values, np.float32(np.nan)) for each in scores])
     times_s = np.arange(len(values), dtype=np.float64) * heard.frame_s
+    breathing = heard.breathing(0.0, quality.read_s)
     return Recording(
-        file, tuple(events), heard.model.classes, times_s, values, quality, tuple(rates), heard.model, channel
+        file,
+        tuple(events),
+        heard.model.classes,
+        times_s,
+        values,
+        quality,
+        tuple(rates),
+        breathing,
+        heard.model,
+        channel,
     )
 
 

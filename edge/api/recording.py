@@ -22,6 +22,7 @@ from edge.model.model import Model
 from edge.pictures.spectrogram import DetectedEvent, PictureOptions
 from edge.types import Event as SampleEvent
 from edge.ward.respiratory_rate import RateReading
+from edge.ward.wheeze_rate import BreathWindow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -166,6 +167,9 @@ class Recording:
     quality: Quality
     respiratory_rate: tuple[BreathRate, ...]
     """Each 5 s from 8 s on, and at the end; empty for a model that does not hear breath."""
+    breathing: BreathWindow | None
+    """Median rate, and of each group the share of the breathing and of the breaths with its sounds (wheeze rate), of the
+    last 8 h; None for such a model."""
     model: Model = field(repr=False)
     """That heard it."""
     channel: int | None = None

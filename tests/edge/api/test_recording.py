@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from statistics import median
 
 import pytest
 
@@ -40,6 +41,20 @@ def test_the_picture_has_the_events_of_its_stretch_and_belongs_to_no_window(reco
     assert [label.get_text() for label in strip.get_yticklabels()] == ["wheeze", "fine crackle"]
     assert figure.axes[1].get_xlim() == pytest.approx((10.5, 18.0))
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_the_breathing_of_a_recording_is_of_all_of_it_and_its_rate_the_median_of_those_that_are_known(
+    recording: Recording,
+) -> None:
+    assert recording.breathing is not None
+    known = [each.breaths_per_min for each in recording.respiratory_rate if each.breaths_per_min is not None]
+    assert recording.breathing.breaths_per_min == pytest.approx(median(known), rel=0.05)
+    assert recording.breathing.window_s == round(recording.quality.read_s)
+    wheezes = {each.group: each.of_time.share for each in recording.breathing.groups}["continuous"]
+    times_s = [event.end_s - event.onset_s for event in recording.events if event.label == "wheeze" and event.end_s]
+    assert wheezes is not None
+    assert 0 < wheezes < 1
+    assert wheezes * recording.breathing.breathing_s == pytest.approx(sum(times_s), rel=1.0)
 
 
 @pytest.mark.parametrize(("method", "package"), [("plot", "matplotlib"), ("to_dataframe", "pandas")])
