@@ -168,8 +168,8 @@ class Recording:
     respiratory_rate: tuple[BreathRate, ...]
     """Each 5 s from 8 s on, and at the end; empty for a model that does not hear breath."""
     breathing: BreathWindow | None
-    """Median rate, and of each group the share of the breathing and of the breaths with its sounds (wheeze rate), of the
-    last 8 h; None for such a model."""
+    """Median rate, and of each group the share of the breathing and of the breaths with its sounds (wheeze rate), over
+    the last 8 h; None for such a model."""
     model: Model = field(repr=False)
     """That heard it."""
     channel: int | None = None
