@@ -36,11 +36,13 @@ def alarms(
     bed: Annotated[str | None, typer.Option(help="Of this bed alone; `node` for what belongs to none.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also when a condition began, or was not known.")] = False,
     config: Annotated[Path | None, typer.Option(help="Settings (YAML) of the node.")] = None,
-    log: Annotated[Path | None, typer.Option(help="Another log than that of the settings.", readable=False)] = None,
+    log: Annotated[
+        Path | None, typer.Option(help="Another outbox than that of the settings, or an old log.", readable=False)
+    ] = None,
 ) -> None:
     """List what the alarms of this box did and who acknowledged, paused or changed them; at last what is signalled."""
-    from edge.delivery.alarm_log import before
-    from edge.delivery.alarm_log_reading import read_all
+    from edge.delivery.alarm_log_reading import is_database, read_all
+    from edge.delivery.before_one_file import before
     from edge.delivery.resend import parse_time
     from edge.ward.alarm_records import Transition
 
@@ -71,7 +73,8 @@ def alarms(
         raise SourceError(f"log of alarms {path}: has none{whose}: what is signalled there is not known")
     print(f"{len(shown)} entries since {since}; signalled now: {named or 'nothing'}")
     if reading.damaged_before:
-        raise SourceError(f"{_lines(reading.damaged_before, before(path))}: entries are missing above")
+        history = path if is_database(path) else before(path)
+        raise SourceError(f"{_lines(reading.damaged_before, history)}: entries are missing above")
 
 
 def _lines(number: int, path: Path) -> str:
@@ -93,20 +96,24 @@ def _row(each: Transition) -> str:
 
 
 def _log_of(path: Path | None) -> Path:
-    from edge.delivery.alarm_log import log_beside
+    from edge.delivery.alarm_log_reading import has_log
+    from edge.delivery.before_one_file import log_beside
     from edge.delivery.outbox_reading import outbox_of
     from edge.settings.node import parse_config
     from edge.settings.yaml_file import read_yaml
 
     tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
     settings = parse_config(tree, str(path or "command line"))
-    found = log_beside(outbox_of(settings), settings.node)
-    if not found.exists():
-        raise ConfigError(f"no log of alarms {found}; give --config with the settings of the node, or --log FILE")
-    return found
+    outbox = outbox_of(settings)
+    old = log_beside(outbox, settings.node)
+    if old.exists() and not (outbox.exists() and has_log(outbox)):  # this release has not run yet, which reads it in
+        return old
+    if not outbox.exists():
+        raise ConfigError(f"no log of alarms: no outbox {outbox}; give --config with the settings of the node")
+    return outbox
 
 
-HISTORY_HELP = "History of a node (*.history beside its outbox): choose by the beds of this ward."
+HISTORY_HELP = "Outbox of a node: choose by the beds of this ward."
 
 
 def budget(
@@ -140,13 +147,13 @@ def budget(
 
 
 def _history(config: Path | None, history: Path | None) -> Path | None:
+    from edge.delivery.minutes import history_of
     from edge.delivery.outbox_reading import outbox_of
-    from edge.delivery.trends import history_path
     from edge.settings.node import load_config
 
     if config is None or history is not None:
         return history
-    return history_path(outbox_of(load_config(config)))
+    return history_of(outbox_of(load_config(config)))
 
 
 def _print_of_model(name: str, table: BurdenLimits, most: float) -> None:
@@ -164,7 +171,7 @@ def _print_of_model(name: str, table: BurdenLimits, most: float) -> None:
 
 
 def _print_of_ward(path: Path, table: BurdenLimits | None, most: float) -> None:
-    from edge.delivery.trends import read_history
+    from edge.delivery.minutes import read_history
     from edge.ward.alarm_budget import DAY_S, beds_of, limits_within
 
     beds = beds_of(read_history(path))

@@ -4,9 +4,8 @@ A number in a file, 20 digits, that is written over in place: a full disk takes 
 
 Behind it a mark says that the file which the number belongs to was written: one that is missing or empty was lost then.
 
-Not for what the number means: the outbox keeps one for `seq`, `edge.delivery.alarm_log` one for `rev`.
-
-The file of the outbox: locked, opened, made, moved aside when damaged; and up to which `seq` may have been used.
+The file of the outbox: locked, opened, made, moved aside when damaged; and up to which `seq` and `rev` may have been
+used. The log of alarms is in that file, too: of a damaged one what can be read of it goes on in the new one.
 
 Not for what is in it (`edge.delivery.store`). WAL and synchronous=FULL: what a method of the store has written survives
 a power cut. A process holds its file alone (flock on `<path>.lock`), so two services cannot send the same events;
@@ -29,28 +28,30 @@ from contextlib import suppress
 from pathlib import Path
 
 from edge.delivery.sequence import jump
-from edge.delivery.store import LATER_TABLES, SCHEMA, Store
+from edge.delivery.store import Store
+from edge.delivery.store_tables import LATER_TABLES, SCHEMA
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.files import make_private_folder, restrict
 
 DIGITS = 20
 MARK = b"written\n"
+REVS_AT = DIGITS + 1 + len(MARK)  # where the second number begins
 
 
-def read_number(file: int) -> int:
-    """The number of an open file; 0 if there is none, or it cannot be read."""
+def read_number(file: int, at: int = 0) -> int:
+    """The number at a place of an open file; 0 if there is none, or it cannot be read."""
     with suppress(OSError, ValueError):
-        return int(os.pread(file, DIGITS, 0) or b"0")
+        return int(os.pread(file, DIGITS, at) or b"0")
     return 0
 
 
-def write_number(file: int, number: int) -> None:
+def write_number(file: int, number: int, at: int = 0) -> None:
     """Write it through to the disk; it survives a power cut.
 
     Raises:
         OSError: the disk refuses even this.
     """
-    if os.pwrite(file, b"%0*d\n" % (DIGITS, number), 0) <= DIGITS:
+    if os.pwrite(file, b"%0*d\n" % (DIGITS, number), at) <= DIGITS:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     os.fdatasync(file)
 
@@ -95,9 +96,9 @@ logger = logging.getLogger(__name__)
 
 
 class LockFile:
-    """`<path>.lock`: the lock by which this process alone uses the file, and the `seq` up to which may have been used.
+    """`<path>.lock`: the lock by which this process alone uses the file, and the highest `seq` and `rev` in use.
 
-    That number is written over in place, which a full disk takes (`edge.delivery.database`).
+    These numbers are written over in place, which a full disk takes (`edge.delivery.database`).
     """
 
     def __init__(self, path: Path) -> None:
@@ -123,6 +124,8 @@ class LockFile:
         with suppress(OSError):
             if not os.pread(self._file, 1, 0):
                 self.reserve(0)  # takes the space now
+            if len(os.pread(self._file, REVS_AT + 1, 0)) in (DIGITS + 1, REVS_AT):
+                self.reserve_revs(0)  # and that of the second number, which an earlier release did not have
 
     def reserved(self) -> int:
         """Up to which `seq` may have been used; 0 if none was written."""
@@ -135,6 +138,20 @@ class LockFile:
             OSError: the disk refuses even this.
         """
         write_number(self._file, seq)
+
+    def reserved_revs(self) -> int:
+        """Up to which `rev` an alarm may have been published without being on the disk; 0 if none was written."""
+        return read_number(self._file, REVS_AT)
+
+    def reserve_revs(self, rev: int) -> None:
+        """Write up to which `rev` alarms may go without the disk; it survives a power cut.
+
+        Raises:
+            OSError: the disk refuses even this.
+        """
+        if len(os.pread(self._file, DIGITS + 1, 0)) <= DIGITS:
+            write_number(self._file, read_number(self._file))
+        write_number(self._file, rev, REVS_AT)
 
     @property
     def was_written(self) -> bool:
@@ -265,10 +282,12 @@ def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Sto
         _check_writable(path)  # makes it, for its owner alone
         store = open_store(str(path), is_exclusive)
         store.begin_after(jump(used))
+        store.salvage(aside)
     else:
         if lost is not None:
             logger.error("outbox lost=%s; it was written and %s: what waited is lost, a new one was begun", path, lost)
             store.begin_after(jump(used))
+            store.is_replacement = True
     return store
 
 

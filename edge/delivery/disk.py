@@ -1,12 +1,4 @@
-"""The outbox on a disk that may refuse or stand still: neither is waited for, both are counted.
-
-Work on a disk that may not answer: a thread of its own does it, and nobody waits for it longer than `STALLED_S`.
-
-Not for what is done then. A card that stalls keeps whoever writes to it for as long as it likes; an alarm must not wait
-for that. What does not come back in time raises `StalledError`, as a disk that refuses raises OSError, and so does all
-that is asked for while it has not come back; it may still be done later. The thread begins with the first work.
-
-The outbox's file on a disk that may refuse at any time: a refusal is logged and counted, and nothing is raised.
+"""The outbox's file on a disk that may refuse at any time: a refusal is logged and counted, and nothing is raised.
 
 Not for what happens then (`edge.delivery.outbox`), nor for opening (`edge.delivery.database`). A disk that is full,
 read-only or failing is no error here, at the start or later; opening may be tried again until it works.
@@ -14,16 +6,11 @@ read-only or failing is no error here, at the start or later; opening may be tri
 
 from __future__ import annotations
 
-import errno
 import logging
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotBackError
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edge.delivery.database import LockFile, needs_exclusive_lock, open_or_replace, refuse_other_files
 from edge.delivery.entries import Entry
@@ -31,70 +18,7 @@ from edge.delivery.store import Store
 from edge.errors import LaennecError
 from edge.log import RateLimitedLog
 
-STALLED_S = 1.0
-
-Result = TypeVar("Result")
-
-
-class StalledError(OSError):
-    """The disk has not answered in time."""
-
-    def __init__(self) -> None:
-        super().__init__(errno.ETIMEDOUT, f"the disk has not answered for {STALLED_S:g} s")
-
-
-class PatientDisk:
-    """Does one thing after the other for one caller."""
-
-    def __init__(self, name: str) -> None:
-        """Touch nothing yet; `name` is that of the thread."""
-        self._name = name
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._last: Future[Any] | None = None
-
-    def do(self, work: Callable[[], Result]) -> Result:
-        """What `work` gives.
-
-        Raises:
-            StalledError: it is not back in time, or what was asked for before is not.
-        """
-        if self._last is not None and not self._last.done():
-            raise StalledError
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
-        future: Future[Result] = Future()
-        self._last = future
-        self._work.put((future, work))
-        try:
-            return future.result(STALLED_S)
-        except NotBackError:
-            if future.done():  # the work itself raised one
-                raise
-            raise StalledError from None
-
-    def close(self) -> None:
-        """End the thread; one that is held up by its disk is left behind."""
-        if self._thread is not None:
-            self._work.put((Future(), _leave))
-            self._thread.join(STALLED_S)
-
-    def _run(self) -> None:
-        while True:
-            future, work = self._work.get()
-            if work is _leave:
-                return
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
-
-def _leave() -> None:
-    """Stands for the end of the thread."""
-
-
+STALLED_S = 1.0  # a write that is not back by then has stalled: alarms go out from memory
 PAGE = 100  # entries read at once where many of them may be hidden
 T = TypeVar("T")
 
@@ -119,6 +43,11 @@ class Disk:
         """What the broker has and the disk not yet deleted; hidden here."""
         self._was_unreadable = self._is_noted = False
         self._limited_log = RateLimitedLog(logger)
+
+    @property
+    def is_replacement(self) -> bool:
+        """Whether the file before was damaged or gone, so that nobody knows which numbers were used."""
+        return self._store is not None and self._store.is_replacement
 
     @property
     def is_open(self) -> bool:

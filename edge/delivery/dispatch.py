@@ -1,9 +1,8 @@
 """Everything that a node publishes goes through here: inbox -> outbox on disk -> broker, from one thread.
 
-Not for making messages. Whoever has a message calls `send` or `set_state` and goes on at once; this thread writes it to
-the disk, publishes it, and takes it off the disk when the broker has acknowledged it. After a (re)connection the
-order is: status, retained state, live messages, then the backlog, oldest first and at a bounded rate, marked `late`;
-but those of one event keep their order (`edge.delivery.sender`). Where they fall behind, updates are left out.
+Whoever has a message goes on at once; this thread writes it to the disk, publishes it, and takes it off the disk when
+the broker has it. After a (re)connection: status, retained state, live messages, then the backlog, oldest first and at
+a bounded rate, marked `late`; those of one event in order (`edge.delivery.sender`). Where they lag, no updates go.
 """
 
 from __future__ import annotations
@@ -13,28 +12,33 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
 from edge.contract.status import STATUS_EXPIRY_S, NodeState
 from edge.delivery.disk import STALLED_S
+from edge.delivery.entries import RecordsStatus
 from edge.delivery.latency import BEHIND_S, DeliveryLag, LatencyCounts, StageTimes, with_sending
 from edge.delivery.message_inbox import GapLimit, MessageInbox
 from edge.delivery.messages import Message, Node, finish, status_body
+from edge.delivery.minutes import Minute
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedState
-from edge.delivery.sender import BestEffort, InFlight, Refusals, next_messages, next_states
+from edge.delivery.sender import Answers, BestEffort, InFlight, Refusals, next_messages, next_states
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
+from edge.delivery.standby import Standby
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
+from edge.ward.alarm_records import Record
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
+BEHIND_TIDY_S = 10.0  # the same, while it has not taken what alarms did
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
 COMMIT_S = 0.05  # at least, between two writes of messages
+MINUTES_S = 10.0  # after which minutes are written, though nothing else is
 ACKNOWLEDGED_S = 1.0  # after which what the broker has is deleted, though nothing is written
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
@@ -56,25 +60,24 @@ class Dispatch:
         """
         self._outbox, self._node, self._settings = outbox, node, settings
         self._monotonic, self._wall = monotonic, wall
-        self._inbox = MessageInbox(INBOX_MESSAGES)
+        self._inbox, self._answers = MessageInbox(INBOX_MESSAGES), Answers()
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
-        self._answers: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
-        self._wake = threading.Event()  # there is something to do
-        self._stopping, self._stood_by = threading.Event(), threading.Event()
+        self._wake, self._stopping = threading.Event(), threading.Event()  # there is something to do; it is the last
         self._mutex, self._dropped, self._state = threading.Lock(), 0, RetainedState()
         self._limited_log, self._gap_limit, self._stages = RateLimitedLog(logger), GapLimit(), StageTimes()
         self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
+        outbox.number_for(node.topic())
         self._first, self._changes = list[int](), outbox.changes
         self._tidied_s, self._status_s, self._written_s, self._pause_s = monotonic(), monotonic(), -math.inf, 0.0
-        outbox.number_for(node.topic())
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.best_effort = BestEffort(self._session)
         self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
         self.tidied: Callable[[], None] = lambda: None  # is called by this thread, so it may wait for the disk
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
-        self._published: dict[str, Body] = {}  # meanwhile, by the thread that stands by
+        self.records = RecordsStatus()  # to be read from any thread
+        self.on_answer: Callable[[], None] = lambda: None  # called by this thread when that is another one
         self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
-        self._standby = threading.Thread(target=self._stand_by, name="standby", daemon=True)
+        self._standby = Standby(self._session, self._state, self._answers, lambda: self.is_stalled)
 
     def start(self) -> None:
         """Begin to connect and to deliver what earlier processes left on disk."""
@@ -87,6 +90,23 @@ class Dispatch:
         if self._inbox.put(message) is not None:
             self._drop("the disk has stalled")
         self._wake.set()
+
+    def record(self, records: Sequence[Record], messages: Sequence[Message]) -> int:
+        """Write what alarms did to the disk, with the messages that tell of it, in one piece. Never waits.
+
+        Returns:
+            A ticket: the disk has it when `records.recorded` has reached it.
+        """
+        ticket, dropped = self._inbox.record(records, messages)
+        for _ in dropped:
+            self._drop("the disk has stalled")
+        self._wake.set()
+        return ticket
+
+    def remember(self, minutes: Sequence[Minute]) -> None:
+        """Write minutes of the burden with what is written next. Never waits."""
+        if lost := self._inbox.remember(minutes):
+            self._limited_log.log("minutes", f"minutes dropped={lost}; the disk has stalled", logging.ERROR)
 
     def send_first(self, seqs: Iterable[int]) -> None:
         """Let these messages, which are in the outbox, go before all others; call it before `start`."""
@@ -104,13 +124,8 @@ class Dispatch:
 
     def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""
-        self._answers.put((topic, encode(body), expiry_s, correlation))
+        self._answers.put(topic, encode(body), expiry_s, correlation)
         self._wake.set()
-
-    @property
-    def told(self) -> dict[str, int] | None:
-        """Of each alarm the last `rev` that earlier processes handed on, by its name; None until that is known."""
-        return self._outbox.told
 
     @property
     def dropped(self) -> int:
@@ -148,12 +163,10 @@ class Dispatch:
     def stop(self) -> None:
         """Write what is in the inbox to disk, publish `stopped` if connected, and end, within about two seconds."""
         self._stopping.set()
-        self._stood_by.set()
         self._wake.set()
         self._thread.join(2 * STOPPED_S)
         self._session.stop()
-        if self._standby.is_alive():
-            self._standby.join(STOPPED_S)
+        self._standby.stop(STOPPED_S)
 
     def _drop(self, why: str) -> None:
         with self._mutex:
@@ -184,29 +197,11 @@ class Dispatch:
             self._outbox.put(rests)
         self._publish_stopped()
 
-    def _stand_by(self) -> None:
-        """While the disk stalls, publish retained state and answers, with QoS 0; the state comes again with QoS 1."""
-        while not self._stood_by.wait(STALLED_S / 4):
-            if self.is_stalled:
-                self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
-                self._publish_from_memory()
-            elif self._published:
-                self._published.clear()
-                self._limited_log.clear("stalled")
-
-    def _publish_from_memory(self) -> None:
-        for topic, body, expiry_s in self._state.unpublished():
-            if body is None or self._published.get(topic) is body:
-                continue
-            if self._session.publish(topic, encode(body), True, expiry_s, qos=0) is None:
-                return  # no broker now
-            self._published[topic] = body
-        self._publish_answers(qos=0)
-
     def _step(self) -> None:
         self._persist()
         self._on_signals()
-        self._publish_answers()
+        for mid in self._answers.publish(self._session):
+            self._in_flight.record(mid, None, self._monotonic())
         if self._in_flight.session:
             if self._monotonic() - self._status_s > STATUS_EXPIRY_S / 3:
                 self._publish_status("online")
@@ -214,9 +209,12 @@ class Dispatch:
             self._publish_messages()
             self._check_timeouts()
         self.lag.publish(self._monotonic())
-        if self._monotonic() - self._tidied_s > TIDY_S:
+        if self._monotonic() - self._tidied_s > (
+            BEHIND_TIDY_S if self.records.recorded < self.records.answered else TIDY_S
+        ):
             self._tidied_s = self._monotonic()
             self._outbox.tidy()
+            self._answer(self.records.answered)
             self.tidied()
 
     def _persist(self) -> None:
@@ -227,14 +225,24 @@ class Dispatch:
         self._pause_s = 0.0
         if not len(self._inbox) and self._monotonic() - self._written_s > ACKNOWLEDGED_S:
             self._outbox.delete_acknowledged()
-        if passed := self._gap_limit.push(self._inbox.take(), self._monotonic()):
-            is_on_disk, now_s = self._outbox.put(passed), self._monotonic()
+        taken = self._inbox.take(self._stopping.is_set() or self._monotonic() - self._written_s > MINUTES_S)
+        passed = self._gap_limit.push(taken.messages, self._monotonic())
+        if passed or len(taken.rows):
+            is_on_disk, now_s = self._outbox.put(passed, taken.rows), self._monotonic()
             self._written_s = now_s
+            self._answer(taken.ticket)
             for seq, each in enumerate(passed, self._outbox.last_seq - len(passed) + 1):
                 if each.event is not None and each.decided_s is not None:
                     self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
                     if self._in_flight.session:
                         self.lag.stored(seq, each)
+
+    def _answer(self, ticket: int) -> None:
+        """The disk has taken what alarms did up to here, or refused it: then memory holds it."""
+        recorded = self.records.recorded if self._outbox.status.records_in_memory else ticket
+        if (now := RecordsStatus(recorded, ticket)) != self.records:
+            self.records = now
+            self.on_answer()
 
     def _on_signals(self) -> None:
         """Connections, their ends and acknowledgements that the MQTT session reported since the last step."""
@@ -281,14 +289,6 @@ class Dispatch:
         self._in_flight.record(mid, None, self._monotonic())
         return mid
 
-    def _publish_answers(self, qos: int = 1) -> None:
-        with suppress(queue.Empty):
-            while True:
-                topic, payload, expiry_s, correlation = self._answers.get_nowait()
-                mid = self._session.publish(topic, payload, False, expiry_s, correlation, qos)
-                if qos:
-                    self._in_flight.record(mid, None, self._monotonic())
-
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""
         in_flight, now_s = self._in_flight, self._monotonic()
@@ -333,8 +333,8 @@ class Dispatch:
     def _check_timeouts(self) -> None:
         in_flight, now_s = self._in_flight, self._monotonic()
         if in_flight.oldest_s(now_s) > self._settings.ack_timeout_s:
-            line = f"mqtt unacknowledged={len(in_flight.unacknowledged)}; connecting again"
-            self._limited_log.log("unacknowledged", line)
+            number = len(in_flight.unacknowledged)
+            self._limited_log.log("unacknowledged", f"mqtt unacknowledged={number}; connecting again")
             self._in_flight = InFlight()
             self._session.disconnect()
         elif in_flight.retry_s and now_s >= in_flight.retry_s and not in_flight.has_backlog:  # else the rest never goes

@@ -47,6 +47,8 @@ class Stamp:
     """Below `seq_start` the highest that a message of this node is known to have got; None: not known."""
     node: str = ""
     """Topic of the node whose messages they are."""
+    first_row: int = 1
+    """Number of the first row of what is written with them."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,22 @@ class OutboxStatus:
     """Transactions that the disk refused."""
     evicted: Mapping[str, int] = field(default_factory=nothing_dropped)
     """Messages that were dropped undelivered, by cause."""
+    records_in_memory: int = 0
+    """Records of alarms that the disk refused."""
 
     def oldest_s(self, now_s: float) -> float:
         """For how long the oldest message has waited, seconds of operating time."""
         return 0.0 if self.oldest_since_s is None else round(now_s - self.oldest_since_s, 1)
+
+
+@dataclass(frozen=True)
+class RecordsStatus:
+    """How far the disk has come with records of alarms, by their tickets (`edge.delivery.dispatch.Dispatch.record`)."""
+
+    recorded: int = 0
+    """Up to here the disk has everything."""
+    answered: int = 0
+    """Up to here it has taken or refused everything."""
 
 
 class LiveEntries:

@@ -19,8 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from edge.delivery.store import Store
 from edge.log import RateLimitedLog
 
+COPIED_ROWS = 400  # more than fit into it
 HALF_BYTES = 65_536  # compressed, some 300 messages
 HEAD = struct.Struct(">QII")  # how often it was written, bytes, their CRC-32
 MAX_JSON_BYTES = 4_000_000  # of a half; whatever claims to be more was not written here
@@ -37,8 +39,31 @@ class MemoryCopy:
         self._times = 0  # that it was written
         self._is_ready, self._is_empty = False, True
         self._limited_log = RateLimitedLog(logger)
+        self.is_old = False
+        """Whether memory holds something else since it was written."""
         self.is_whole = True
         """Whether the last `write` left nothing out."""
+
+    def take(self, memory: Store, last_seq: int, now_s: float) -> int:
+        """Let memory go on with what an earlier process held when it died; how many messages that is.
+
+        Args:
+            memory: an empty store.
+            last_seq: the highest number that is in use.
+            now_s: how long Laennec has run on this box, seconds.
+        """
+        rows, given = self.read()
+        memory.record_operating_time(min((row[0] for row in rows), default=last_seq + 1) - 1, now_s)
+        memory.take_copied(rows, given)
+        self.prepare()
+        if rows:
+            logger.warning("outbox messages=%d were in memory when an earlier process died; they go on", len(rows))
+        return len(rows)
+
+    def write_from(self, memory: Store) -> None:
+        """Let the next process know what only memory holds, whatever becomes of this one."""
+        self.write(memory.copied(COPIED_ROWS), memory.given())
+        self.is_old = False
 
     def read(self) -> tuple[list[list[Any]], dict[str, int]]:
         """What an earlier process wrote last: rows of messages and the last `seq` of each node; empty if nothing."""

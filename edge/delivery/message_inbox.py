@@ -17,18 +17,21 @@ gaps it stands for and how much they lost. Nothing is dropped; pure, on the call
 Messages on their way to the outbox: a bounded queue in memory, which nobody who has a message waits for.
 
 Not for keeping (`edge.delivery.outbox`). It is full where the disk has stalled; then the least important message is
-dropped, which may be the one that comes, and of several the newest. What is left keeps its order.
+dropped, which may be the one that comes, and of several the newest. What is left keeps its order. Records of alarms and
+minutes come with their messages and are taken with them, in one piece.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
 from edge.contract.fields import Priority
 from edge.delivery.messages import Message
+from edge.delivery.minutes import Minute
+from edge.ward.alarm_records import Ordered, Record, Transition
 
 
 class MessagePriority(IntEnum):
@@ -139,6 +142,41 @@ def _joined(first: Message, second: Message) -> Message:
     )
 
 
+MOST_RECORDS = 10_000  # of alarms that wait for a disk that has stalled, 10 MB
+MOST_MINUTES = 20_000  # an hour of 64 beds, twice over
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is written in the same transaction as messages."""
+
+    records: Sequence[Record] = ()
+    """Of the alarms."""
+    minutes: Sequence[Minute] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Of an earlier release that are read in by this, by name: what tells whether one has changed since."""
+
+    streams: Collection[str] = ()
+    """Beds that there are, where that may have changed: the minutes of all others go."""
+
+    def __len__(self) -> int:
+        """Row numbers that it takes."""
+        return len(self.records) + len(self.minutes)
+
+
+NO_ROWS = Rows()
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one transaction takes to the disk."""
+
+    messages: Sequence[Message]
+    rows: Rows
+    ticket: int
+    """Of the last records of alarms that are in it, or were in one before."""
+
+
 class MessageInbox:
     """Safe to use from several threads; nobody waits."""
 
@@ -147,6 +185,9 @@ class MessageInbox:
         self._most, self._mutex = most, threading.Lock()
         self._messages: list[Message] = []
         self._priorities: list[MessagePriority] = []  # of each
+        self._records: list[Record] = []
+        self._minutes: list[Minute] = []
+        self._ticket = 0
 
     def __len__(self) -> int:
         """How many messages wait."""
@@ -154,21 +195,57 @@ class MessageInbox:
 
     def put(self, message: Message) -> Message | None:
         """Take a message; what was dropped for want of room, if anything was."""
-        priority, dropped = priority_of(message), None
         with self._mutex:
-            if len(self._messages) >= self._most:
-                least = min(self._priorities)
-                if priority <= least:
-                    return message
-                newest = len(self._messages) - 1 - self._priorities[::-1].index(least)
-                dropped = self._messages.pop(newest)
-                del self._priorities[newest]
-            self._messages.append(message)
-            self._priorities.append(priority)
+            return self._put(message)
+
+    def record(self, records: Sequence[Record], messages: Sequence[Message]) -> tuple[int, list[Message]]:
+        """Take records of alarms with the messages that tell of them.
+
+        Returns:
+            A ticket, which `take` gives when they are in it, and the messages that were dropped for want of room.
+        """
+        with self._mutex:
+            self._ticket += 1
+            self._records += records
+            if len(self._records) > MOST_RECORDS:
+                self._records = shortened(self._records)
+            dropped = [self._put(message) for message in messages]
+            return self._ticket, [each for each in dropped if each is not None]
+
+    def remember(self, minutes: Sequence[Minute]) -> int:
+        """Take minutes; how many of the oldest were dropped for want of room."""
+        with self._mutex:
+            self._minutes += minutes
+            dropped = max(len(self._minutes) - MOST_MINUTES, 0)
+            del self._minutes[:dropped]
+            return dropped
+
+    def take(self, is_due: bool = True) -> Taken:
+        """All that waits, oldest first; minutes alone only when they are due."""
+        with self._mutex:
+            with_minutes = is_due or self._messages or self._records
+            taken = Taken(self._messages, Rows(self._records, self._minutes if with_minutes else ()), self._ticket)
+            self._messages, self._priorities, self._records = [], [], []
+            self._minutes = [] if with_minutes else self._minutes
+        return taken
+
+    def _put(self, message: Message) -> Message | None:
+        priority, dropped = priority_of(message), None
+        if len(self._messages) >= self._most:
+            least = min(self._priorities)
+            if priority <= least:
+                return message
+            newest = len(self._messages) - 1 - self._priorities[::-1].index(least)
+            dropped = self._messages.pop(newest)
+            del self._priorities[newest]
+        self._messages.append(message)
+        self._priorities.append(priority)
         return dropped
 
-    def take(self) -> list[Message]:
-        """All that wait, oldest first."""
-        with self._mutex:
-            messages, self._messages, self._priorities = self._messages, [], []
-        return messages
+
+def shortened(records: Sequence[Record]) -> list[Record]:
+    """The newer half of the records; of the older one the last change of each alarm, and the last commands."""
+    half = len(records) // 2
+    last: dict[object, Record] = {each.key: each for each in records[:half] if isinstance(each, Transition)}
+    commands: list[Record] = [each for each in records[:half] if isinstance(each, Ordered)]
+    return [*sorted([*last.values(), *commands[-half // 4 :]], key=lambda record: record.at_s), *records[half:]]

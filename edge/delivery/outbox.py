@@ -1,10 +1,12 @@
-"""Messages wait here, on disk, until the broker has them (store and forward).
+"""Messages wait here, on disk, until the broker has them (store and forward); so are the alarms and the minutes.
 
 Not for retained state such as status or health: that describes the present and is made anew at each start. Every
 message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (full, read-only, locked, failing), at the
 start or later, messages go on in memory, bounded, counted and logged, and are moved to the disk when it works again:
 detection never stops for the disk, and never waits for it to begin. What memory holds is copied to a file whose room
 was taken before (`edge.delivery.memory_copy`): the next process goes on with it, and no sound stays without its end.
+
+Records of alarms and minutes (`Rows`) are written in the transaction of the messages that came with them.
 
 What has no room is dropped by its priority (`edge.delivery.message_inbox`), on the disk and in memory alike, each by
 its own bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on
@@ -19,21 +21,26 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from edge.contract.fields import Body
+from edge.delivery.alarm_rows import AlarmRows
+from edge.delivery.alarm_table import DEFAULT_BOUND
 from edge.delivery.database import open_store
 from edge.delivery.disk import Disk
 from edge.delivery.entries import Entry, LiveEntries, OutboxStatus, Stamp
 from edge.delivery.memory_copy import MemoryCopy
-from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
+from edge.delivery.message_inbox import CAUSES, NO_ROWS, MessagePriority, Rows, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Store
 from edge.log import RateLimitedLog
+from edge.ward.alarm_records import Record
 
-COPIED_ROWS = 400  # more than fit into the copy of what memory holds
 MEMORY_BYTES = 16e6  # bound of what is kept in memory while the disk refuses, about 10 000 events
 OPERATING_NOTE_S = 600.0  # how often a node that decides nothing notes its operating time
+
+Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +78,10 @@ class Outbox:
         self.status = OutboxStatus()
         """To be read from any thread; each work here ends with a new one."""
         self._memory, self._live = open_store(":memory:"), LiveEntries()
-        self._disk, self._copy, self._is_copy_old = Disk(path), MemoryCopy(path), False
+        self._disk, self._copy = Disk(path), MemoryCopy(path)
+        self.history_bound = DEFAULT_BOUND
+        """How much is kept of what alarms did; to be set before the first `tidy`."""
+        self._rows = AlarmRows(path, self._disk, self._memory)
         self.told: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
@@ -82,7 +92,7 @@ class Outbox:
         self._numbers = SequenceNumbers(self._disk.lock_file, stored)
         self.number_for("")
         self._live.forget(self._numbers.last)
-        self._take_copy()
+        self._copy.take(self._memory, self._numbers.last, self._operating_s())
         self._record_operating_time(0.0)  # finds a full disk now
         self._publish()
 
@@ -118,8 +128,8 @@ class Outbox:
                 before = self._disk.read(lambda store: store.assigned_seq(node), None)
                 self._numbers.before = None if before is None else max(before, self._memory.given().get(node, 0))
 
-    def put(self, messages: Sequence[Message]) -> bool:
-        """Write messages in one transaction, each with its `seq`; when the disk refuses, keep them in memory.
+    def put(self, messages: Sequence[Message], rows: Rows = NO_ROWS) -> bool:
+        """Write messages, each with its `seq`, and rows in one transaction; when the disk refuses, keep them in memory.
 
         Updates of a sound are not kept there: after a death nobody would know which revs a consumer has, and the end
         that the next process makes must have a later one.
@@ -128,19 +138,35 @@ class Outbox:
             Whether they are on disk.
         """
         with self._mutex:
-            if is_written := self._disk.write(lambda store: self._insert(store, messages)):
-                self._numbers.stored(len(messages))
-                self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
+            if is_written := self._disk.write(lambda store: self._insert(store, messages, rows)):
+                if messages:
+                    self._numbers.stored(len(messages))
+                    self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
             else:
-                self._numbers.reserve(len(messages))
-                self._memory.insert(self._stamp(), messages)
-                self._drop_updates(messages, self._numbers.last + 1)
-                self._numbers.last += len(messages)
-                self._live.forget(self._numbers.last)
-                self._count_dropped(self._memory.shrink(MEMORY_BYTES))
-                self._write_copy()
+                self._keep_in_memory(messages, rows)
+                self._rows.refused(rows.records)
+            self._rows.last += len(rows)
             self._publish()
             return is_written
+
+    def _keep_in_memory(self, messages: Sequence[Message], rows: Rows) -> None:
+        self._numbers.reserve(len(messages))
+        self._memory.insert(self._stamp(), messages, rows=rows)
+        self._drop_updates(messages, self._numbers.last + 1)
+        self._numbers.last += len(messages)
+        self._live.forget(self._numbers.last)
+        self._count_dropped(self._memory.shrink(MEMORY_BYTES))
+        self._copy.write_from(self._memory)
+
+    def alarm_records(self) -> tuple[list[Record], int]:
+        """What must be remembered of the alarms, oldest first, and the `rev` above which every alarm goes on."""
+        with self._mutex:
+            return self._rows.remembered()
+
+    def read(self, query: Callable[[Store], Result], otherwise: Result) -> Result:
+        """What the file says, or `otherwise` if the disk refuses."""
+        with self._mutex:
+            return self._disk.read(query, otherwise)
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -200,7 +226,7 @@ class Outbox:
             seqs = list(seqs)
             self._live.remove(seqs)
             on_disk = [seq for seq in seqs if not self._memory.delete([seq])]
-            self._is_copy_old |= len(on_disk) < len(seqs)
+            self._copy.is_old |= len(on_disk) < len(seqs)
             self._disk.ack(on_disk)
             self._publish()
 
@@ -226,16 +252,17 @@ class Outbox:
             before_s = self._operating_s() - self._max_age_s
             self._count_dropped(self._memory.expire(before_s))
             self._disk.do("expire", lambda store: self._count_dropped(store.expire(before_s)))
-            is_moving = self._disk.is_open and self._memory.depth() > 0
+            self._disk.do("alarms", lambda store: store.change(lambda: store.alarms.tidy(self.history_bound)))
+            is_moving = self._disk.is_open and self._memory.holds_anything()
             if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
                 self._numbers.stored()
-                self._is_copy_old = True
+                self._copy.is_old = True
                 self._live.forget(self._numbers.last)
                 logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
             self._record_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
             self._copy.prepare()
-            if self._is_copy_old:
-                self._write_copy()
+            if self._copy.is_old:
+                self._copy.write_from(self._memory)
             self._publish()
 
     @property
@@ -266,6 +293,7 @@ class Outbox:
             self._disk.accepts_writes,
             self._disk.failed_writes,
             dict(self._evicted),
+            self._memory.alarms.count(),
         )
 
     def _read_counters(self) -> int | None:
@@ -275,22 +303,8 @@ class Outbox:
         )
         if self.told is None:
             self.told = self._disk.read(Store.told, None)
+        self._rows.on_open()
         return self._disk.read(Store.highest_seq, None)
-
-    def _take_copy(self) -> None:
-        """Go on with what an earlier process held in memory when it died."""
-        rows, given = self._copy.read()
-        now_s, first = self._operating_s(), min((row[0] for row in rows), default=self._numbers.last + 1)
-        self._memory.record_operating_time(first - 1, now_s)
-        self._memory.take_copied(rows, given)
-        self._copy.prepare()
-        if rows:
-            logger.warning("outbox messages=%d were in memory when an earlier process died; they go on", len(rows))
-
-    def _write_copy(self) -> None:
-        """Let the next process know what only memory holds, whatever becomes of this one."""
-        self._copy.write(self._memory.copied(COPIED_ROWS), self._memory.given())
-        self._is_copy_old = False
 
     def _open_late(self) -> None:
         before_s = self._operating_s()
@@ -301,7 +315,8 @@ class Outbox:
 
     def _stamp(self) -> Stamp:
         numbers = self._numbers
-        return Stamp(numbers.last + 1, numbers.start, self._wall(), self._operating_s(), numbers.before, self._node)
+        start, before, row = numbers.start, numbers.before, self._rows.last + 1
+        return Stamp(numbers.last + 1, start, self._wall(), self._operating_s(), before, self._node, row)
 
     def _operating_s(self) -> float:
         """How long Laennec has run on this box, as far as its disk knows, seconds."""
@@ -312,10 +327,10 @@ class Outbox:
         if self._disk.is_open and now_s - self._disk.read(Store.operating_s, now_s) >= every_s:
             self._disk.write(lambda store: store.record_operating_time(seq, now_s))
 
-    def _insert(self, store: Store, messages: Sequence[Message]) -> None:
-        """Messages, and the end of what the broker has, in one transaction."""
+    def _insert(self, store: Store, messages: Sequence[Message], rows: Rows) -> None:
+        """Messages, rows, and the end of what the broker has, in one transaction."""
         delivered = list(self._disk.acknowledged)
-        entries = store.insert(self._stamp(), messages, delivered)
+        entries = store.insert(self._stamp(), messages, delivered, rows)
         self._disk.acknowledged.difference_update(delivered)
         self._live.add(entries, self._numbers.last + len(entries))
 

@@ -28,16 +28,18 @@ it; while `MOST` are, the connection is too slow for more.
 
 from __future__ import annotations
 
+import queue
 import threading
 from bisect import insort
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Protocol
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
 from edge.delivery.entries import Entry
 from edge.delivery.session import MqttSession
-from edge.delivery.store import MAX_SEQ
+from edge.delivery.store_tables import MAX_SEQ
 
 MEASURED = ("/trend", "/breath", "/shadow")  # ends of the topics of values that are measured anew every few seconds
 BACKLOG_PER_S = 100.0  # an hour of 20 busy beds in a minute, without drowning a consumer
@@ -262,3 +264,23 @@ class BestEffort:
         """The connection is gone, and with it what was on its way."""
         with self._mutex:
             self._on_its_way.clear()
+
+
+class Answers:
+    """What somebody waits for now, on its way to one thread or the other that publishes."""
+
+    def __init__(self) -> None:
+        self._waiting: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
+
+    def put(self, topic: str, payload: bytes, expiry_s: int, correlation: bytes) -> None:
+        """Take one; as `MqttSession.publish`."""
+        self._waiting.put((topic, payload, expiry_s, correlation))
+
+    def publish(self, session: MqttSession, qos: int = 1) -> list[int | None]:
+        """Publish all that wait; the packet identifier of each, None where there is no broker."""
+        mids = []
+        with suppress(queue.Empty):
+            while True:
+                topic, payload, expiry_s, correlation = self._waiting.get_nowait()
+                mids.append(session.publish(topic, payload, False, expiry_s, correlation, qos))
+        return mids

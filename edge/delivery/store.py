@@ -14,76 +14,40 @@ has the priority of its kind.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
+from edge.delivery.alarm_messages import name_of
+from edge.delivery.alarm_table import AlarmTable, salvaged
 from edge.delivery.entries import Entry, Stamp
-from edge.delivery.message_inbox import CAUSES, EXPIRED, MessagePriority, priority_of
+from edge.delivery.message_inbox import NO_ROWS, Rows, priority_of
 from edge.delivery.messages import Message
+from edge.delivery.minutes import MinuteTable
+from edge.delivery.store_tables import (
+    COPIED,
+    COPIED_OTHERS,
+    DELETE,
+    EARLIER,
+    ENDED_BY_RESTART,
+    EVICT_ROWS,
+    EVICTIONS,
+    EXPIRIES,
+    GREATEST,
+    MOVED,
+    NOTE_S,
+    RANK,
+    UNFINISHED,
+    WAITING,
+)
+from edge.ward.alarm_records import Transition
 
-MAX_SEQ = 1 << 62  # above every seq
-EVICT_ROWS = 64  # rows removed at once when the bound is reached
-OPEN_EVENTS = 256  # more than a box hears at once; what is older than so many is never going to end
-NOTE_S = 10.0  # how much time a note in `operation` may stand for; a week of it is 1 MB
-SCHEMA = """
-CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,
-                   written_s REAL NOT NULL, PRIMARY KEY(id, rev));
-CREATE TABLE outbox(seq INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, body TEXT, -- NULL: see event
-                    expiry_s INTEGER NOT NULL, written_s REAL NOT NULL);
-"""
-LATER_TABLES = """
-CREATE TABLE IF NOT EXISTS operation(seq INTEGER PRIMARY KEY, operating_s REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS told(alarm TEXT PRIMARY KEY, rev INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS priority(seq INTEGER PRIMARY KEY, priority INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS given(node TEXT PRIMARY KEY, seq INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS least ON priority(priority, seq);
-CREATE TRIGGER IF NOT EXISTS forget AFTER DELETE ON outbox BEGIN DELETE FROM priority WHERE seq = OLD.seq; END;
-"""
-GREATEST = {"operation": ("seq", "operating_s"), "told": ("alarm", "rev"), "given": ("node", "seq")}  # key, number
-RANK = f"""
-INSERT INTO priority SELECT seq, CASE WHEN body IS NULL THEN {MessagePriority.EVENT:d} ELSE {MessagePriority.GAP:d} END
-    FROM outbox WHERE seq NOT IN (SELECT seq FROM priority)
-"""
-DELETE = "DELETE FROM outbox WHERE seq = ?"
-ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
-WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
-EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
-OPEN = """
-FROM event AS last WHERE (rev = 1 OR instr(body, '"type":"update"'))
-    AND rev = (SELECT max(rev) FROM event WHERE id = last.id) ORDER BY seq
-"""  # of each event without an end the last that was said
-UNFINISHED = f"SELECT body {OPEN}"
-ENDED_BY_RESTART = """
-SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
-"""
-COPIED = f"""
-SELECT seq, id, rev, event.body, event.written_s, topic, expiry_s, coalesce(priority, {MessagePriority.EVENT:d})
-    FROM event LEFT JOIN outbox USING(seq) LEFT JOIN priority USING(seq)
-    WHERE outbox.seq IS NOT NULL OR (rev = (SELECT max(rev) FROM event AS said WHERE said.id = event.id) AND NOT (
-        rev > 1 AND EXISTS(SELECT 1 FROM event AS onset WHERE onset.id = event.id AND onset.rev = 1)))
-    ORDER BY seq DESC LIMIT ?
-"""  # of events what waits, and what was said last unless both onset and end were delivered from here
-COPIED_OTHERS = """
-SELECT seq, NULL, NULL, body, written_s, topic, expiry_s, priority FROM outbox JOIN priority USING(seq)
-    WHERE body IS NOT NULL ORDER BY priority DESC, seq DESC LIMIT ?
-"""
-DELIVERED = f"""
-SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox)
-    AND seq NOT IN (SELECT seq {OPEN} DESC LIMIT {OPEN_EVENTS}) ORDER BY seq LIMIT ?
-"""  # an event that is open stays: the next process would not know that it must end it
-OLDEST_OF = "SELECT seq FROM priority WHERE priority = {:d} ORDER BY seq LIMIT ?"
-# What goes first when there is no room: the log of delivered events, then what is worth least, the oldest of it first.
-EVICTIONS = (
-    ("delivered", DELIVERED),
-    *((CAUSES[each], OLDEST_OF.format(each)) for each in sorted(MessagePriority)),
-)
-EXPIRIES = (
-    (EXPIRED, "DELETE FROM outbox WHERE seq <= ?"),
-    ("delivered", "DELETE FROM event WHERE seq <= ? AND seq NOT IN (SELECT seq FROM outbox)"),
-)
+logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -92,8 +56,11 @@ class Store:
     def __init__(self, connection: sqlite3.Connection, is_exclusive: bool = False) -> None:
         """Use an opened database; see `edge.delivery.database`."""
         self._db = connection
+        self.alarms, self.minutes = AlarmTable(connection), MinuteTable(connection)
         self.is_exclusive = is_exclusive
         """Whether other programs cannot read the file meanwhile."""
+        self.is_replacement = False
+        """Whether there was another file, which was damaged or is gone, so that nobody knows which numbers are used."""
 
     def rank(self) -> None:
         """Give what an earlier release wrote the priority of its kind; nothing is written where there is none."""
@@ -102,8 +69,10 @@ class Store:
             with self._db:
                 self._db.execute(RANK)
 
-    def insert(self, stamp: Stamp, messages: Sequence[Message], delivered: Iterable[int] = ()) -> list[Entry]:
-        """Write messages with consecutive `seq`, and delete what was delivered: all or none.
+    def insert(
+        self, stamp: Stamp, messages: Sequence[Message], delivered: Iterable[int] = (), rows: Rows = NO_ROWS
+    ) -> list[Entry]:
+        """Write messages with consecutive `seq` and what belongs to them, and delete what was delivered: all or none.
 
         Returns:
             The messages as they wait.
@@ -130,7 +99,27 @@ class Store:
                     self._note("told", message.transition)
             if entries:
                 self._note("given", (stamp.node, entries[-1].seq))
+            self._insert_rows(rows, stamp.first_row)
         return entries
+
+    def _insert_rows(self, rows: Rows, first_row: int) -> None:
+        self.alarms.insert(rows.records, first_row)
+        for record in rows.records:  # also of what no message tells: a release that is rolled back to goes on above it
+            if isinstance(record, Transition):
+                self._note("told", (name_of(record.key), record.state.rev))
+        self.minutes.insert(rows.minutes, first_row + len(rows.records))
+        if rows.streams:
+            self.minutes.keep(rows.streams)
+        self._db.executemany("INSERT OR REPLACE INTO read_in VALUES(?,?)", list(rows.files.items()))
+
+    def read_in(self) -> dict[str, str]:
+        """The files of an earlier release that were read in, and how each was then."""
+        return dict(self._db.execute("SELECT file, was FROM read_in").fetchall())
+
+    def change(self, work: Callable[[], object]) -> None:
+        """Do some work on the tables of alarms and minutes in one transaction."""
+        with self._db:
+            work()
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry]:
         """The oldest entries with after < seq <= until, at most `limit`."""
@@ -170,6 +159,16 @@ class Store:
         with self._db:
             return self._db.executemany(DELETE, [(seq,) for seq in seqs]).rowcount
 
+    def holds_anything(self) -> bool:
+        """Whether a message waits, or there is anything of alarms or minutes."""
+        tables = ("outbox", "alarm_state", "alarm_command", "minute")
+        return any(self._db.execute(f"SELECT 1 FROM {each} LIMIT 1").fetchone() is not None for each in tables)
+
+    def bound_records(self, most: int) -> int:
+        """Drop the oldest records of alarms beyond so many, minutes beyond a day; how many records."""
+        with self._db:
+            return self.alarms.bound_rows(most)
+
     def depth(self, but: Collection[int] = ()) -> int:
         """How many entries wait, `but` those not counted."""
         count = int(self._db.execute("SELECT count(*) FROM outbox").fetchone()[0])
@@ -201,6 +200,15 @@ class Store:
         """Let the `seq` of an empty database begin above this one."""
         with self._db:
             self._db.execute("INSERT INTO sqlite_sequence VALUES('outbox', ?)", (seq,))
+
+    def salvage(self, damaged: Path) -> None:
+        """Let the log of alarms in an empty database begin with what can be read of it in a damaged one."""
+        self.is_replacement = True
+        with suppress(sqlite3.Error), closing(sqlite3.connect(damaged)) as db:
+            records = salvaged(db)
+            self.change(lambda: self.alarms.insert(records, 1))
+            if records:
+                logger.warning("alarms log=salvaged records=%d from=%s", len(records), damaged)
 
     def operating_s(self, seq: int | None = None) -> float:
         """How long the box had been running when `seq` was written, or at the last note, seconds."""
@@ -275,8 +283,11 @@ class Store:
             for table in GREATEST:
                 for row in other._db.execute(f"SELECT * FROM {table}").fetchall():
                     self._note(table, row)
+            self.alarms.move_from(other._db)
+            self.minutes.move_from(other._db)
+            self._db.executemany("INSERT OR REPLACE INTO read_in VALUES(?,?)", list(other.read_in().items()))
         with other._db:
-            for table in ("event", "outbox", "operation", "told"):
+            for table in MOVED:
                 other._db.execute(f"DELETE FROM {table}")
 
     def copied(self, limit: int) -> list[tuple[Any, ...]]:
@@ -323,4 +334,5 @@ class Store:
         pages, free, size = (
             self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
         )
-        return int((pages - free) * size)
+        others = int(self._db.execute("SELECT total(bytes) FROM room").fetchone()[0])
+        return int((pages - free) * size) - others

@@ -64,6 +64,7 @@ class OrderQueue:
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._change, self._monotonic = threading.Condition(), monotonic
+        self._is_awake = False
         self._urgent: dict[str, deque[Order]] = {}
         self._others: dict[str, deque[Order]] = {}
         self._acknowledgements, self._orders = Quotas(ACKNOWLEDGEMENTS, MINUTE_S), Quotas(ORDERS, MINUTE_S)
@@ -84,11 +85,17 @@ class OrderQueue:
             self._change.notify()
         return ""
 
-    def get(self, timeout_s: float) -> Order | None:
-        """The next command; None if none comes within that time."""
+    def wake(self) -> None:
+        """Let `get` come back at once, also without a command."""
         with self._change:
-            self._change.wait_for(lambda: self._urgent or self._others, timeout_s)
-            waiting = self._urgent or self._others
+            self._is_awake = True
+            self._change.notify()
+
+    def get(self, timeout_s: float) -> Order | None:
+        """The next command; None if none comes within that time, or before `wake` is called."""
+        with self._change:
+            self._change.wait_for(lambda: self._urgent or self._others or self._is_awake, timeout_s)
+            self._is_awake, waiting = False, self._urgent or self._others
             if not waiting:
                 return None
             user = next(iter(waiting))

@@ -1,10 +1,10 @@
-"""The alarms of a running node: one thread that looks, writes the log, publishes, and carries out commands.
+"""The alarms of a running node: one thread that looks, records, publishes, and carries out commands.
 
 Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is log,
-then wire, but no alarm waits longer than a second for a disk: then it goes out from memory, marked not durable. While
-this thread does not come to publish, its alarms expire at the broker and are unknown. Every change also goes through
-the outbox, so that a broker that was away hears of it; what a death kept from there is found in the log by the next
-process, for the outbox knows the last `rev` of each alarm that it was given.
+then wire: what changed is published when the disk has it, the record and the message that tells of it in one
+transaction. But no alarm waits longer than a second for a disk: then it goes out from memory, marked not durable, as it
+does at once where the disk refuses. While this thread does not come to publish, its alarms expire at the broker and are
+unknown.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from heapq import nsmallest
 
 from edge.contract.alarms import ALARM_EXPIRY_S, ANSWER_EXPIRY_S, REFRESH_S
 from edge.contract.commands import ClipOrder, Command, NewPatient, parse_command
-from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.alarm_messages import (
     AlarmNow,
     CommandAddress,
@@ -29,23 +30,22 @@ from edge.delivery.alarm_messages import (
     answer_body,
     answer_topic,
     command_filters,
-    name_of,
     transition_message,
 )
+from edge.delivery.disk import STALLED_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, Order, OrderQueue, bed_values, node_values, refuse
 from edge.node.clips import NodeClips
+from edge.node.past_alarms import PastAlarms, is_told
 from edge.node.patients import Patients
 from edge.settings.sections import years_of
-from edge.ward.alarm_records import NOT_PUBLISHED, Answer, Key, Record, Rule, Transition, Value
+from edge.ward.alarm_records import Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
-UNSAID_AT_ONCE = 200  # changes that are handed on at one look; the queue in front of the outbox has room for more
-RETRY_S = 10.0  # a disk that refused is tried again after this long
 STOPPED_S = 1.0  # how long the end may wait for a disk
 
 logger = logging.getLogger(__name__)
@@ -57,6 +57,17 @@ class WardReading:
 
     beds: Mapping[str, BedReading]
     node: NodeReading
+
+
+@dataclass(frozen=True)
+class _Ticket:
+    """What was given to the disk."""
+
+    number: int
+    given_s: float
+    """When, monotonic seconds; long ago where the disk has not answered what came before."""
+    is_published: bool = False
+    """Whether the broker was told of it before the disk had it."""
 
 
 class AlarmClock:
@@ -87,42 +98,40 @@ class AlarmService:
     def __init__(
         self,
         rules: Mapping[Key, Rule],
-        log: AlarmLog,
+        past: PastAlarms,
         node: Node,
         dispatch: Dispatch,
         clips: NodeClips | None = None,
         patients: Patients | None = None,
     ) -> None:
-        """Read the log and go on from there; nothing is published before `start`.
+        """Go on from what was recorded; nothing is published before `start`.
 
         Args:
             rules: the alarms that there are (`edge.node.alarm_inputs.rules_of`).
-            log: where transitions are written.
+            past: what earlier processes recorded.
             node: who publishes.
             dispatch: the way to the broker; not started yet.
             clips: what keeps sound; None: nothing does.
             patients: where new ones are admitted; None: nowhere.
         """
-        records = log.read()
-        self._logged = [each for each in records if isinstance(each, Transition)]  # until what was told is known
-        self._unsaid: list[Transition] = []  # to be handed on, and whatever comes meanwhile after it
-        self._clock = AlarmClock(max((record.at_s for record in records), default=0.0))
-        rev_floor = max(log.rev_floor, _told_beyond(self._logged, dispatch.told or {}))
-        self._alarms = Alarms(rules, records, rev_floor, self._clock.wall_s)
-        self._log, self._node, self._dispatch, self._clips = log, node, dispatch, clips
+        self._clock = AlarmClock(max((record.at_s for record in past.records), default=0.0))
+        self._alarms = Alarms(rules, past.records, past.rev_floor, self._clock.wall_s)
+        self._node, self._dispatch, self._clips = node, dispatch, clips
         self._patients = patients
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
         of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not (rule.is_told or rule.rate)]
         self._groups = tuple({key.condition: None for key in of_burden})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None
-        self._retry_s = 0.0  # when to try a disk that refused, monotonic seconds
+        self._unrecorded: dict[Key, _Ticket] = {}  # what the disk does not have yet of each alarm
+        self._last_ticket = _Ticket(0, -math.inf)
+        self._unanswered: deque[tuple[_Ticket, Callable[[], None]]] = deque()  # commands that are carried out
         self._said_s: dict[Key, float] = {}
-        self._not_durable: tuple[Key, ...] = ()  # alarms that the broker has as such
         self._orders = OrderQueue()
         self._limited_log = RateLimitedLog(logger)
         self._stopping = threading.Event()
         self._looked_s = time.monotonic()
+        dispatch.on_answer = self._orders.wake
         dispatch.listen(Listening(command_filters(node), self._on_request))
 
     def start(self, look: Callable[[], WardReading]) -> None:
@@ -131,15 +140,28 @@ class AlarmService:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after a last look; what is signalled now is in the log for the next start."""
+        """End after a last look; what is signalled now is on the disk for the next start."""
         self._stopping.set()
+        self._orders.wake()
         self._thread.join(STOPPED_S)
-        self._log.close()
 
     @property
     def is_healthy(self) -> bool:
         """Whether the thread moves and the log is on the disk."""
-        return time.monotonic() - self._looked_s < REFRESH_S and not self._log.is_behind
+        return time.monotonic() - self._looked_s < REFRESH_S and not self._is_behind
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether the disk has refused what alarms did, or has not answered for a second."""
+        return not self._is_recorded(self._last_ticket) and self._is_late(self._last_ticket)
+
+    def _is_recorded(self, ticket: _Ticket) -> bool:
+        return ticket.number <= self._dispatch.records.recorded
+
+    def _is_late(self, ticket: _Ticket) -> bool:
+        """Whether the disk has refused it, or has not answered for a second."""
+        records = self._dispatch.records
+        return records.recorded < ticket.number <= records.answered or time.monotonic() - ticket.given_s > STALLED_S
 
     @property
     def topics(self) -> list[str]:
@@ -165,24 +187,27 @@ class AlarmService:
                 logger.exception("alarms error; going on in %.1f s", LOOK_S)
                 self._stopping.wait(LOOK_S)
             if is_last:
+                self._await_disk()
                 return
+
+    def _await_disk(self) -> None:
+        """Publish what the last look found, when the disk has it."""
+        end_s = time.monotonic() + STOPPED_S / 2
+        while (self._unrecorded or self._unanswered) and (left_s := end_s - time.monotonic()) > 0:
+            self._orders.get(left_s)
+            self._settle()
 
     def _step(self, reading: WardReading) -> None:
         """One look, the commands that wait, and until the next look those that come."""
-        self._say_unsaid()
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
-        if (self._log.is_full or self._log.is_behind) and time.monotonic() >= self._retry_s:
-            self._retry_s = time.monotonic() + RETRY_S
-            if self._log.rewrite(self._alarms.snapshot()):
-                for key in self._not_durable:  # now they are
-                    self._publish(key)
+        self._settle()
         self._refresh()
         until_s = time.monotonic() + LOOK_S
         while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
-            if (order := self._orders.get(left_s)) is None:
-                return
-            self._carry_out(order)
+            if (order := self._orders.get(left_s)) is not None:
+                self._carry_out(order)
+            self._settle()
 
     def _values_of(self, reading: WardReading) -> dict[Key, Value]:
         values: dict[Key, Value] = {}
@@ -191,7 +216,7 @@ class AlarmService:
             is_before = self._patients is not None and not self._patients.is_known(stream, bed.patients)
             values |= self._without_patient(stream, of_bed) if is_before else of_bed
         is_broken = any(bed.is_broken for bed in reading.beds.values())
-        values |= node_values(self._before, reading.node, is_broken, self._log.is_behind)
+        values |= node_values(self._before, reading.node, is_broken, self._is_behind)
         self._before = reading.node
         return values
 
@@ -216,7 +241,8 @@ class AlarmService:
             self._record(self._alarms.advance(now_s, self._values))
         topic = answer_topic(self._node, address, request.response_topic)
         body = answer_body(self._node, answer, now_s, self._clock.wall_s)
-        self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
+        answer_now = partial(self._dispatch.answer, topic, body, ANSWER_EXPIRY_S, request.correlation)
+        self._unanswered.append((self._last_ticket, answer_now))
 
     def _ordered(self, now_s: float, address: CommandAddress, command: Command) -> tuple[Answer, list[Record]]:
         if isinstance(command, NewPatient):
@@ -250,17 +276,16 @@ class AlarmService:
             self._values = self._without_patient(bed, self._values)
         return answer, records
 
-    def _record(self, records: list[Record] | list[Transition]) -> None:
-        """To the disk, then to the broker, each alarm once with its last state."""
+    def _record(self, records: Sequence[Record]) -> None:
+        """To the disk; each alarm is published with its last state when it is there."""
         if not records:
             return
-        self._log.append(records)
         transitions = [each for each in records if isinstance(each, Transition)]
-        for each in filter(_is_told, transitions):
-            if self._unsaid:  # else the outbox would know of this `rev`, and after a death take those before for told
-                self._unsaid.append(each)
-            else:
-                self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
+        told = [transition_message(self._node, each, self._clock.wall_s) for each in transitions if is_told(each)]
+        given_s = -math.inf if self._is_behind else time.monotonic()
+        self._last_ticket = _Ticket(self._dispatch.record(records, told), given_s)
+        self._unrecorded |= dict.fromkeys([each.key for each in transitions], self._last_ticket)
+        for each in filter(is_told, transitions):
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
             line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
             logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)
@@ -269,17 +294,18 @@ class AlarmService:
                 clip = self._clips.of_alarm(each.key.stream, each.key.condition, episode)
                 self._clip_of = {known: ident for known, ident in self._clip_of.items() if known[0] != each.key}
                 self._clip_of[each.key, episode] = clip
-        for key in {each.key: None for each in transitions}:
-            self._publish(key)
 
-    def _say_unsaid(self) -> None:
-        """Hand on what an earlier process wrote to the log and died before the outbox had it."""
-        if self._logged and (told := self._dispatch.told) is not None:
-            logged, self._logged = filter(_is_told, self._logged), []
-            self._unsaid = [each for each in logged if each.state.rev > told.get(name_of(each.key), 0)]
-        for each in self._unsaid[:UNSAID_AT_ONCE]:
-            self._dispatch.send(transition_message(self._node, each, self._clock.wall_s))
-        self._unsaid = self._unsaid[UNSAID_AT_ONCE:]
+    def _settle(self) -> None:
+        """Publish and answer what the disk has now, and what it should have and has not."""
+        for key, ticket in list(self._unrecorded.items()):
+            if self._is_recorded(ticket):
+                del self._unrecorded[key]
+                self._publish(key)
+            elif not ticket.is_published and self._is_late(ticket):
+                self._unrecorded[key] = replace(ticket, is_published=True)
+                self._publish(key)
+        while self._unanswered and (self._is_recorded(self._unanswered[0][0]) or self._is_late(self._unanswered[0][0])):
+            self._unanswered.popleft()[1]()
 
     def _refresh(self) -> None:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""
@@ -294,23 +320,12 @@ class AlarmService:
     def _publish(self, key: Key) -> None:
         if (rule := self._alarms.rules.get(key)) is None:  # the settings do not have it; the service clears its topic
             return
+        ticket = self._unrecorded.get(key)
+        if ticket is not None and not ticket.is_published:
+            return  # it is about to be on the disk
         state = self._alarms.state(key)
         clip = self._clip_of.get((key, state.episode), "")
-        is_durable = not self._log.is_behind
-        alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip, is_durable)
-        others = tuple(other for other in self._not_durable if other != key)
-        self._not_durable = others if is_durable else (*others, key)
+        alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip, ticket is None)
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
         self._said_s[key] = time.monotonic()
-
-
-def _told_beyond(logged: list[Transition], told: Mapping[str, int]) -> int:
-    """The highest `rev` that the outbox was given of an alarm whose log does not reach it; 0: none is behind."""
-    own = {name_of(each.key): each.state.rev for each in logged}
-    return max((rev for name, rev in told.items() if rev > own.get(name, 0)), default=0)
-
-
-def _is_told(each: Transition) -> bool:
-    """Whether a change is told of one by one; others are in the retained state alone."""
-    return each.cause not in NOT_PUBLISHED

@@ -17,14 +17,13 @@ from functools import partial
 
 from edge.contract.fields import Body
 from edge.contract.status import HEALTH_EXPIRY_S
-from edge.delivery.alarm_history import HistoryBound
-from edge.delivery.alarm_log import AlarmLog, log_beside
+from edge.delivery.alarm_table import HistoryBound
+from edge.delivery.before_one_file import log_beside, read_minutes, remove_old
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import LatencyCounts
 from edge.delivery.messages import Node, end_after_restart, new_boot_id
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
-from edge.delivery.trends import TrendHistory, history_path
 from edge.model.model import Model
 from edge.node.alarm_inputs import NodeReading, bed_reading, rules_of
 from edge.node.alarms import AlarmService, WardReading
@@ -45,6 +44,7 @@ from edge.node.home_assistant import announcements, beds_of
 from edge.node.live_sound import NodeListening
 from edge.node.live_view import LiveViews
 from edge.node.model_comparison import make_shadow
+from edge.node.past_alarms import past_alarms
 from edge.node.patients import Patients
 from edge.node.readers import ReaderPool, Reading
 from edge.node.self_test import Watch
@@ -129,10 +129,12 @@ class Service:
         self._listening.join(self._streams)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
-        log = AlarmLog(log_beside(outbox.path, config.node), history=_history_of(config))
+        outbox.history_bound = HistoryBound(config.alarms.history.days, round(config.alarms.history.max_mb * 1e6))
         self._clips = self._clips_of(config)
         rules, self._breath_alarms = rules_of(config, groups), config.alarms.breath
-        self._alarms = AlarmService(rules, log, self._node, self._dispatch, self._clips, self._patients)
+        self._alarms = AlarmService(
+            rules, past_alarms(outbox, self._node), self._node, self._dispatch, self._clips, self._patients
+        )
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._heard = [*self._streams, *(test.stream for test in tests)]
@@ -144,7 +146,8 @@ class Service:
 
     def _prepare_reports(self, groups: Sequence[str], alarms: Iterable[Key], notifier: Notifier) -> None:
         """What is published of the node and its streams, and what the broker may hold of those before."""
-        self._trends = Trends(self._views, self._model, self._node, self._dispatch.set_state, self._followed())
+        self._trends = Trends(self._views, self._model, self._node, self._dispatch.set_state)
+        self._follow()
         self._breath_rates = BreathRates(self._views, self._model, self._node, self._dispatch.set_state)
         self._supervision = Supervision(notifier)
         beds = beds_of(self._config.streams, groups, alarms)
@@ -155,14 +158,13 @@ class Service:
         self._retained = RetainedTopics(self._outbox.path.with_name(f"retained-{self._config.node}.json"))
         self._has_ended_orphans, self._started_s = False, time.monotonic()
 
-    def _followed(self) -> TrendHistory:
-        """The history of the burden of all streams, which they are told of with what else follows them."""
-        history = TrendHistory(history_path(self._outbox.path), [stream.id for stream in self._config.streams])
+    def _follow(self) -> None:
+        """Tell the streams who remembers their minutes, and of what else follows them."""
+        read_minutes(self._outbox, [stream.id for stream in self._config.streams])
         for stream in self._streams:
-            stream.burden.remember, stream.delivery = history.put, self._dispatch.lag
+            stream.burden.remember, stream.delivery = self._dispatch.remember, self._dispatch.lag
             if (pause := self._config.alarms.breath.pause) is not None:
                 stream.watch_pauses(pause.after_s)
-        return history
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""
@@ -182,7 +184,7 @@ class Service:
     def run(self, stop: threading.Event) -> Outcome:
         """Work until `stop` is set or every source has ended."""
         self._end_orphaned_events()
-        self._dispatch.tidied = self._end_orphaned_events  # not from here: the watchdog is fed here, and this may wait
+        self._dispatch.tidied = self._on_tidied  # not from here: the watchdog is fed here, and this may wait
         self._dispatch.send_first(self._outbox.ended_by_restart())
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
@@ -261,6 +263,10 @@ class Service:
         lag_s = self._dispatch.lag.status.lag_s if self._dispatch.is_connected else None
         node = NodeReading(outbox, dropped, is_synchronised(), self._watch.has_missed, is_stalled, lag_s)
         return WardReading(beds, node)
+
+    def _on_tidied(self) -> None:
+        self._end_orphaned_events()
+        remove_old(self._outbox, log_beside(self._outbox.path, self._config.node), self._outbox.history_bound)
 
     def _end_orphaned_events(self) -> None:
         """End the events that were open when an earlier process died, as soon as the outbox can be read."""
@@ -341,7 +347,3 @@ class Service:
         body = stream_info_body(self._node, settings, self._model, stream.adaptation)
         body["listen"] = not self._listening.refusal(settings.id)
         self._dispatch.set_state(self._node.topic("s", settings.id, "info"), body)
-
-
-def _history_of(config: Config) -> HistoryBound:
-    return HistoryBound(config.alarms.history.days, round(config.alarms.history.max_mb * 1e6))

@@ -4,7 +4,7 @@ The burden and the coverage of one bed, for the thread that scores alone.
 
 Not for the figures (`edge.ward.burden`). Others read them in the status of the stream (`edge.node.stream_status`).
 
-The burden of all beds of a running node: published every minute, and its history begun and ended.
+The burden of all beds of a running node: published every minute, and nothing else.
 
 Not for measuring. Called from the loop that watches the node; never waits.
 """
@@ -19,7 +19,8 @@ import numpy as np
 from edge.contract.fields import Body
 from edge.contract.trend import TREND_EXPIRY_S, TREND_S
 from edge.delivery.messages import Node
-from edge.delivery.trends import Minute, Trend, TrendHistory, minutes_of, trend_body
+from edge.delivery.minutes import Minute, minutes_of
+from edge.delivery.trends import Trend, trend_body
 from edge.detector.sound_check import Verdict
 from edge.model.model import Model
 from edge.node.clock import Timeline
@@ -140,8 +141,6 @@ def _forget(minutes: Sequence[Minute]) -> None:
     """Nobody remembers them."""
 
 
-LAST_WRITE_S = 0.4  # how long the last minutes may take to reach the disk
-
 SetState = Callable[[str, Body, int | None], None]
 """Publishes a retained value: topic, body, expiry in seconds."""
 
@@ -149,17 +148,14 @@ SetState = Callable[[str, Body, int | None], None]
 class Trends:
     """Publishes the burden of the streams of one node."""
 
-    def __init__(
-        self, streams: Sequence[StreamView], model: Model, node: Node, set_state: SetState, history: TrendHistory
-    ) -> None:
-        """Prepare; nothing is written before `start`."""
-        self._streams, self._node, self._set_state, self._history = streams, node, set_state, history
+    def __init__(self, streams: Sequence[StreamView], model: Model, node: Node, set_state: SetState) -> None:
+        """Nothing is published before `start`."""
+        self._streams, self._node, self._set_state = streams, node, set_state
         self._hop_samples, self._rate_hz = model.score_hop_samples, model.rate_hz
         self._next_s, self._has_published = 0.0, False
 
     def start(self) -> None:
-        """Begin to write the history."""
-        self._history.start()
+        """Begin to count the minutes."""
         self._next_s = time.monotonic() + TREND_S
 
     def tick(self) -> None:
@@ -171,14 +167,13 @@ class Trends:
             self._publish()
 
     def finish(self) -> None:
-        """Write what is left; a run of less than a minute publishes what it heard.
+        """A run of less than a minute publishes what it heard.
 
         Not again after a minute was published: who adds up minutes would count what is in both twice.
         """
         self.tick()
         if not self._has_published:
             self._publish()
-        self._history.stop(LAST_WRITE_S)
 
     def _publish(self) -> None:
         now_s = time.monotonic()

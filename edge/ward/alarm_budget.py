@@ -29,7 +29,7 @@ MOST_MINUTES = 3 * 1440  # that one bed is looked at; a clock that stepped by ye
 
 
 class MinuteRow(Protocol):
-    """What is needed of a minute (`edge.delivery.trends.Minute`)."""
+    """What is needed of a minute (`edge.delivery.minutes.Minute`)."""
 
     @property
     def stream(self) -> str:

@@ -22,7 +22,7 @@ seconds.
 
 The history of alarms made short: what is said again and changes no signal becomes one record with a count. Pure.
 
-Not for files (`edge.delivery.alarm_history`). Whatever changes a signal, an episode or a priority stays as it was.
+Not for files (`edge.delivery.alarm_table`). Whatever changes a signal, an episode or a priority stays as it was.
 Between two such changes of an alarm, of each cause and person the last record stays: it says how many there were, and
 since when. So whoever pauses a signal a thousand times writes one line of history, and what was before it stays.
 """

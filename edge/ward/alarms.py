@@ -1,8 +1,8 @@
 """All alarms of a node: measurements, time and commands in, transitions out. Pure: no clock, no disk, no network.
 
-Not for the rules of one alarm (`edge.ward.alarm_rules`). Whoever calls this writes what comes out to the log
-(`edge.delivery.alarm_log`) before anybody is told; `Alarms(rules, what was written)` is then the same again. What came
-out and could not be written is in `snapshot`, which holds everything that must be remembered.
+Not for the rules of one alarm (`edge.ward.alarm_rules`). Whoever calls this writes what comes out to the disk
+(`edge.delivery.alarm_table`) before anybody is told; `Alarms(rules, what was written)` is then the same again, and so
+it is with `snapshot`, which holds everything that must be remembered.
 """
 
 from __future__ import annotations

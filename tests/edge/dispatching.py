@@ -13,6 +13,7 @@ import pytest
 
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
+from edge.delivery.message_inbox import NO_ROWS, Rows
 from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
@@ -44,12 +45,12 @@ class Box(Outbox):
     tidied = 0
     is_broken = False
 
-    def put(self, messages: Sequence[Message]) -> bool:
+    def put(self, messages: Sequence[Message], rows: Rows = NO_ROWS) -> bool:
         if self.is_broken:
             self.is_broken = False
             raise RuntimeError("cannot be written")
         self.batches += (len(messages),)
-        return super().put(messages)
+        return super().put(messages, rows)
 
     def tidy(self) -> None:
         self.tidied += 1

@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from edge.clips.folder import ClipFolder
-from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.before_one_file import before, log_beside, read_minutes
 from edge.delivery.messages import Message
+from edge.delivery.minutes import history_path
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedTopics
-from edge.delivery.trends import TrendHistory, history_path
 from edge.files import make_private_folder
+from edge.node.past_alarms import past_alarms
 from edge.server.board.access import Audit
 from edge.server.board.labels import Labels
 from edge.server.history.database import open_database
 from firmware_bridge.capture import Writer
-from tests.conftest import HANGS_S
-from tests.edge.delivery.test_alarm_log import a_day
+from tests.edge.dispatching import NODE
 from tests.edge.server.board.test_labels import label
 
 
@@ -45,14 +45,12 @@ def readable(folder: Path) -> list[str]:
 def write_everything(folder: Path) -> None:
     """All that a node and a board write about patients, but clips."""
     path = folder / "outbox.db"
-    outbox, history, log = Outbox(path, 1, 1), TrendHistory(history_path(path), ["bed1"]), AlarmLog(folder / "alarms")
+    outbox = Outbox(path, 1, 1)
+    for each in (log_beside(path, NODE.node), before(log_beside(path, NODE.node)), history_path(path)):
+        each.touch()  # of a release before
     outbox.put([Message("t", {"time": {}}, 60)])
-    log.read()
-    for _ in range(2):
-        log.append(a_day())
-        log.rewrite(a_day())
-    history.start()
-    history.stop(HANGS_S)
+    past_alarms(outbox, NODE)
+    read_minutes(outbox, ["bed1"])
     RetainedTopics(folder / "retained.json").begin(["t"])
     Audit(folder / "audit.log").close()
     Labels(folder / "labels.jsonl").add(label())
@@ -74,7 +72,7 @@ def test_what_an_older_version_left_for_everybody_to_read_is_the_owners_alone_af
     folder = tmp_path / "state"
     write_everything(folder)
     (folder / "outbox.db.damaged-20260101T000000").touch()
-    (folder / "alarms.unread-20260101T000000").touch()
+    (folder / f"alarms-{NODE.node}.log.unread-20260101T000000").touch()
     (folder / "audit.log.1").touch()
     (folder / "somebody-elses").touch()
     for path in folder.iterdir():

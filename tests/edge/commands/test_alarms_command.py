@@ -12,10 +12,10 @@ import pytest
 from edge.commands.app import main
 from edge.contract.commands import Acknowledge, Inactivate
 from edge.contract.fields import rfc3339
-from edge.delivery.alarm_log import AlarmLog
 from edge.node.alarms import AlarmClock
 from edge.ward.alarm_records import Key, Rule, Value, to_line
 from edge.ward.alarms import Alarms
+from tests.edge.alarm_logs import append_old, record
 from tests.edge.dispatching import Time
 from tests.edge.wards import ward
 
@@ -25,14 +25,13 @@ LOUD: dict[Key, Value] = {BED: 20.0, CLOCK: True}
 
 
 def written(path: Path, begin_s: float) -> None:
-    """Two minutes of a bed in the log at `path`, which begins anew in between."""
-    log, alarms = AlarmLog(path), Alarms(RULES)
-    log.append(alarms.advance(begin_s, LOUD))
-    log.append(alarms.advance(begin_s + 60, LOUD))
-    log.rewrite(alarms.snapshot())
-    log.append(alarms.command(begin_s + 70, "board", "bed1", Acknowledge(id="a", by="nurse K"))[1])
+    """Two minutes of a bed in the outbox at `path`."""
+    alarms = Alarms(RULES)
+    record(path, alarms.advance(begin_s, LOUD))
+    record(path, alarms.advance(begin_s + 60, LOUD))
+    record(path, alarms.command(begin_s + 70, "board", "bed1", Acknowledge(id="a", by="nurse K"))[1])
     suction = Inactivate(id="i", by="nurse K", duration_s=600, why="suction")
-    log.append(alarms.command(begin_s + 80, "board", "bed1", suction)[1])
+    record(path, alarms.command(begin_s + 80, "board", "bed1", suction)[1])
 
 
 def printed(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: object) -> list[str]:
@@ -49,7 +48,7 @@ def test_each_transition_is_a_line_with_who_and_why_also_those_of_the_log_before
 ) -> None:
     config = ward(tmp_path)
     (tmp_path / "state").mkdir()
-    written(tmp_path / "state" / "alarms-n1.log", time.time() - 300)
+    written(tmp_path / "state" / "outbox.db", time.time() - 300)
     lines = printed(capsys, monkeypatch, "--config", config)
     assert [line[21:].split() for line in lines[1:-1]] == [
         ["bed1", "continuous", "Me", "On", "raised"],
@@ -64,7 +63,7 @@ def test_each_transition_is_a_line_with_who_and_why_also_those_of_the_log_before
 def test_a_bed_a_span_and_everything_may_be_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    log = tmp_path / "a.log"
+    log = tmp_path / "a.db"
     written(log, time.time() - 300)
     lines = printed(capsys, monkeypatch, "--log", log, "--bed", "node", "--all")
     assert [line.split()[-1] for line in lines[1:-1]] == ["known", "present", "raised"]
@@ -83,12 +82,12 @@ def test_after_a_step_of_the_clock_each_line_says_when_it_was_by_the_clock_that_
 ) -> None:
     now_s, behind_s, monotonic = time.time(), [3 * 3600.0], Time()
     clock = AlarmClock(0.0, monotonic, lambda: now_s - 7200.0 - behind_s[0] + monotonic.now_s)
-    monotonic.now_s, log = 0.0, AlarmLog(tmp_path / "alarms.log")
+    monotonic.now_s, path = 0.0, tmp_path / "outbox.db"
     alarms = Alarms(RULES, wall=clock.wall_s)
-    log.append(alarms.advance(clock.now_s(), {CLOCK: False}))
+    record(path, alarms.advance(clock.now_s(), {CLOCK: False}))
     behind_s[0], monotonic.now_s = 0.0, 6600.0  # a time server has set it; now it is ten minutes ago
-    log.append(alarms.advance(clock.now_s(), {CLOCK: True}))
-    lines = printed(capsys, monkeypatch, "--log", tmp_path / "alarms.log", "--since", "1h")
+    record(path, alarms.advance(clock.now_s(), {CLOCK: True}))
+    lines = printed(capsys, monkeypatch, "--log", path, "--since", "1h")
     assert [line.split()[2:6] for line in lines[1:-1]] == [["node", "clock", "Lo", "On"]]
     assert lines[1][:19] == rfc3339(now_s - 600.0)[:19].replace("T", " ")
 
@@ -102,3 +101,15 @@ def test_a_log_of_a_release_that_did_not_note_the_wall_clock_is_printed_as_it_wa
     assert b"wall_s" not in (tmp_path / "alarms.log").read_bytes()
     row = printed(capsys, monkeypatch, "--log", tmp_path / "alarms.log")[1]
     assert row[:19] == rfc3339(now_s - 60)[:19].replace("T", " ")
+
+
+def test_before_the_first_start_of_this_release_the_log_of_the_one_before_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, alarms = ward(tmp_path), Alarms(RULES)
+    append_old(tmp_path / "state" / "alarms-n1.log", alarms.advance(time.time() - 60, LOUD))
+    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("now: bed1 continuous (On), node clock (On)")
+    record(tmp_path / "state" / "outbox.db", [])
+    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("now: bed1 continuous (On), node clock (On)")
+    record(tmp_path / "state" / "outbox.db", alarms.advance(time.time(), {CLOCK: False}))
+    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("signalled now: bed1 continuous (On)")

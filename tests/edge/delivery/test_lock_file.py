@@ -49,8 +49,8 @@ def test_a_claim_that_cannot_be_made_is_the_operators_mistake_and_one_that_canno
 
 
 def test_a_claim_takes_the_room_of_its_number_at_once(claim: LockFile, path: Path) -> None:
-    assert lock_of(path).read_bytes() == b"00000000000000000000\n"
-    assert claim.reserved() == 0
+    assert lock_of(path).read_bytes() == b"00000000000000000000\n" + bytes(8) + b"00000000000000000000\n"
+    assert (claim.reserved(), claim.reserved_revs()) == (0, 0)
     assert not path.exists()
 
 
@@ -58,7 +58,7 @@ def test_the_number_of_a_claim_is_written_over_and_outlives_the_process(path: Pa
     claim = LockFile(path)
     claim.reserve(1 << 44)
     claim.reserve(1234567)
-    assert lock_of(path).read_bytes() == b"00000000000001234567\n"
+    assert lock_of(path).read_bytes()[:21] == b"00000000000001234567\n"
     claim.close()
     again = LockFile(path)
     assert again.reserved() == 1234567
@@ -73,7 +73,9 @@ def test_what_a_claim_cannot_read_is_no_number(path: Path, content: bytes, kept:
     lock_of(path).write_bytes(content)
     claim = LockFile(path)
     assert claim.reserved() == kept
-    assert lock_of(path).read_bytes() == (content or b"0" * 20 + b"\n")
+    assert lock_of(path).read_bytes()[:21] == (content or b"0" * 20 + b"\n")
+    claim.reserve_revs(9)
+    assert (claim.reserved(), claim.reserved_revs()) == (kept, 9)
     claim.close()
     assert claim.reserved() == 0  # the file is closed, so nobody says
 
@@ -112,6 +114,19 @@ def test_a_number_is_on_the_disk_before_it_counts(claim: LockFile, monkeypatch: 
     monkeypatch.setattr(os, "fdatasync", synced.append)
     claim.reserve(5)
     assert [os.pread(file, 20, 0) for file in synced] == [b"00000000000000000005"]
+
+
+def test_both_numbers_and_the_mark_stand_beside_each_other_also_in_a_file_of_an_earlier_release(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    lock_of(path).write_bytes(b"%020d\nwritten\n" % 41)
+    claim = LockFile(path)
+    assert (claim.reserved(), claim.was_written, claim.reserved_revs()) == (41, True, 0)
+    claim.reserve_revs(70)
+    claim.reserve(42)
+    claim.close()
+    again = LockFile(path)
+    assert (again.reserved(), again.was_written, again.reserved_revs()) == (42, True, 70)
+    again.close()
 
 
 def test_a_claim_may_be_read_by_its_owner_alone(claim: LockFile, path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import OPERATING_NOTE_S, Outbox
-from edge.delivery.store import NOTE_S
+from edge.delivery.store_tables import NOTE_S
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers
 
 

@@ -12,7 +12,7 @@ import edge.delivery.database
 import edge.delivery.outbox
 from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import Outbox
-from edge.delivery.store import EVICT_ROWS, NOTE_S, OPEN_EVENTS
+from edge.delivery.store_tables import EVICT_ROWS, NOTE_S, OPEN_EVENTS
 from tests.edge.outboxes import ALL, Clock, event, numbers, refusing, update
 
 

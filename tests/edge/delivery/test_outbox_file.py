@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.delivery.outbox import Outbox
-from edge.delivery.store import SCHEMA
+from edge.delivery.store_tables import SCHEMA
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, numbers
 

@@ -24,7 +24,7 @@ from edge.delivery.outbox_reading import (
     outbox_of,
     waiting,
 )
-from edge.delivery.store import SCHEMA
+from edge.delivery.store_tables import SCHEMA
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import event, gap
 from tests.edge.wards import settings

@@ -17,7 +17,8 @@ from edge.delivery.entries import Stamp
 from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
-from edge.delivery.store import MAX_SEQ, SCHEMA, Store
+from edge.delivery.store import Store
+from edge.delivery.store_tables import MAX_SEQ, SCHEMA
 from tests.edge.outboxes import change, event, gap, numbers, refusing, update
 
 Maker = Callable[[int, int], Message]

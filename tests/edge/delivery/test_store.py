@@ -11,7 +11,8 @@ import pytest
 
 from edge.delivery.entries import Entry, Stamp
 from edge.delivery.messages import Message
-from edge.delivery.store import LATER_TABLES, MAX_SEQ, SCHEMA, Store
+from edge.delivery.store import Store
+from edge.delivery.store_tables import LATER_TABLES, MAX_SEQ, SCHEMA
 from tests.edge.outboxes import event, gap, update
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from edge.delivery.trends import Trend, minutes_of, trend_body
+from edge.delivery.minutes import minutes_of
+from edge.delivery.trends import Trend, trend_body
 from edge.ward.burden import WINDOWS_S
 from edge.ward.coverage import Coverage
 from tests.edge.conftest import SCHEMAS

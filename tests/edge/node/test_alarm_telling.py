@@ -1,121 +1,155 @@
-"""What the alarms of a node hand on after a death: all that nobody was told of, in order, and nothing twice."""
+"""When the alarms of a node are published: when the disk has them, or when it should have them and has not."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.delivery.alarm_log import AlarmLog
-from edge.delivery.entries import OutboxStatus
+from edge.delivery.entries import OutboxStatus, RecordsStatus
 from edge.delivery.messages import Message
 from edge.delivery.mqtt_client import Listening
 from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
 from edge.node.alarms import AlarmClock, AlarmService, WardReading
-from edge.ward.alarm_records import AlarmState, Key, Rule, Transition
+from edge.node.past_alarms import PastAlarms
+from edge.ward.alarm_records import Key, Record, Rule, Transition
 from tests.edge.dispatching import NODE, WALL, WALL_S, Time
 
 LOST = Key("bed1", "signal-lost")
-NAME = "bed1/signal-lost"
-RULES = {LOST: Rule("Tec", "Me")}
+RULES = {LOST: Rule("Tec", "Me"), Key("", "alarm-log"): Rule("Tec", "Me")}
+BED = "laennec/v1/ward/node/s/bed1/alarm/signal-lost"
+LOG = "laennec/v1/ward/node/alarm/alarm-log"
 
 
-class Told:
-    """Stands for `Dispatch`: keeps the changes that it is given, and knows which `rev` earlier ones were given."""
+class Disk:
+    """Stands for `Dispatch`: takes records when it is told to, or as they come."""
 
-    def __init__(self, told: dict[str, int] | None) -> None:
-        self.told = told
-        self.revs: list[int] = []
-        self.changed: list[str] = []
+    def __init__(self, answers: bool = True) -> None:
+        self.ticket, self.records = 0, RecordsStatus()
+        self.answers = answers
+        self.written: list[Record] = []
+        self.messages: list[Message] = []
+        self.states: list[tuple[str, str, bool]] = []  # topic, signal, whether it is durable
+        self.on_answer: Callable[[], None] = lambda: None
 
     def listen(self, listening: Listening) -> None:
         """Nobody orders anything here."""
 
-    def send(self, message: Message) -> None:
-        self.revs.append(message.body["rev"])
-        self.changed.append(message.body["time"]["changed"])
+    def record(self, records: Sequence[Record], messages: Sequence[Message]) -> int:
+        self.ticket += 1
+        self.written += records
+        self.messages += messages
+        if self.answers:
+            self.take()
+        return self.ticket
+
+    def take(self) -> None:
+        """Everything is on the disk."""
+        self.records = RecordsStatus(self.ticket, self.ticket)
+        self.on_answer()
+
+    def refuse(self) -> None:
+        """The disk refuses what has come."""
+        self.records = RecordsStatus(self.records.recorded, self.ticket)
+        self.on_answer()
 
     def set_state(self, topic: str, body: dict[str, Any], expiry_s: int) -> None:
-        """Not looked at here."""
+        self.states.append((topic, body["signal"], body["durable"]))
+
+    def of(self, topic: str) -> list[tuple[str, bool]]:
+        """What was published since this was asked last: signal, and whether it is durable."""
+        found = [(signal, durable) for where, signal, durable in self.states if where == topic]
+        self.states = [each for each in self.states if each[0] != topic]
+        return found
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def now(monkeypatch: pytest.MonkeyPatch) -> Time:
+    """Monotonic time of the alarms."""
+    monotonic = Time()
     monkeypatch.setattr(alarm_service, "LOOK_S", 0.0)
-    return tmp_path / "alarms.log"
+    monkeypatch.setattr(alarm_service.time, "monotonic", monotonic)
+    return monotonic
 
 
-def service(path: Path, told: Told) -> AlarmService:
-    return AlarmService(RULES, AlarmLog(path), NODE, told)  # type: ignore[arg-type]
+def service(disk: Disk) -> AlarmService:
+    return AlarmService(RULES, PastAlarms(), NODE, disk)  # type: ignore[arg-type]
 
 
 def look(alarms: AlarmService, state: str) -> None:
     alarms._step(WardReading({"bed1": BedReading(state)}, NodeReading(OutboxStatus(), 0, True)))
 
 
-def logged(path: Path, revs: range) -> None:
-    log = AlarmLog(path)
-    log.read()
-    log.append([Transition(1.0, LOST, "raised", AlarmState(rev=rev), "Tec", "Me") for rev in revs])
-
-
-def test_a_change_that_comes_meanwhile_waits_behind_what_an_earlier_process_did_not_tell(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(alarm_service, "UNSAID_AT_ONCE", 3)
-    logged(path, range(1, 9))
-    told = Told({NAME: 1})
-    alarms = service(path, told)
-    for state in ("lost", "ok", "lost", "lost"):
-        look(alarms, state)
-    assert told.revs == sorted(told.revs)
-    assert told.revs[:7] == [2, 3, 4, 5, 6, 7, 8]
-    assert told.revs[-1] > 8
-
-
-def test_while_nobody_knows_what_was_told_a_change_goes_at_once(path: Path) -> None:
-    logged(path, range(1, 4))
-    told = Told(None)
-    alarms = service(path, told)
+def test_an_alarm_is_published_when_the_disk_has_it_and_not_before(now: Time) -> None:
+    disk = Disk(answers=False)
+    alarms = service(disk)
     look(alarms, "lost")
-    assert min(told.revs) > 3
-    told.told = {NAME: 1}
+    now.now_s += 0.5
     look(alarms, "lost")
-    assert told.revs[-2:] == [2, 3]
+    assert disk.of(BED) == []
+    disk.take()
+    alarms._settle()
+    assert disk.of(BED) == [("On", True)]
 
 
-def test_after_a_log_that_was_behind_an_alarm_goes_on_above_what_was_told(path: Path) -> None:
-    logged(path, range(1, 4))
-    told = Told({NAME: 90})
-    look(service(path, told), "lost")
-    assert min(told.revs) > 90
+def test_an_alarm_that_the_disk_refuses_is_published_at_once_and_again_when_the_disk_has_it(now: Time) -> None:
+    disk = Disk(answers=False)
+    alarms = service(disk)
+    look(alarms, "lost")
+    disk.refuse()
+    alarms._settle()
+    assert disk.of(BED) == [("On", False)]
+    look(alarms, "lost")
+    disk.refuse()
+    look(alarms, "lost")
+    assert disk.of(LOG)[-1] == ("On", False), "that the log could not be written is an alarm, too"
+    assert not alarms.is_healthy
+    disk.take()
+    alarms._settle()
+    assert disk.of(BED) == [("On", True)]
+    disk.answers = True
+    look(alarms, "lost")
+    assert disk.of(LOG)[-1] == ("Off", True)
+    assert alarms.is_healthy
 
 
-def test_an_outbox_that_knows_no_more_than_the_log_changes_no_rev(path: Path) -> None:
-    logged(path, range(1, 4))
-    told = Told({NAME: 3})
-    alarms = service(path, told)
+def test_an_alarm_waits_no_longer_than_a_second_and_what_follows_in_the_same_stall_not_at_all(now: Time) -> None:
+    disk = Disk(answers=False)
+    alarms = service(disk)
+    look(alarms, "lost")
+    now.now_s += 1.1
+    look(alarms, "lost")
+    assert disk.of(BED) == [("On", False)]
+    look(alarms, "ok")
+    assert disk.of(BED) == [("Off", False)]
+    disk.take()
+    alarms._settle()
+    assert disk.of(BED) == [("Off", True)]
+
+
+def test_each_change_of_a_signal_has_a_message_and_what_is_measured_alone_has_none(now: Time) -> None:
+    disk = Disk()
+    alarms = service(disk)
     for state in ("lost", "ok"):
         look(alarms, state)
-    assert told.revs == list(range(min(told.revs), min(told.revs) + len(told.revs)))
-    assert 3 < min(told.revs) < 8
+    of_bed = [each for each in disk.written if isinstance(each, Transition) and each.key == LOST]
+    assert [each.cause for each in of_bed] == ["known", "present", "raised", "cleared"]
+    told = [each.body["cause"] for each in disk.messages if each.body["condition"] == "signal-lost"]
+    assert told == ["raised", "cleared"]
 
 
 def test_after_a_step_of_the_clock_a_change_is_written_and_told_with_the_time_that_it_says(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    now: Time, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wall_s, monotonic = [WALL_S - 3600.0], Time()
     monkeypatch.setattr(alarm_service, "AlarmClock", partial(AlarmClock, monotonic=monotonic, wall=lambda: wall_s[0]))
-    first = Told(None)
-    alarms = service(path, first)
+    disk = Disk()
+    alarms = service(disk)
     wall_s[0] = WALL_S
     look(alarms, "lost")
-    (raised,) = [each for each in AlarmLog(path).read() if isinstance(each, Transition) and each.cause == "raised"]
-    assert (raised.wall_s, raised.at_s, first.changed) == (WALL_S, WALL_S - 3600.0, [WALL])
-    wall_s[0] = WALL_S + 86_400.0
-    again = Told({})
-    look(service(path, again), "lost")
-    assert again.changed == [WALL], "also where the next process tells of it"
+    (raised,) = [each for each in disk.written if isinstance(each, Transition) and each.cause == "raised"]
+    changed = [each.body["time"]["changed"] for each in disk.messages]
+    assert (raised.wall_s, raised.at_s, changed) == (WALL_S, WALL_S - 3600.0, [WALL])

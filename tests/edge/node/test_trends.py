@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +10,11 @@ import pytest
 import edge.node.trends
 from edge.contract.fields import Body
 from edge.contract.trend import TREND_EXPIRY_S
-from edge.delivery.trends import TrendHistory, read_history
+from edge.delivery.minutes import Minute
 from edge.detector.pipeline import Pipeline
 from edge.node.trends import Trends
 from edge.settings.node import Stream
 from edge.types import Block, Gap, Scores
-from tests.conftest import HANGS_S
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import block, known_noise, noise
@@ -106,25 +104,18 @@ def test_sound_that_the_model_does_not_know_is_no_burden(outside: str) -> None:
     assert reading.over(60).of("continuous").s_per_min is None
 
 
-def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_minute_of_sound_is_remembered_with_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(edge.node.trends, "time", _past())  # which stands still, however long this takes
     bed, published = _driven(), list[tuple[str, Body, int | None]]()
-    history = TrendHistory(tmp_path / "a.history", ["bed1"])
-    trends = Trends(
-        [bed],
-        LoudnessModel(),
-        NODE,
-        lambda *said: published.append(said),
-        history,  # type: ignore[arg-type]
-    )
-    bed.burden.remember = history.put
+    rows: list[Minute] = []
+    trends = Trends([bed], LoudnessModel(), NODE, lambda *said: published.append(said))
+    bed.burden.remember = rows.extend
     trends.start()
     bed.hear(*_blocks(190))
     trends.tick()
     assert published == [], "the first is due after a minute"
     trends.finish()
-    history.stop(HANGS_S)
-    rows = [row for row in read_history(tmp_path / "a.history") if row.group == "continuous"]
+    rows = [row for row in rows if row.group == "continuous"]
     assert [row.stream for row in rows] == ["bed1"] * 3
     assert np.diff([row.at_s for row in rows]) == pytest.approx([60.0, 60.0], abs=0.1)
     assert [row.measured_s for row in rows] == pytest.approx([60.0] * 3, abs=0.1)
@@ -133,25 +124,21 @@ def test_each_minute_of_sound_is_remembered_with_its_end(tmp_path: Path, monkeyp
     SCHEMAS["laennec.trend/1"].validate(body)
 
 
-def test_a_bed_that_was_never_heard_has_no_trend(tmp_path: Path) -> None:
+def test_a_bed_that_was_never_heard_has_no_trend() -> None:
     published: list[object] = []
-    history = TrendHistory(tmp_path / "a.history", ["bed1"])
-    trends = Trends([_driven()], LoudnessModel(), NODE, lambda *said: published.append(said), history)  # type: ignore[arg-type]
+    trends = Trends([_driven()], LoudnessModel(), NODE, lambda *said: published.append(said))
     trends.start()
     trends.finish()
     assert published == []
 
 
 def test_no_minute_is_told_twice_after_a_standstill_or_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = _past()
     monkeypatch.setattr(edge.node.trends, "time", clock)
     bed, stops = _driven(), list[int]()
-    history = TrendHistory(tmp_path / "a.history", ["bed1"])
-    trends = Trends(
-        [bed], LoudnessModel(), NODE, lambda _topic, body, _expiry: stops.append(body["sample"]["stop"]), history
-    )
+    trends = Trends([bed], LoudnessModel(), NODE, lambda _topic, body, _expiry: stops.append(body["sample"]["stop"]))
     trends.start()
     bed.hear(*_blocks(100))
     for wait_s in (

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from edge.delivery.trends import Minute
+from edge.delivery.minutes import Minute
 from edge.ward.alarm_budget import MOST_MINUTES, beds_of
 from tests.edge.ward.scoring import MINUTE, burden, part, random_scores
 

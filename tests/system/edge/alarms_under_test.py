@@ -6,7 +6,6 @@ import sys
 import threading
 from pathlib import Path
 
-from edge.delivery.alarm_log import AlarmLog
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node, new_boot_id
 from edge.delivery.outbox import Outbox
@@ -14,6 +13,7 @@ from edge.log import setup
 from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading, rules_of
 from edge.node.alarms import AlarmService, WardReading
+from edge.node.past_alarms import past_alarms
 from edge.settings.node import parse_config
 from tests.edge.conftest import PATIENCE_S
 
@@ -42,8 +42,7 @@ class Ward:
         self.outbox = Outbox(folder / "outbox.db", 10, 1)
         node = Node("laennec/v1", "ward", "node", "Test", new_boot_id(), "00000000")
         self.dispatch = Dispatch(self.outbox, node, config.mqtt)
-        log = AlarmLog(folder / "alarms.log")
-        self.alarms = AlarmService(rules_of(config, GROUPS), log, node, self.dispatch)
+        self.alarms = AlarmService(rules_of(config, GROUPS), past_alarms(self.outbox, node), node, self.dispatch)
 
     def start(self) -> None:
         """Begin to look and to publish."""

@@ -10,7 +10,9 @@ from pathlib import Path
 import onnx
 import pytest
 
-from edge.delivery.trends import Minute, TrendHistory
+from edge.delivery.message_inbox import Rows
+from edge.delivery.minutes import Minute
+from edge.delivery.outbox import Outbox
 from edge.model.onnx_file import seal
 from tests.conftest import HANGS_S
 from tests.edge.small_graph import small_artefact
@@ -37,18 +39,15 @@ def model(tmp_path: Path) -> Path:
 
 
 def remember(path: Path, seconds: Iterable[float], streams: tuple[str, ...]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    history = TrendHistory(path, streams)
-    history.start()
-    history.put(
-        [
-            Minute(stream, group, 1.8e9 + 60 * n, s if stream == "bed1" and group == "continuous" else 0.1, 60.0, 0.0)
-            for n, s in enumerate(seconds)
-            for stream in streams
-            for group in ("continuous", "discontinuous")
-        ]
-    )
-    history.stop(HANGS_S)
+    minutes = [
+        Minute(stream, group, 1.8e9 + 60 * n, s if stream == "bed1" and group == "continuous" else 0.1, 60.0, 0.0)
+        for n, s in enumerate(seconds)
+        for stream in streams
+        for group in ("continuous", "discontinuous")
+    ]
+    outbox = Outbox(path, 10, 1)
+    outbox.put([], Rows(minutes=minutes))
+    outbox.close()
 
 
 def test_the_limits_of_a_model_with_what_they_cost_and_find(model: Path) -> None:
@@ -71,7 +70,7 @@ def test_the_limits_of_a_model_with_what_they_cost_and_find(model: Path) -> None
 def test_a_ward_answers_by_its_own_minutes(tmp_path: Path, model: Path) -> None:
     swing = ([0.1] * 20 + [6.0] * 20) * 36  # a day in which the burden rises 36 times
     config = ward(tmp_path)
-    remember(tmp_path / "state" / "outbox.history", swing, ("bed1", "bed2"))
+    remember(tmp_path / "state" / "outbox.db", swing, ("bed1", "bed2"))
     result = budget(1, "--config", config, "--model", model)
     assert (result.returncode, result.stderr) == (0, "")
     lines = result.stdout.splitlines()

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import edge.delivery.database
-import edge.delivery.disk
 import edge.delivery.dispatch
 from edge.commands.demo_broker import Broker
 from edge.node import alarms as alarm_service
@@ -24,26 +20,11 @@ ALARM = "s/bed1/alarm/continuous"
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks and attempts are close together; a write waits for its disk as long as the disk likes."""
+    """Looks are close together; a write waits for its disk as long as the disk likes."""
     monkeypatch.setattr(alarm_service, "LOOK_S", 0.02)
-    monkeypatch.setattr(alarm_service, "RETRY_S", 0.2)
+    monkeypatch.setattr(alarm_service, "STALLED_S", 0.2)
     monkeypatch.setattr(edge.delivery.dispatch, "STALLED_S", 0.2)
-    monkeypatch.setattr(edge.delivery.disk, "STALLED_S", 0.2)
     monkeypatch.setattr(edge.delivery.database, "BUSY_S", PATIENCE_S)
-
-
-@contextmanager
-def stalled(folder: Path) -> Iterator[None]:
-    """No write to outbox or log comes back: SQLite waits for a lock, and the log is a pipe that nobody reads."""
-    log = folder / "alarms.log"
-    os.rename(log, folder / "before")
-    os.mkfifo(log)
-    with refusing(folder / "outbox.db"):
-        yield
-    reader = os.open(log, os.O_RDONLY | os.O_NONBLOCK)  # lets the write go on
-    os.unlink(log)
-    os.rename(folder / "before", log)
-    os.close(reader)
 
 
 def last(watcher: Watcher, alarm: str) -> dict[str, Any]:
@@ -61,7 +42,7 @@ def test_an_alarm_does_not_wait_for_a_disk_and_is_marked_until_the_disk_has_it(
     wait_for(lambda: last(watcher, ALARM).get("signal") == "Latch", "its end")
     assert last(watcher, ALARM)["durable"] is True
     wait_for(lambda: len(watcher.bodies(f"{ALARM}/transition")) == 2, "that this is told, too")
-    with stalled(tmp_path):
+    with refusing(tmp_path / "outbox.db"):  # SQLite waits for a lock
         ward.burden = 20.0
         told = wait_for(lambda: (body := last(watcher, ALARM)).get("signal") == "On" and body, "the alarm")
         assert (told["durable"], told["presence"]) == (False, True)

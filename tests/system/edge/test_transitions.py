@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
-from edge.delivery.alarm_log import AlarmLog
+from edge.delivery.alarm_log_reading import has_log, read_all
+from edge.delivery.before_one_file import log_beside
 from edge.delivery.dispatch import INBOX_MESSAGES
 from edge.node import alarms as alarm_service
-from edge.node.alarms import WardReading
 from edge.ward.alarm_records import NOT_PUBLISHED, AlarmState, Key, Transition
+from tests.edge.alarm_logs import append_old
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.alarms_under_test import Ward
 
@@ -26,7 +28,8 @@ def often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def recorded(folder: Path) -> list[tuple[int, str]]:
     """What the log says of the changes of one alarm that are told."""
-    records = AlarmLog(folder / "alarms.log").read()
+    path = folder / "outbox.db"
+    records = read_all(path).records if has_log(path) else []
     mine = [each for each in records if isinstance(each, Transition) and each.key.condition == "continuous"]
     return [(each.state.rev, each.cause) for each in mine if each.cause not in NOT_PUBLISHED]
 
@@ -61,13 +64,14 @@ def test_what_an_alarm_went_through_while_no_broker_was_there_comes_when_one_is(
     assert [body["late"] for body in watcher.bodies(CHANGES)[:2]] == [True, True]
 
 
-def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once(tmp_path: Path) -> None:
-    killed = Ward(free_port(), tmp_path)
-    killed.alarms.start(killed.look)  # nothing takes from its inbox, as if it had died before
-    rings_and_ends(killed, tmp_path)
-    killed.alarms.stop()
-    assert killed.outbox.status.waiting == 0
-    killed.outbox.close()
+def test_what_an_earlier_release_had_in_its_log_and_not_in_the_outbox_is_told_once(tmp_path: Path) -> None:
+    Ward(free_port(), tmp_path).outbox.close()
+    key, causes = Key("bed1", "continuous"), ("raised", "cleared")
+    changes = [
+        Transition(time.time() - 9 + rev, key, cause, AlarmState(rev=rev, known=True), "Phy", "Hi")  # type: ignore[arg-type]
+        for rev, cause in enumerate(causes, 1)
+    ]
+    append_old(log_beside(tmp_path / "outbox.db", "node"), changes)
     with Broker("mosquitto", port := free_port()):
         watcher = Watcher(port)
         for _ in range(2):
@@ -82,18 +86,28 @@ def test_what_was_in_the_log_and_not_in_the_outbox_when_a_node_died_is_told_once
     assert [cause for _, cause in told(watcher)] == ["raised", "cleared"]
 
 
+def test_a_node_that_dies_before_it_writes_has_published_nothing_that_the_next_one_does_not_know(
+    tmp_path: Path,
+) -> None:
+    with Broker("mosquitto", port := free_port()):
+        watcher = Watcher(port)
+        killed = Ward(port, tmp_path)
+        killed.dispatch._persist = lambda: None  # type: ignore[method-assign]
+        killed.burden = 20.0
+        killed.start()
+        wait_for(lambda: len(killed.dispatch._inbox), "a change that waits for the disk")
+        killed.alarms.stop()
+        assert [body for body in watcher.bodies("s/bed1/alarm/continuous") if body["signal"] == "On"] == []
+        watcher.close()
+    assert recorded(tmp_path) == []
+
+
 def test_a_long_log_that_no_outbox_has_seen_is_handed_on_whole(tmp_path: Path) -> None:
+    Ward(free_port(), tmp_path).outbox.close()
     key, many = Key("bed1", "continuous"), 2 * INBOX_MESSAGES
-    log = AlarmLog(tmp_path / "alarms.log")
-    log.append([Transition(1.0, key, "raised", AlarmState(rev=rev), "Phy", "Me") for rev in range(1, many + 1)])
+    changes = [Transition(1.0, key, "raised", AlarmState(rev=rev), "Phy", "Me") for rev in range(1, many + 1)]
+    append_old(log_beside(tmp_path / "outbox.db", "node"), changes)
     ward = Ward(free_port(), tmp_path)
-    see = ward.look
-
-    def look() -> WardReading:  # looks are close together here: none while a slow disk still takes the last
-        wait_for(lambda: not len(ward.dispatch._inbox), "room in front of the outbox")
-        return see()
-
-    ward.look = look  # type: ignore[method-assign]
     ward.start()
     wait_for(lambda: ward.outbox.status.waiting >= many, "all of them in the outbox")
     ward.stop()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo_broker import free_port
-from edge.delivery.trends import Minute, history_path, read_history
+from edge.delivery.minutes import Minute, read_history
 from edge.errors import LaennecError
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
@@ -39,7 +39,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
 def remembered(tmp_path: Path) -> list[Minute]:
     """What is there; nothing while the file is not."""
     try:
-        return read_history(history_path(tmp_path / "o.db"))
+        return read_history(tmp_path / "o.db")
     except LaennecError:
         return []
 
