@@ -81,15 +81,6 @@ def find_variants(path: Path) -> list[Artefact]:
     return found
 
 
-def variant_paths(path: Path) -> dict[str, Path]:
-    """Variants beside the fp32 artefact at `path`, by name.
-
-    Raises:
-        ModelError: as `find_variants`.
-    """
-    return {artefact.variant.name: artefact.path for artefact in find_variants(path)[1:]}
-
-
 UNMEASURED = ("fp32", "trt-fp16", "trt-int8-fp16", "trt-int8")  # order before a measurement: int8 is often the slower
 
 logger = logging.getLogger(__name__)

@@ -124,10 +124,6 @@ class ReaderPool:
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
 
-    def is_reading(self) -> bool:
-        """Whether any source has not come to its end."""
-        return bool(self._due or self._began_s)
-
     def stuck_s(self, number: int) -> float:
         """For how long a source has not returned, seconds."""
         began_s = self._began_s.get(number)

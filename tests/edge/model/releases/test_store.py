@@ -9,7 +9,7 @@ import pytest
 from edge.errors import ConfigError, ModelError
 from edge.model.model import DEFAULT_PATH
 from edge.model.releases.store import ModelStore
-from edge.model.runtime import variant_paths
+from edge.model.runtime import find_variants
 from tests.edge.signed_releases import Signer, active_id
 
 
@@ -37,7 +37,8 @@ def test_a_folder_is_installed_as_a_file_is(signer: Signer, tmp_path: Path) -> N
 def test_variants_come_along_and_are_found(signer: Signer) -> None:
     signer.add_variant()
     release = signer.store().install(signer.package("a"))
-    assert variant_paths(release.artefact) == {"cpu-int8": release.folder / "bed.cpu-int8.onnx"}
+    (variant,) = find_variants(release.artefact)[1:]
+    assert (variant.variant.name, variant.path) == ("cpu-int8", release.folder / "bed.cpu-int8.onnx")
 
 
 def test_rollback_goes_back_step_by_step_to_the_bundled_model(signer: Signer, two: tuple[str, str]) -> None:
