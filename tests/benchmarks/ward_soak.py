@@ -4,7 +4,7 @@
 an independent subscriber. Every 15 s a line says what the node uses, how far it is behind, and how long after its first
 sound each onset came to the subscriber; the last lines, how memory, threads and files went on after the first fifth,
 and whether every event came whole and in order of its revs. With `--twice S` as many beds again sound for S seconds
-after those minutes (before and after they are masked, which costs next to nothing), then a minute is left to recover.
+after those minutes (before and after they are masked, at a tenth of the cost), then a minute is left to recover.
 Not a test: it prints, whatever it finds, and takes as long as it is asked to. Not for what a bed costs
 (`tests.benchmarks.beds`).
 """
