@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.papers.ngo2022 import triplet_loss
+from training.papers.ngo2022 import Mining, triplet_loss
 from training.papers.ngo2023 import class_focal
 from training.papers.patchmix import Projector, patch_mix_contrastive, patch_mix_cross_entropy
 from training.papers.qlung import class_margins, dfam_loss, mixed_margin
@@ -119,11 +119,11 @@ class PatchMixSpec(_Spec):
 
 
 class TripletSpec(_Spec):
-    """Triplets of the hardest within the batch (`training.papers.ngo2022`)."""
+    """Triplets within the batch (`training.papers.ngo2022`)."""
 
     kind: Literal["triplet"]
     margin: float = Field(0.3, gt=0)
-    retired: ClassVar[dict[str, Any]] = {"mining": "hard"}
+    mining: Mining = "hard"
 
 
 ObjectiveSpec = Annotated[
@@ -171,7 +171,7 @@ class Objectives(nn.Module):
             return view.by_label(lambda labels: self._dfam(spec, view, labels))
         if isinstance(spec, PatchMixSpec):
             return self._patch_mix(spec, view)
-        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin))
+        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
 
     def _dfam(self, spec: DfamSpec, view: View, labels: Tensor) -> Tensor:
         quality = view.quality if spec.quality == "each" else view.quality.mean().expand_as(view.quality)

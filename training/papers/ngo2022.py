@@ -14,7 +14,7 @@ Source of what the paper names: Szegedy et al. 2017, Inception-ResNet (1602.0726
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -110,6 +110,7 @@ RECIPE = Published(
     },
 )
 
+Mining = Literal["hard", "all"]
 SHAPES = ((1, 1), (3, 3), (1, 5), (5, 1))  # of the parallel filters, bands by frames or frames by bands: both are there
 
 
@@ -135,11 +136,7 @@ class InceptionSpec:
     """Of 2023; without: the map as it is."""
 
     def __post_init__(self) -> None:
-        """Refuse sizes that cannot be.
-
-        Raises:
-            ConfigError: naming the field, its value and what fits.
-        """
+        """Refuse sizes that cannot be."""
         if not self.channels or any(width < 4 or width % 4 for width in self.channels):
             raise ConfigError(f"channels: expected multiples of 4, found {self.channels}")
         if self.channels[-1] % self.heads:
@@ -283,12 +280,7 @@ def _embedding_of_map(spec: InceptionSpec, bands: int) -> nn.Module:
 
 
 class LinearCombination(nn.Module):
-    """e = sum_s a_s e_s of n spectrograms, a_s learned, 1 / n at first; one weight for each dimension is ours.
-
-    Args:
-        count: n, embeddings of one sound.
-        size: D.
-    """
+    """e = sum_s a_s e_s of n spectrograms, a_s learned, 1 / n at first; one weight for each of D dimensions is ours."""
 
     def __init__(self, count: int, size: int) -> None:
         super().__init__()
@@ -324,16 +316,16 @@ class InceptionResidual2022(nn.Module):
         return self.combination(self.embeddings(frames, valid))
 
 
-def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.3) -> Tensor:
+def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.3, mining: Mining = "hard") -> Tensor:
     """max(0, margin + d(a, p) - d(a, n)) within a batch, with d the Euclidean distance.
 
-    Of each anchor with both, its farthest positive and its nearest negative. That the paper means it by
-    "multi-objective" is our reading.
+    That the paper means it by "multi-objective" is our reading.
 
     Args:
         embeddings: (B, D).
         labels: (B,) int64.
         margin: in units of the embeddings.
+        mining: `hard`: of each anchor with both, its farthest positive and its nearest negative; `all` triplets.
 
     Returns:
         Mean; 0, with a gradient of 0, where there is no triplet.
@@ -341,8 +333,12 @@ def triplet_loss(embeddings: Tensor, labels: Tensor, margin: float = 0.3) -> Ten
     distances = torch.cdist(embeddings, embeddings, compute_mode="donot_use_mm_for_euclid_dist")
     same = labels[:, None] == labels
     positive, negative = same & ~torch.eye(len(labels), dtype=torch.bool, device=labels.device), ~same
-    usable = positive.any(1) & negative.any(1)
-    farthest = distances.masked_fill(~positive, -torch.inf).amax(1)[usable]
-    nearest = distances.masked_fill(~negative, torch.inf).amin(1)[usable]
-    losses = F.relu(margin + farthest - nearest)
+    if mining == "hard":
+        usable = positive.any(1) & negative.any(1)
+        farthest = distances.masked_fill(~positive, -torch.inf).amax(1)[usable]
+        nearest = distances.masked_fill(~negative, torch.inf).amin(1)[usable]
+        losses = F.relu(margin + farthest - nearest)
+    else:
+        triplets = positive[:, :, None] & negative[:, None, :]
+        losses = F.relu(margin + distances[:, :, None] - distances[:, None, :])[triplets]
     return losses.mean() if len(losses) else 0 * distances.sum()

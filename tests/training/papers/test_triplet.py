@@ -1,6 +1,8 @@
-"""Triplets of the hardest by loops."""
+"""Triplets by loops over every triplet."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -8,27 +10,29 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.papers.ngo2022 import triplet_loss
+from training.papers.ngo2022 import Mining, triplet_loss
 
 
-def _by_loops(points: np.ndarray, labels: np.ndarray, margin: float) -> float:
+def _by_loops(points: np.ndarray, labels: np.ndarray, margin: float, mining: Mining) -> float:
     distance = [[float(np.linalg.norm(a - b)) for b in points] for a in points]
     everyone, losses = range(len(points)), []
     for a in everyone:
         positives = [distance[a][p] for p in everyone if labels[p] == labels[a] and p != a]
         negatives = [distance[a][n] for n in everyone if labels[n] != labels[a]]
-        if positives and negatives:
+        if mining == "hard" and positives and negatives:
             losses.append(max(0.0, margin + max(positives) - min(negatives)))
+        elif mining == "all":
+            losses += [max(0.0, margin + p - n) for p, n in product(positives, negatives)]
     return float(np.mean(losses)) if losses else 0.0
 
 
 @settings(deadline=None)
-@given(st.integers(0, 2**31), st.floats(0, 2))
-def test_triplet_loss_equals_loops(seed: int, margin: float) -> None:
+@given(st.integers(0, 2**31), st.sampled_from(["hard", "all"]), st.floats(0, 2))
+def test_triplet_loss_equals_loops(seed: int, mining: Mining, margin: float) -> None:
     rng = np.random.default_rng(seed)
     points, labels = rng.normal(size=(7, 3)), rng.integers(0, 3, 7)
-    found = triplet_loss(torch.tensor(points), torch.tensor(labels), margin)
-    assert found.item() == pytest.approx(_by_loops(points, labels, margin), abs=1e-9)
+    found = triplet_loss(torch.tensor(points), torch.tensor(labels), margin, mining)
+    assert found.item() == pytest.approx(_by_loops(points, labels, margin, mining), abs=1e-9)
 
 
 def test_hardest_triplets_by_hand() -> None:
