@@ -15,11 +15,16 @@ import onnx
 from onnx import numpy_helper
 
 from edge.model.onnx_file import seal
-from edge.model.runtime import VARIANT_KEY
+from edge.model.runtime import VARIANT_KEY, find_variants
 from tests.edge.small_graph import small_artefact
 
 Change = Callable[[onnx.ModelProto], None]
 PRECISIONS = {"cpu-int8": "int8", "trt-fp16": "fp16", "trt-int8": "int8", "trt-int8-fp16": "int8+fp16"}
+
+
+def variant_paths(path: Path) -> dict[str, Path]:
+    """Variants beside the fp32 artefact at `path`, by name."""
+    return {artefact.variant.name: artefact.path for artefact in find_variants(path)[1:]}
 
 
 def fp32(folder: Path) -> Path:

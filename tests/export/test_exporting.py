@@ -14,7 +14,6 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.model.model import DEFAULT_PATH, load_model
-from edge.model.runtime import variant_paths
 from export import exporting as output
 from export.__main__ import main
 from export.checkpoint import Checkpoint
@@ -22,6 +21,7 @@ from export.exporting import ExportOptions, export
 from export.golden import golden_sounds
 from export.graph import weights_sha256
 from export.release import release
+from tests.edge.artefacts import variant_paths
 from tests.export.networks import RECIPE
 from tests.export.runs import RELEASED, make_run
 

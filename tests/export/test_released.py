@@ -13,7 +13,6 @@ import pytest
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model, load_model
-from edge.model.runtime import variant_paths
 from edge.settings.names import NAMES, bundled
 from export.acceptance import BOUNDS, lost
 from export.build import KINDS, make
@@ -22,6 +21,7 @@ from export.checkpoint import Checkpoint
 from export.golden import clips_of, differences, golden_events, golden_sounds, streams_of, with_gaps
 from export.graph import versions, weights_sha256
 from export.parity import ChunkNetwork, ComparisonSet, Sound, distance, from_torch, of_backend
+from tests.edge.artefacts import variant_paths
 from tests.export.graphs import taken_apart
 
 RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"

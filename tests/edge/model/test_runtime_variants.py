@@ -11,11 +11,7 @@ from edge.errors import ModelError
 from edge.log import warn_once
 from edge.model.model import DEFAULT_PATH, LIGHT_PATH
 from edge.model.runtime import find_variants, read_variant
-from tests.edge.artefacts import fp32, variant
-
-
-def variant_paths(path: Path) -> dict[str, Path]:
-    return {artefact.variant.name: artefact.path for artefact in find_variants(path)[1:]}
+from tests.edge.artefacts import fp32, variant, variant_paths
 
 
 @pytest.fixture(autouse=True)
