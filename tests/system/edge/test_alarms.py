@@ -116,7 +116,7 @@ def test_a_command_that_comes_twice_is_carried_out_once(
     assert (
         answers[0]["conditions"]
         == answers[1]["conditions"]
-        == ["contact", "continuous", "discontinuous", "not-measurable", "signal-lost"]
+        == ["contact", "continuous", "discontinuous", "not-measurable", "rate-high", "rate-low", "signal-lost"]
     )
     records = read_all(tmp_path / "outbox.db").records
     made = [each for each in records if isinstance(each, Transition) and each.cause == "inactivated"]

@@ -39,7 +39,9 @@ def test_a_new_patient_begins_with_no_figure_and_with_its_own_age(watcher: Watch
     refused = staff.ask("patient", BED, **{**ORDER, "id": "n2", "age": "900 years"})
     staff.close()
     assert [each["ok"] for each in answers] == [True, True]
-    assert answers[0]["conditions"] == answers[1]["conditions"] == ["continuous", "discontinuous"]
+    assert (
+        answers[0]["conditions"] == answers[1]["conditions"] == ["continuous", "discontinuous", "rate-high", "rate-low"]
+    )
     assert refused["reason"].startswith("age: 900 years")
     wait_for(lambda: set(watcher.cleared) >= FIGURES, "no figure")
     alarm = wait_for(lambda: watcher.bodies("alarm/continuous/transition"), "it is told")[0]
@@ -47,4 +49,4 @@ def test_a_new_patient_begins_with_no_figure_and_with_its_own_age(watcher: Watch
     wait_for(lambda: watcher.bodies("/s/bed1/info")[-1].get("age") == "8 months", "the age")
     records = read_all(tmp_path / "o.db").records
     made = [each.key.condition for each in records if isinstance(each, Transition) and each.cause == "new patient"]
-    assert sorted(made) == ["continuous", "discontinuous"]
+    assert sorted(made) == ["continuous", "discontinuous", "rate-high", "rate-low"]
