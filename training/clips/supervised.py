@@ -9,7 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from training.clips.batches import Batches, ClipLearner, ClipSet, clip_probabilities
 from training.clips.classifier import ClipClassifier
@@ -18,12 +20,14 @@ from training.clips.experiment import (
     clip_sets,
     full_frames,
     part,
+    row_of,
     score_lines,
     scores_of,
     side_clips,
     task_recordings,
 )
 from training.clips.schema import ClassifierRecipe, Recipe
+from training.clips.trained import coarser_tasks
 from training.loop import Identity, Outcome, RunFolder, best_device, train
 from training.loop.checkpoint import whole_file
 from training.loop.journal import Report, seconds_of
@@ -92,12 +96,23 @@ def _conclude(
         "validation_clips": len(validation.clips),
         "validation_patients": len({c.recording.patient for c in validation.clips}),
         "validation": rows,
+        "coarser": coarser_rows(validation, probabilities),
     }
     with whole_file(out / RESULT) as draft:
         draft.write_text(json.dumps(result, indent=1))
     report(f"kept epoch {outcome.epoch} of {outcome.epochs}; validation patients of the training part, no test set:")
     for line in score_lines(rows):
         report(line)
+
+
+def coarser_rows(validation: ClipSet, probabilities: NDArray[np.float32]) -> dict[str, Any]:
+    """Row by task of those that the answers answer too: the probabilities of what is one label there are added up."""
+    return {
+        name: row_of(
+            TASKS[name], validation.clips, matrix.argmax(1)[validation.labels], (probabilities @ matrix).argmax(1)
+        )
+        for name, matrix in coarser_tasks(validation.task).items()
+    }
 
 
 def _summary(recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet, network: ClipClassifier) -> str:

@@ -86,6 +86,17 @@ def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
     return fits.astype(np.float32) if (fits.sum(axis=1) == 1).all() else None
 
 
+def coarser_tasks(own: Task) -> dict[str, NDArray[np.float32]]:
+    """Other tasks on the same clips that the answers to this one answer, as 2-1 by 2-2, each with its `translation`.
+
+    Not of ICBHI, whose two classes are read off what was decided in four.
+    """
+    same = [t for t in TASKS.values() if t.dataset == own.dataset and t.map.keys() == own.map.keys()]
+    others = [t for t in same if t is not own and t.dataset != "icbhi"]
+    found = {task.name: translation(own, task) for task in others}
+    return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+
 def translated(own: Task, asked: Task) -> str:
     """What a table says of it; empty where nothing was translated."""
     matrix = translation(own, asked)

@@ -164,22 +164,25 @@ def _clips(folder: Path, name: str, key: str) -> Source:
             TaskRow(said, answered, where, key, *_values(answered, row), False, clips, size, notice)
             for part in scores.names()
             for said, size, mind in [own.get(part, (part, None, ""))]
-            for answered, row, notice in _answers(task, scores.part(part), mind)
+            for answered, row, notice in _answers(task, scores.part(part), mind, result if part == "model" else None)
         ]
     told = {"recipe": method, "seed": str(recipe.count("seed")), "epochs": epochs}
     told |= {"weights": f"{weights:,}" if weights else "not noted", "commit": _commit(run)}
     return Source(key, name, folder, _command(run), told | {"date": run.text("begun", "")[:10]}, rows, weights=weights)
 
 
-def _answers(task: str, row: Stored, notice: str) -> Iterator[tuple[str, Stored, str]]:
+def _answers(task: str, row: Stored, notice: str, result: Stored | None) -> Iterator[tuple[str, Stored, str]]:
     """A task with its row, and those whose answers follow from its, as 2-1 from 2-2, each with what must be said."""
     yield task, row, notice
     own = TASKS.get(task)
     each = row.counts_by_name("by_patient", len(own.labels)) if own else {}
-    for name, matrices in with_coarser(own, each).items() if own and each else ():
-        if name != task:
-            said = "; ".join(filter(None, (f"its answers to {task}", notice)))
-            yield name, Stored("result.json", row_from(TASKS[name], matrices)), said
+    coarser = {name: row_from(TASKS[name], m) for name, m in (with_coarser(own, each) if own and each else {}).items()}
+    told = result.part("coarser") if result and "coarser" in result.names() else None
+    for name in coarser.keys() - {task}:
+        is_told = told is not None and name in told.names()  # runs of before have decisions alone
+        how = f"its answers to {task}, {'probabilities added up' if is_told else 'without their kind'}"
+        found = told.part(name) if told and is_told else Stored("result.json", coarser[name])
+        yield name, found, "; ".join(filter(None, (how, notice)))
 
 
 def _bounds(bounds: Stored, metric: str) -> Sequence[float | None]:

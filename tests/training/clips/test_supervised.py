@@ -18,7 +18,7 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import RATE_HZ, TINY, make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
-from training.clips.trained import translated, translation
+from training.clips.trained import coarser_tasks, translated, translation
 from training.datasets import read_datasets
 from training.evaluation.artefact import load_predictor
 from training.evaluation.command import Options, evaluate
@@ -190,6 +190,15 @@ def test_labels_of_a_finer_task_answer_a_coarser_one() -> None:
     assert translation(TASKS["1-1"], TASKS["1-2"]) is None
     assert translation(TASKS["icbhi-4"], TASKS["1-2"]) is None
     assert translation(TASKS["1-1"], TASKS["2-1"]) is None
+
+
+def test_a_run_says_what_its_answers_are_worth_in_a_coarser_task() -> None:
+    assert {name: list(coarser_tasks(TASKS[name])) for name in ("2-2", "1-2", "1-1", "icbhi-4")} == {
+        "2-2": ["2-1"],
+        "1-2": ["1-1"],
+        "1-1": [],
+        "icbhi-4": [],
+    }
 
 
 def test_labels_of_sprsound_answer_those_of_icbhi_and_the_table_says_how() -> None:

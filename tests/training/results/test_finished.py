@@ -57,7 +57,11 @@ def test_a_run_of_2_2_answers_2_1_too(tmp_path: Path) -> None:
     path.write_text(json.dumps(result))
     (row,) = [row for row in read_runs([tmp_path]).sources[0].rows if row.task == "2-1"]
     assert (row.se.value, row.sp.value, row.poor_found.value) == (0.75, 1.0, 0.75)
-    assert row.notice == "its answers to 2-2"
+    assert row.notice == "its answers to 2-2, without their kind"
+    result["coarser"] = {"2-1": result["validation"]["model"] | {"score": 0.625}}
+    path.write_text(json.dumps(result))
+    (row,) = [row for row in read_runs([tmp_path]).sources[0].rows if row.task == "2-1"]
+    assert (row.score.value, row.notice) == (0.625, "its answers to 2-2, probabilities added up")
     result["validation"]["model"]["by_patient"]["b"] = b[:4]
     path.write_text(json.dumps(result))
     why = read_runs([tmp_path]).left_out[0].why
