@@ -67,7 +67,9 @@ function draw() {
 // A mark for everybody: somebody listens here now.
 function drawHeard(people) {
   setHidden($("#heard"), !people.length);
-  setText($("#heard"), heardWords(people));
+  const begun = Math.min(...people.map(({ since_s: sinceS }) => sinceS));
+  const since = people.length ? t("since {time}", { time: timeOf(Date.now() - 1000 * (stream.nowS - begun)) }) : "";
+  setText($("#heard"), [heardWords(people), since].filter(Boolean).join(" · "));
   listening.offer(!stream.isSilent && Boolean(told?.bed.tile), Boolean(told?.bed.may_listen));
 }
 

@@ -54,7 +54,8 @@ export function acknowledgedWords({ by, at_s: atS }, nowS) {
 
 // Who listens to a bed now.
 export function heardWords(people) {
-  return people.length ? t("{names} listens", { names: people.map(({ by }) => by).join(", ") }) : "";
+  const names = people.map(({ by }) => by).join(", ");
+  return people.length > 1 ? t("{names} listen", { names }) : people.length ? t("{names} listens", { names }) : "";
 }
 
 // The same of what a tile shows first; empty where nobody has.
