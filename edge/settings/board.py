@@ -102,7 +102,7 @@ class Receiver(Section):
     hours: Annotated[str, Field(pattern=HOURS_PATTERN)] = ""
     """Local time of this machine, `20:00-07:00`; empty: always."""
     per_hour: Annotated[int, Field(ge=1, le=1000)] = 30
-    """More are held back and counted; what is raised or escalated with priority Hi never is."""
+    """More are held back and counted; of what is raised or escalated with priority Hi, more than 4 times as many."""
     repeat_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
     """The same of one alarm is told once in so long; but for priority Hi, as above."""
     test: bool = False

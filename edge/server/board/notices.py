@@ -21,6 +21,8 @@ from edge.ward.quotas import Limit, Quotas
 
 HOUR_S = 3600.0
 WORDS_OF_PRIORITY: dict[Priority, str] = {"Hi": "high", "Me": "medium", "Lo": "low"}
+MOST_URGENT = 4  # times `per_hour`: what is raised or escalated with priority Hi; beyond, nobody reads any of it
+GONE = "gone"  # condition of a box that says nothing, and of the broker
 NO_ALARM = "No alarm channel: look at the board."
 
 
@@ -105,6 +107,7 @@ class Selection:
         """Nothing has been sent yet."""
         self._of = receiver
         self._limit = Limit(receiver.per_hour, HOUR_S)
+        self._urgent = Limit(MOST_URGENT * receiver.per_hour, HOUR_S)
         self._repeats = Quotas(1, receiver.repeat_s)
         self.held = 0
         """Notices that were held back since the last one, because there were too many."""
@@ -112,7 +115,7 @@ class Selection:
     def takes(self, notice: Notice, now_s: float, minute: int) -> bool:
         """Whether it is told of this; counts it.
 
-        An alarm of high priority is never held back, only one that returns again and again.
+        An alarm of high priority is held back where it returns again and again, or `MOST_URGENT` times `per_hour` came.
 
         Args:
             notice: what happened.
@@ -123,10 +126,12 @@ class Selection:
             return False
         is_first_of_repeats = self._repeats.take(f"{notice.step} {notice.key}", now_s)
         is_urgent = notice.priority == "Hi" and notice.step != "return"
-        if not is_urgent and (not is_first_of_repeats or self._limit.is_reached(now_s)):
+        is_held = not is_first_of_repeats or self._limit.is_reached(now_s)
+        if self._urgent.is_reached(now_s) if is_urgent else is_held:
             self.held += 1
             return False
-        self._limit.count(now_s)
+        for limit in (self._limit, *([self._urgent] if is_urgent else [])):
+            limit.count(now_s)
         return True
 
     def _is_wanted(self, notice: Notice, minute: int) -> bool:

@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from edge.contract.alarms import AlarmMessage
+from edge.contract.fields import Signal
 from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.files import make_private_folder, written_whole
 from edge.log import RateLimitedLog
-from edge.server.board.notices import Notice, Notified, Selection, key_of, look_at, text_of
+from edge.server.board.notices import GONE, Notice, Notified, Selection, key_of, look_at, text_of
 from edge.settings.board import BoardSettings, Receiver
 
 MAX_WAITING = 64  # notices of one receiver
@@ -213,22 +214,39 @@ class Notifier:
         """
         if not self._senders or (is_stored and wall_s >= body.valid_until):
             return
-        key, now_s, local = key_of(address, body.condition), time.monotonic(), time.localtime(wall_s)
+        key = key_of(address, body.condition)
         with self._mutex:
             before = self._last.get(key)
             notified, notice = look_at(before, address, body)
-            if notified is before:
-                return
-            if before is None and len(self._last) >= MAX_ALARMS:
-                oldest = next(iter(self._last))
-                del self._last[oldest]
-                self._stored.pop(oldest, None)
-            self._last[key] = notified
-            if notice is not None:
-                minute = 60 * local.tm_hour + local.tm_min
-                takers = (each for each in self._senders if each.selection.takes(notice, now_s, minute))
-                self._pending[key] += sum(each.put(notice, now_s) for each in takers)
-            self._settle(key)
+            if notified is not before:
+                self._take(key, notified, notice, wall_s)
+
+    def push_gone(self, found: Mapping[Address, Notice | None], wall_s: float) -> None:
+        """Look at which boxes are gone (`edge.server.board.gone`); each is told of once, until it is back."""
+        if not self._senders:
+            return
+        with self._mutex:
+            for address, notice in found.items():
+                key = key_of(address, GONE)
+                before = self._last.get(key)
+                was_gone = before is not None and before.signal == "On"
+                if was_gone != (notice is not None):
+                    signal: Signal = "Off" if notice is None else "On"
+                    self._take(key, Notified(None, None, 0, "", signal, False), notice, wall_s)
+
+    def _take(self, key: str, notified: Notified, notice: Notice | None, wall_s: float) -> None:
+        """Remember what is known of an alarm now, and hand a notice of it to whoever wants it."""
+        if key not in self._last and len(self._last) >= MAX_ALARMS:
+            oldest = next(iter(self._last))
+            del self._last[oldest]
+            self._stored.pop(oldest, None)
+        self._last[key] = notified
+        if notice is not None:
+            now_s, local = time.monotonic(), time.localtime(wall_s)
+            minute = 60 * local.tm_hour + local.tm_min
+            takers = (each for each in self._senders if each.selection.takes(notice, now_s, minute))
+            self._pending[key] += sum(each.put(notice, now_s) for each in takers)
+        self._settle(key)
 
     def _is_news(self, notice: Notice) -> bool:
         """Whether nobody has answered it, and it is no other episode."""

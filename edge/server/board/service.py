@@ -21,6 +21,7 @@ from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
+from edge.server.board.gone import Gone
 from edge.server.board.latest import Arrival, Dated, Sounds
 from edge.server.board.latest import BedState as BedHeard
 from edge.server.board.limits import Screens
@@ -63,7 +64,7 @@ class Watch:
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
         self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
         self.listening = ListeningHub()
-        self.screens, self.notifier = Screens(), Notifier(settings)
+        self.screens, self.notifier, self._gone = Screens(), Notifier(settings), Gone()
         self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
@@ -104,6 +105,7 @@ class Watch:
         tiles = tiles_of(self.ward, now_s, lost_s if is_lost else None)
         self.tiles = [tile for tile in tiles if not self._removed.hides(tile.key)]
         self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s), self.notifier.failing()), now_s)
+        self.notifier.push_gone(self._gone.look(self.ward, now_s, wall_s, lost_s), wall_s)
         self._look_at_beds(now_s)
         self.listening.end_those_over(now_s, lambda bed: self._unheard(bed, now_s))
 

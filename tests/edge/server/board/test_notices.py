@@ -139,8 +139,8 @@ def test_an_alarm_that_comes_again_and_again_is_told_once_in_a_while() -> None:
     assert phone.takes(notice(escalated=True), 361.0, 0)  # that is another thing
 
 
-def test_what_is_raised_with_high_priority_is_never_held_back_but_its_returns_are() -> None:
-    phone = receiver(per_hour=1)
+def test_what_is_raised_with_high_priority_is_told_beyond_the_limit_but_its_returns_are_not() -> None:
+    phone = receiver(per_hour=2)
     assert [phone.takes(notice(episode=number, priority="Hi"), number, 0) for number in range(1, 6)] == [True] * 5
     told = look_at(None, BED, said(1, signal="Ack", priority="Hi"))[0]
     back = look_at(told, BED, said(2, priority="Hi"))[1]

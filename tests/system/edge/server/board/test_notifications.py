@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,10 +18,11 @@ import pytest
 
 from edge.commands.demo_broker import Broker
 from edge.errors import ConfigError
-from edge.server.board import notifier
+from edge.server.board import gone, notifier
 from edge.server.board.notifier import Service
 from edge.settings.board import Receiver
 from tests.edge.conftest import PATIENCE_S, wait_for
+from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import RunningBoard
 
@@ -246,3 +248,23 @@ def test_urls_that_cannot_be_used_are_one_line_without_them(tmp_path: Path, text
     with pytest.raises(ConfigError, match=said) as error:
         Service(Receiver(name="night", urls_file=tmp_path / "urls"))
     assert SECRET not in str(error.value)
+
+
+def test_a_box_that_is_gone_is_told_of_once_and_again_when_it_goes_again(
+    start_notifying: Start, ward: FakeWard, phone: Phone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gone, "GONE_S", 3.0)  # what the broker has stored is there by then
+    settings = receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}", repeat_s=1)
+    board = start_notifying(settings)
+    ward.say("status", made.status(time.time(), ward.boot_id, state="offline"))
+    wait_for(lambda: phone.titles == ["box-1: box is offline"], "the notice")
+    board.close()
+    board = start_notifying(settings)  # the broker tells it the same
+    ward.tell_node()
+    ward.tell_bed("bed1")
+    ward.alarm("bed1")
+    wait_for(lambda: phone.titles[1:] == ["bed1: Wheezing"], "what comes next")
+    stored = tmp_path / "notified.json"
+    wait_for(lambda: json.loads(stored.read_bytes())["ward-b/box-1//gone"]["signal"] == "Off", "that it is back")
+    ward.say("status", made.status(time.time(), ward.boot_id, state="stopped"))
+    wait_for(lambda: phone.titles[2:] == ["box-1: box was stopped"], "the next notice")
