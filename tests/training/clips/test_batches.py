@@ -112,7 +112,7 @@ def test_the_sides_of_a_split_share_no_patient(tmp_path: Path) -> None:
     sides = part(recordings, Validation(folds=3, fold=1))
     assert not {r.patient for r in sides.training} & {r.patient for r in sides.validation}
     assert len(sides.training) + len(sides.validation) == len(recordings)
-    with pytest.raises(ConfigError, match=r"validation.folds = 2: 1 patients are too few"):
+    with pytest.raises(ConfigError, match=r"validation.folds = 2, patients of the training part: 1; expected two"):
         part(recordings[:1], Validation(folds=2))
 
 
