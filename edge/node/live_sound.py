@@ -1,7 +1,7 @@
 """Who listens to which beds of a node, and what they hear: the command `listen`, topics `sound` and `listening`.
 
 Not for hiding voices (`edge.clips.voice_mute`). Off unless the settings have `listen: true` for the bed; where it was
-agreed for this bed, a new patient ends that until the node starts again. While nobody listens there is no thread, no
+agreed for this bed, a new patient ends that (`edge.node.patients`). While nobody listens there is no thread, no
 sound is kept, and the streams are not followed; with the first listener a thread begins, says who listens, follows the
 bed, and ends with the last. What it has no time for, and what the connection does not take at once, is dropped and
 counted: neither the scoring nor another message waits for it. Sound is never written anywhere.
@@ -91,8 +91,6 @@ class _Bed:
     stream: NodeStream
     mistake: str
     """Why nobody may listen by the settings; empty: people may."""
-    is_of_patient: bool
-    """Whether this patient agreed, and not the ward for all."""
     people: tuple[Leave, ...] = ()
     told: tuple[Leave, ...] = ()
     """As published last."""
@@ -123,6 +121,7 @@ class NodeListening:
         self._config, self._rate_hz, self._monotonic = config, rate_hz, monotonic
         self._node, self._dispatch = node, dispatch
         self._beds: dict[str, _Bed] = {}
+        self._is_consent_over: Callable[[str], bool] = lambda bed: True
         self._mutex = threading.Lock()
         self._waiting: queue.Queue[tuple[Tap, Block | None] | None] = queue.Queue(WAITING)
         self._totals, self._quotas, self._limited_log = _Totals(), Quotas(ORDERS, ORDERS_S), RateLimitedLog(logger)
@@ -131,11 +130,16 @@ class NodeListening:
         """That works; None while nobody listens."""
         dispatch.listen(Listening((node.filter("s", "+", "cmd", LISTEN, "+"),), self._on_request))
 
-    def join(self, streams: Sequence[NodeStream]) -> None:
-        """Let the streams of the settings be listened to; none was heard yet."""
+    def join(self, streams: Sequence[NodeStream], is_consent_over: Callable[[str], bool]) -> None:
+        """Let the streams of the settings be listened to; none was heard yet.
+
+        Args:
+            streams: all of the settings, in their order.
+            is_consent_over: whether the patient of a bed who agreed is gone.
+        """
+        self._is_consent_over = is_consent_over
         for settings, stream in zip(self._config.streams, streams, strict=True):
-            may, own = self._config.may_listen(settings), settings.listen
-            self._beds[stream.id] = _Bed(stream, "" if may else MISTAKE, bool(own))
+            self._beds[stream.id] = _Bed(stream, "" if self._config.may_listen(settings) else MISTAKE)
 
     @property
     def is_possible(self) -> bool:
@@ -146,8 +150,11 @@ class NodeListening:
         """Why nobody may listen to a bed, for a person; empty: people may."""
         if (bed := self._beds.get(stream)) is None:
             return f"no bed {stream!r} here; there are {', '.join(self._beds)}"
-        if not bed.mistake and bed.is_of_patient and bed.stream.status.patients:
-            return "the patient who agreed is gone; ask the new one, then start the node again"
+        if not bed.mistake and self._is_consent_over(stream):
+            return (
+                "the patient who agreed is gone; ask the new one, write when they agreed into the settings of the bed"
+                " (`listen: 2026-11-25 14:05`), and start the node again"
+            )
         return bed.mistake
 
     def health(self) -> Body:

@@ -3,6 +3,7 @@
 A new patient at a bed is ordered by command (`edge.node.alarms`). The thread that scores then forgets what it measured
 (`edge.node.stream`), and counts; until its status has the new count, whatever is known of the bed is of the patient
 before. The age that came with the command holds over restarts, until another comes or the settings have another one.
+So does it that whoever agreed to be listened to is gone: until the settings say another time of consent, or none.
 """
 
 from __future__ import annotations
@@ -26,37 +27,41 @@ logger = logging.getLogger(__name__)
 
 
 class _Admitted(BaseModel):
-    """The age of the patient of one bed."""
+    """What was ordered with the patient of one bed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     age: Age | None
     """As it was ordered."""
     settings: Age | None
     """As the settings had it then."""
+    listen: str = ""
+    """Consent of the patient before, as the settings had it then; empty: there was none."""
 
 
-_Ages = TypeAdapter(dict[str, _Admitted])
+_Beds = TypeAdapter(dict[str, _Admitted])
 
 
 class Patients:
     """The patients of one node."""
 
     def __init__(self, path: Path, settings: Sequence[Stream]) -> None:
-        """Read the ages that were ordered; a file that cannot be read is as none, and the log says so.
+        """Read what was ordered; a file that cannot be read is as none, and the log says so.
 
         Args:
             path: one small JSON file beside the outbox, whose lock keeps a second node away from both.
             settings: of the streams.
         """
         self._path, self._settings = path, {each.id: each for each in settings}
-        self._ages = {name: each for name, each in self._read().items() if self._holds(name, each)}
+        self._admitted = {
+            name: self._of_today(each, name) for name, each in self._read().items() if name in self._settings
+        }
         self._streams: Mapping[str, NodeStream] = {}
         self._expected: dict[str, int] = {}  # by bed: patients that were admitted since the start
         self._published: dict[str, int] = {}  # of those, what the broker knows
 
     def settings(self, bed: str) -> Stream:
         """The settings of a stream, with the age of the patient that it has now."""
-        own, found = self._settings[bed], self._ages.get(bed)
+        own, found = self._settings[bed], self._admitted.get(bed)
         return own if found is None else own.model_copy(update={"age": found.age})
 
     def join(self, streams: Sequence[NodeStream]) -> None:
@@ -71,13 +76,24 @@ class Patients:
     def admit(self, bed: str, age: str | None) -> None:
         """Forget the patient before; the age is on the disk when this returns, or the log says why it is not."""
         self._expected[bed] = self._expected.get(bed, 0) + 1
-        self._ages[bed] = _Admitted(age=age, settings=self._settings[bed].age)
+        own = self._settings[bed]
+        self._admitted[bed] = _Admitted(age=age, settings=own.age, listen=_consent(own))
         self._streams[bed].inbox.put(NewPatient(age))
         try:
             with written_whole(self._path) as file:
-                file.write(_Ages.dump_json(self._ages))
+                # Without an empty `listen`: releases that do not know it read the file too.
+                file.write(_Beds.dump_json(self._admitted, exclude_defaults=True))
         except OSError as error:
-            logger.warning('patients=%s cannot be written reason="%s"; ages end with this run', self._path, error)
+            logger.warning(
+                'patients=%s cannot be written reason="%s"; ages, and that consent ended, end with this run',
+                self._path,
+                error,
+            )
+
+    def is_consent_over(self, bed: str) -> bool:
+        """Whether the settings have the consent of a patient who is gone."""
+        consent = _consent(self._settings[bed])
+        return bool(consent) and bed in self._admitted and self._admitted[bed].listen == consent
 
     def is_known(self, bed: str, patients: int) -> bool:
         """Whether a status that counts so many patients is of the one who lies there now."""
@@ -98,16 +114,22 @@ class Patients:
                     clear(node.topic("s", bed, kind))
                 inform(self.settings(bed), stream)
 
-    def _holds(self, bed: str, admitted: _Admitted) -> bool:
-        return bed in self._settings and self._settings[bed].age == admitted.settings
+    def _of_today(self, admitted: _Admitted, bed: str) -> _Admitted:
+        """With the age of the settings, where that is another one since."""
+        age = self._settings[bed].age
+        return admitted if age == admitted.settings else admitted.model_copy(update={"age": age, "settings": age})
 
     def _read(self) -> dict[str, _Admitted]:
         try:
             with self._path.open("rb") as file:
-                return _Ages.validate_json(file.read(MAX_BYTES))
+                return _Beds.validate_json(file.read(MAX_BYTES))
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError) as error:
             reason = str(error).splitlines()[0]
             logger.warning('patients=%s cannot be read reason="%s"; ages are those of the settings', self._path, reason)
             return {}
+
+
+def _consent(settings: Stream) -> str:
+    return str(settings.listen) if settings.listen else ""

@@ -126,7 +126,7 @@ class Service:
         self._live_views = LiveViews(config.look, model, self._node, self._dispatch)
         self._live_views.join(config.streams, self._streams)
         self._listening = NodeListening(config, model.rate_hz, self._node, self._dispatch, time.monotonic)
-        self._listening.join(self._streams)
+        self._listening.join(self._streams, self._patients.is_consent_over)
         groups = [group.name for group in model.groups]
         check_groups(config.alarms, groups)
         outbox.history_bound = HistoryBound(config.alarms.history.days, round(config.alarms.history.max_mb * 1e6))

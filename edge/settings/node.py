@@ -13,6 +13,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -87,8 +88,9 @@ class Stream(Section):
     """What `laennec adapt` made for its device; None: heard as it is."""
     age: Age | None = None
     """Of the patient, as `8 months`, `4 years` or `adult`: which thresholds hold; None: those of everybody."""
-    listen: bool | None = None
-    """Whether people may listen to this bed live: this patient agreed, or not; None: as the ward's `listen` has it."""
+    listen: bool | datetime | date | None = None
+    """Whether people may listen to this bed live: this patient agreed, or not, or when (`2026-11-25 14:05`), by which
+    one consent is told from the next; None: as the ward's `listen` has it."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
 
@@ -172,7 +174,7 @@ class Config(Section):
 
     def may_listen(self, stream: Stream) -> bool:
         """Whether people may listen to a stream of it."""
-        return self.listen if stream.listen is None else stream.listen
+        return self.listen if stream.listen is None else bool(stream.listen)
 
     def clips_path(self) -> Path:
         """Where clips lie, if there are any: the configured folder, else beside where an outbox is by default."""

@@ -50,7 +50,8 @@ class Ward:
         self.desk = Desk()
         self.listening = NodeListening(config, RATE_HZ, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
         self.streams = [Driven(each, Script(), Heard(), LoudnessModel()) for each in config.streams]
-        self.listening.join(self.streams)
+        self.gone: set[str] = set()  # beds whose patient had agreed, and is gone
+        self.listening.join(self.streams, self.gone.__contains__)
 
     def order(self, stream: str = "bed1", user: str = "board", by: str = "nurse K", **body: Any) -> Body:
         """Give the command; its answer."""
@@ -198,6 +199,7 @@ def test_a_new_patient_ends_it_and_where_the_one_before_had_agreed_it_stays_off(
     some.listen()
     some.hear(block(noise(5.0)))
     some.sound(4)
+    some.gone.add("bed1")
     some.streams[0].arrive(NewPatient(None))
     some.streams[0].settle()
     some.streams[0].assess()

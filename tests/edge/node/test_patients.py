@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,31 @@ def test_an_age_holds_until_another_comes_or_the_settings_have_another(tmp_path:
     assert patients_of(tmp_path, SETTINGS.model_copy(update={"age": "adult"})).settings("bed1").age == "adult"
     patients.admit("bed1", None)
     assert patients_of(tmp_path).settings("bed1").age is None
+
+
+def agreed(when: str) -> Stream:
+    return Stream.model_validate({"id": "bed1", "source": "script", "pace": False, "listen": when})
+
+
+def test_consent_of_the_patient_before_is_none_of_the_next_one_and_no_restart_brings_it_back(tmp_path: Path) -> None:
+    settings = agreed("2026-11-25 14:05")
+    patients = patients_of(tmp_path, settings)
+    patients.join([Driven(settings, Script(), Heard())])
+    assert not patients.is_consent_over("bed1")
+    patients.admit("bed1", "8 months")
+    assert patients.is_consent_over("bed1")
+    assert patients_of(tmp_path, settings).is_consent_over("bed1"), "a power cut"
+    of_other_age = settings.model_copy(update={"age": "adult"})
+    assert patients_of(tmp_path, of_other_age).is_consent_over("bed1")
+    for later in (agreed("2026-11-25 18:30"), SETTINGS):
+        assert not patients_of(tmp_path, later).is_consent_over("bed1")
+
+
+def test_what_a_release_without_consent_cannot_read_is_not_written_where_there_was_none(tmp_path: Path) -> None:
+    patients = patients_of(tmp_path)
+    patients.join([Driven(SETTINGS, Script(), Heard())])
+    patients.admit("bed1", "8 months")
+    assert json.loads((tmp_path / "patients-node.json").read_text()) == {"bed1": {"age": "8 months", "settings": None}}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"bed1": {"age": "old", "settings": null}}', b"\xff"])
