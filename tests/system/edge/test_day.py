@@ -171,7 +171,7 @@ def assert_same(found: Value, expected: float | None) -> None:
 def test_a_day_of_32_beds_has_every_event_every_burden_and_every_alarm() -> None:
     beds, all_rules = [Bed(number) for number in range(BEDS)], rules()
     alarms, log, sizes = Alarms(all_rules), list[bytes](), list[int]()
-    simple = {key: simple_of(rule) for key, rule in all_rules.items() if rule.kind == "Phy"}
+    simple = {key: simple_of(rule) for key, rule in all_rules.items() if key.condition in NAMES}
     people, plain = People(alarms, simple), [bed.script.plain() for bed in beds]
     raised = dict.fromkeys(simple, 0)
     for minute in range(HOURS * 60):
