@@ -54,7 +54,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
     config = text_of("CONFIG", options.config) if options.config else None
     board = text_of("BOARD", Path(options.board)) if options.board not in ("", NO_BOARD) else None
     print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    facts = _asked(target)
+    facts = _examined(target)
     if facts.keys and not options.sign and not options.wheelhouse:  # told before the minutes of building
         names = ", ".join(facts.keys)
         raise DeployError(f"this box takes releases signed by {names} alone; give the private key: SIGN=KEY.pem")
@@ -109,7 +109,7 @@ def _check(config: Path | None, board: Path | None) -> None:
             check_settings(BUILD, board, "BOARD", READ_BOARD)
 
 
-def _asked(target: Target) -> Facts:
+def _examined(target: Target) -> Facts:
     """What the box is; refused while somebody else deploys to it."""
     with _step("asking the box what it is") as report:
         facts = facts_of(target)

@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from edge.contract.alarms import ANSWER_EXPIRY_S
-from edge.contract.commands import Acknowledge, ident_of
+from edge.contract.commands import Acknowledge, OrderType, ident_of, read_order
 from edge.delivery.alarm_messages import CommandAddress, answer_body, answer_topic
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.entries import OutboxStatus
@@ -29,6 +29,7 @@ from edge.delivery.latency import LATE_S
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Request
 from edge.detector.sound_check import Verdict
+from edge.log import RateLimitedLog
 from edge.node.stream_status import StreamStatus, StreamView
 from edge.settings.names import LINK
 from edge.settings.node import Config
@@ -114,6 +115,39 @@ def refuse(node: Node, dispatch: Dispatch, order: Order, reason: str) -> None:
     answer = Answer(ident, address.verb, address.stream, ok=False, reason=reason)
     topic, body = answer_topic(node, address, request.response_topic), answer_body(node, answer, time.time(), float)
     dispatch.best_effort.publish(topic, body, ANSWER_EXPIRY_S, request.correlation, REFUSALS)
+
+
+def answer_to(
+    node: Node,
+    dispatch: Dispatch,
+    log: RateLimitedLog,
+    order: Order,
+    kind: type[OrderType],
+    carry_out: Callable[[OrderType], None],
+) -> None:
+    """Carry out a command that no alarm is of, and answer it.
+
+    Args:
+        node: in whose name.
+        dispatch: the way to the broker.
+        log: gets what is refused.
+        order: as it came.
+        kind: what its payload is to be.
+        carry_out: does it; a ValueError says, for a person, why that cannot be.
+    """
+    address, request = order.address, order.request
+    answer = Answer("", address.verb, address.stream, ok=False)
+    try:
+        found = read_order(kind, request.payload)
+        answer = replace(answer, id=found.id)
+        carry_out(found)
+        answer = replace(answer, ok=True)
+    except ValueError as error:
+        answer = replace(answer, reason=str(error))
+        log.log("refused", f'{address.verb} command=refused user={address.user} reason="{answer.reason}"')
+    topic = answer_topic(node, address, request.response_topic)
+    body = answer_body(node, answer, time.time(), float)
+    dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
 
 
 NODE = ""  # `Key.stream` of what belongs to no bed

@@ -39,7 +39,7 @@ from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, Order, OrderQueue, bed_values, node_values, refuse
 from edge.node.clips import NodeClips
-from edge.node.past_alarms import PastAlarms, is_told
+from edge.node.past_alarms import PastAlarms, is_published
 from edge.node.patients import Patients
 from edge.settings.sections import years_of
 from edge.ward.alarm_records import Answer, Key, Record, Rule, Transition, Value
@@ -281,11 +281,11 @@ class AlarmService:
         if not records:
             return
         transitions = [each for each in records if isinstance(each, Transition)]
-        told = [transition_message(self._node, each, self._clock.wall_s) for each in transitions if is_told(each)]
+        told = [transition_message(self._node, each, self._clock.wall_s) for each in transitions if is_published(each)]
         given_s = -math.inf if self._is_behind else time.monotonic()
         self._last_ticket = _Ticket(self._dispatch.record(records, told), given_s)
         self._unrecorded |= dict.fromkeys([each.key for each in transitions], self._last_ticket)
-        for each in filter(is_told, transitions):
+        for each in filter(is_published, transitions):
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
             line = 'alarm=%s %s cause="%s" signal=%s priority=%s by="%s"'
             logger.info(line, each.key.condition, where, each.cause, each.state.signal, each.priority, by)

@@ -16,26 +16,25 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import partial
 
 from edge.clips.voice_mute import MutedPiece, VoiceMute
-from edge.contract.alarms import ANSWER_EXPIRY_S
-from edge.contract.commands import LISTEN, ListenOrder, read_order
+from edge.contract.commands import LISTEN, ListenOrder
 from edge.contract.fields import Body
 from edge.contract.listening import LISTENING_EXPIRY_S, MAX_LISTENERS, SOUND_EXPIRY_S
-from edge.delivery.alarm_messages import CommandAddress, address_of, answer_body, answer_topic
+from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
-from edge.node.alarm_inputs import Order, refuse
+from edge.node.alarm_inputs import Order, answer_to, refuse
 from edge.node.inbox import Item
 from edge.node.observer import StreamObserver
 from edge.node.sound_messages import Leave, listening_body, sound_body
 from edge.node.stream import NodeStream
 from edge.settings.node import Config
 from edge.types import Block
-from edge.ward.alarm_records import Answer
 from edge.ward.quotas import Quotas
 
 MOST_BEDS = 4  # at once; 11 kB of sound in a message, two a second: 85 kB/s
@@ -180,24 +179,10 @@ class NodeListening:
         if address is None:
             self._limited_log.log("address", f"listen command=dropped topic={request.topic[:128]!r}; it names nobody")
         elif not self._quotas.take(address.user, now_s):
-            order = Order(address, request)
-            refuse(self._node, self._dispatch, order, f"at most {ORDERS} commands a minute; wait one")
+            refuse(self._node, self._dispatch, Order(address, request), f"at most {ORDERS} commands a minute; wait one")
         else:
-            self._answer(address, request)
-
-    def _answer(self, address: CommandAddress, request: Request) -> None:
-        answer = Answer("", LISTEN, address.stream, ok=False)
-        try:
-            order = read_order(ListenOrder, request.payload)
-            answer = replace(answer, id=order.id)
-            self._listen(address, order)
-            answer = replace(answer, ok=True)
-        except ValueError as error:
-            answer = replace(answer, reason=str(error))
-            self._limited_log.log("refused", f'listen command=refused user={address.user} reason="{answer.reason}"')
-        topic = answer_topic(self._node, address, request.response_topic)
-        body = answer_body(self._node, answer, time.time(), lambda at_s: at_s)
-        self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
+            order, carry_out = Order(address, request), partial(self._listen, address)
+            answer_to(self._node, self._dispatch, self._limited_log, order, ListenOrder, carry_out)
 
     def _listen(self, address: CommandAddress, order: ListenOrder) -> None:
         """Let a person listen from now on, or no more.

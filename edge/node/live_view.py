@@ -15,15 +15,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from edge.contract.alarms import ANSWER_EXPIRY_S
-from edge.contract.commands import LOOK, LiveViewOrder, read_order
+from edge.contract.commands import LOOK, LiveViewOrder
 from edge.contract.fields import Body
 from edge.contract.spectrogram import MEL_EXPIRY_S
-from edge.delivery.alarm_messages import CommandAddress, address_of, answer_body, answer_topic
+from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.mel_message import Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
 from edge.delivery.messages import Node
@@ -31,11 +30,10 @@ from edge.delivery.mqtt_client import Listening, Request
 from edge.detector.class_rules import EventOptions
 from edge.log import RateLimitedLog
 from edge.model.model import Model
-from edge.node.alarm_inputs import Order, refuse
+from edge.node.alarm_inputs import Order, answer_to, refuse
 from edge.node.spectrogram_tiles import MelColumns, Segment, StreamMel
 from edge.node.stream import NodeStream
 from edge.settings.node import Stream
-from edge.ward.alarm_records import Answer
 
 MOST_BEDS = 8  # at once; 28 kB/s
 MOST_USERS = 16  # of one bed; a board looks for all its viewers at once
@@ -170,19 +168,8 @@ class LiveViews:
 
     def _answer(self, given: Order) -> None:
         """Carry out a command and say so."""
-        address, request = given.address, given.request
-        answer = Answer("", LOOK, address.stream, ok=False)
-        try:
-            order = read_order(LiveViewOrder, request.payload)
-            answer = replace(answer, id=order.id)
-            self._look(address, order)
-            answer = replace(answer, ok=True)
-        except ValueError as error:
-            answer = replace(answer, reason=str(error))
-            self._limited_log.log("refused", f'look command=refused user={address.user} reason="{answer.reason}"')
-        topic = answer_topic(self._node, address, request.response_topic)
-        body = answer_body(self._node, answer, time.time(), lambda at_s: at_s)
-        self._dispatch.answer(topic, body, ANSWER_EXPIRY_S, request.correlation)
+        carry_out = partial(self._look, given.address)
+        answer_to(self._node, self._dispatch, self._limited_log, given, LiveViewOrder, carry_out)
 
     def _look(self, address: CommandAddress, order: LiveViewOrder) -> None:
         """Let a user look from now on, or no more.

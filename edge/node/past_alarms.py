@@ -44,13 +44,13 @@ def past_alarms(outbox: Outbox, node: Node) -> PastAlarms:
     transitions = [each for each in old.records if isinstance(each, Transition)]
     own = {name_of(each.key): each.state.rev for each in [*records, *transitions] if isinstance(each, Transition)}
     beyond = max((rev for name, rev in told.items() if rev > own.get(name, 0)), default=0)
-    untold = [each for each in transitions if is_told(each) and each.state.rev > told.get(name_of(each.key), 0)]
+    untold = [each for each in transitions if is_published(each) and each.state.rev > told.get(name_of(each.key), 0)]
     outbox.put([transition_message(node, each, float) for each in untold], Rows(old.records, files=old.files))
     return PastAlarms(_in_order([*records, *old.records]), max(floor, beyond))
 
 
-def is_told(each: Transition) -> bool:
-    """Whether a change is told of one by one; others are in the retained state alone."""
+def is_published(each: Transition) -> bool:
+    """Whether a change is published as a message of its own; others are in the retained state alone."""
     return each.cause not in NOT_PUBLISHED
 
 

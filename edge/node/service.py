@@ -135,6 +135,12 @@ class Service:
         self._alarms = AlarmService(
             rules, past_alarms(outbox, self._node), self._node, self._dispatch, self._clips, self._patients
         )
+        self._prepare_scoring(sources, shadow)
+        self._prepare_reports(groups, rules, notifier or Notifier())
+
+    def _prepare_scoring(self, sources: Sequence[Source], shadow: Model | None) -> None:
+        """What scores the streams and the node's own tests, and what a second model says of them."""
+        config, model = self._config, self._model
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._heard = [*self._streams, *(test.stream for test in tests)]
@@ -142,7 +148,6 @@ class Service:
         self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
         beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
         self._shadow = self._engine.spare = beside
-        self._prepare_reports(groups, rules, notifier or Notifier())
 
     def _prepare_reports(self, groups: Sequence[str], alarms: Iterable[Key], notifier: Notifier) -> None:
         """What is published of the node and its streams, and what the broker may hold of those before."""
@@ -168,8 +173,8 @@ class Service:
 
     def _topics_of_streams(self) -> list[str]:
         """Retained ones."""
-        kinds = ["status", "health", "info", "trend", "breath", "listening"]
-        kinds += ["shadow"] if self._shadow is not None else []
+        shadow = [] if self._shadow is None else ["shadow"]
+        kinds = ("status", "health", "info", "trend", "breath", "listening", *shadow)
         return [self._node.topic("s", each.id, kind) for each in self._config.streams for kind in kinds]
 
     def _clips_of(self, config: Config) -> NodeClips | None:
@@ -218,7 +223,7 @@ class Service:
             self._supervision.tick(self._stream_health(readers), self._dispatch.is_connected)
             if time.monotonic() >= next_health_s:
                 next_health_s += HEALTH_S
-                self._publish_health()
+                self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
         self._supervision.stopping()
         return self._end(readers, stop.is_set())
 
@@ -235,7 +240,7 @@ class Service:
             self._clips.stop()
         self._publish_stream_states()
         self._trends.finish()
-        self._publish_health()
+        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
         self._publish_stream_health(self._views)
         if is_stopped:
             waiting = self._dispatch.drain(LAST_DELIVERY_S if self._dispatch.is_connected else 0.0)
@@ -246,14 +251,13 @@ class Service:
         unaccepted = self._dispatch.unaccepted()
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds
-        counts = self._outbox.status
         statuses = {stream.id: stream.status for stream in self._views}
         totals = sum((status.totals for status in statuses.values()), StreamTotals())
         failures = tuple(f"stream {ident}: {status.failure}" for ident, status in statuses.items() if status.failure)
         if lost := self._outbox.lost:
             path = self._config.outbox_path()
             failures += (f"{lost} messages could not be written to {path} and are lost; free space there",)
-        return Outcome(totals, counts.waiting - lost if waiting else 0, failures, unaccepted)
+        return Outcome(totals, self._outbox.status.waiting - lost if waiting else 0, failures, unaccepted)
 
     def _look(self) -> WardReading:
         """What the alarms look at; called from their thread."""
@@ -296,9 +300,6 @@ class Service:
                 self._published[stream.id] = state
                 body = stream_status_body(self._node, state, time.time())
                 self._dispatch.set_state(self._node.topic("s", stream.id, "status"), body)
-
-    def _publish_health(self) -> None:
-        self._dispatch.set_state(self._node.topic("health"), self._health(), HEALTH_EXPIRY_S)
 
     def _health(self) -> Body:
         """How the node is."""

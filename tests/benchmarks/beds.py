@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.commands.demo_broker import Broker, choose
+from edge.settings.names import model_path
 from edge.sources.file_search import DEMO_AUDIO
 
 ROOT = Path(__file__).parents[2]
@@ -139,7 +140,7 @@ def main() -> None:
     parser.add_argument("sounds", nargs="*", type=Path, default=[DEMO_AUDIO], help="sound files of 8 kHz")
     parser.add_argument("--beds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--model", type=Path)
+    parser.add_argument("--model", type=model_path, help="default, light or a model artefact")
     parser.add_argument("--program", type=Path, default=ROOT, help="a checkout to be measured instead of this one")
     given = parser.parse_args()
     with TemporaryDirectory() as name, Broker(choose("auto")) as broker:

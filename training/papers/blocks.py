@@ -66,7 +66,7 @@ def mean_of_map(x: Tensor, valid: Tensor) -> Tensor:
     return masked_mean(x.mean(3).transpose(1, 2), valid)
 
 
-def nowhere_heard(valid: Tensor) -> Tensor:
+def invalid_keys(valid: Tensor) -> Tensor:
     """(B, L) bool, True where attention may not look; nowhere for a clip without a valid frame."""
     return (valid == 0) & (valid > 0).any(1, keepdim=True)
 

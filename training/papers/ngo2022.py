@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.papers.blocks import halved, masked_mean, mean_of_map, nowhere_heard, padded
+from training.papers.blocks import halved, invalid_keys, masked_mean, mean_of_map, padded
 from training.papers.published import Published
 
 _FRAMES: dict[str, Any] = {
@@ -225,7 +225,7 @@ class SelfAttention(nn.Module):
 
     def forward(self, sequence: Tensor, valid: Tensor) -> Tensor:
         """(B, L, D) and (B, L), 1 where valid, to (B, D)."""
-        attended, _ = self.attention(sequence, sequence, sequence, nowhere_heard(valid), need_weights=False)
+        attended, _ = self.attention(sequence, sequence, sequence, invalid_keys(valid), need_weights=False)
         return masked_mean(self.norm(sequence + attended), valid)
 
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.papers.blocks import masked_mean, mean_of_map, nowhere_heard
+from training.papers.blocks import invalid_keys, masked_mean, mean_of_map
 from training.papers.ngo2022 import (
     AUGMENT,
     CLIPS,
@@ -110,7 +110,7 @@ class AttentionPooling(nn.Module):
     def forward(self, sequence: Tensor, valid: Tensor) -> Tensor:
         """(B, L, D) and (B, L), 1 where valid, to (B, D)."""
         query = self.query.expand(len(sequence), -1, -1)
-        pooled, _ = self.attention(query, sequence, sequence, nowhere_heard(valid), need_weights=False)
+        pooled, _ = self.attention(query, sequence, sequence, invalid_keys(valid), need_weights=False)
         return pooled.squeeze(1)
 
 

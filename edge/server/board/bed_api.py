@@ -86,7 +86,7 @@ class BedApi:
 
     async def bed(self, request: Request) -> Response:
         """One bed, as it changes."""
-        address = self._asked(request)
+        address = self._requested_bed(request)
         if isinstance(address, Response):
             return address
         screens, beds, sounds = self._watch.screens, self._watch.beds, self._watch.sounds
@@ -103,7 +103,7 @@ class BedApi:
 
     async def day(self, request: Request) -> Response:
         """The last 24 hours of a bed."""
-        address = self._asked(request)
+        address = self._requested_bed(request)
         if isinstance(address, Response):
             return address
         node = self._watch.ward.nodes.get((address.site, address.node))
@@ -113,7 +113,7 @@ class BedApi:
 
     async def events(self, request: Request) -> Response:
         """The events of a bed."""
-        address = self._asked(request)
+        address = self._requested_bed(request)
         if isinstance(address, Response):
             return address
         return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(address))))
@@ -198,7 +198,7 @@ class BedApi:
         self._audit.write(what, address=address_of(request), by=session.name, reason=reason)
         return refused(403, reason)
 
-    def _asked(self, request: Request) -> Address | Response:
+    def _requested_bed(self, request: Request) -> Address | Response:
         """The bed that a request names, or why it gets nothing."""
         if not self._gate.may_look(request):
             return refused(401, "sign in")

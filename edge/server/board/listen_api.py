@@ -84,11 +84,11 @@ class ListenApi:
 
     def _end(self, bed: Address, by: str) -> None:
         """Tell the node that this person listens no more."""
-        task = asyncio.ensure_future(self._told(bed, by))
+        task = asyncio.ensure_future(self._send_end(bed, by))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _told(self, bed: Address, by: str) -> None:
+    async def _send_end(self, bed: Address, by: str) -> None:
         await self._watch.orders.listen(bed, by, 0.0)
 
     def _refused(self, request: Request, bed: Address, by: str, reason: str, status: int) -> Response:

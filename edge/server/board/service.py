@@ -107,7 +107,7 @@ class Watch:
         self.hub.show(self.tiles, BoardState(self.title, lost_s, self._refused(now_s), self.notifier.failing()), now_s)
         self.notifier.push_gone(self._gone.look(self.ward, now_s, wall_s, lost_s), wall_s)
         self._look_at_beds(now_s)
-        self.listening.end_those_over(now_s, lambda bed: self._unheard(bed, now_s))
+        self.listening.end_those_over(now_s, lambda bed: self._why_silent(bed, now_s))
 
     def _take(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """One message; `ValueError` if it is not of the contract."""
@@ -177,7 +177,7 @@ class Watch:
             return bed.age, proposed_limits(years_of(bed.age)), bed.may_listen
         return "", None, bed.may_listen
 
-    def _unheard(self, address: Address, now_s: float) -> str:
+    def _why_silent(self, address: Address, now_s: float) -> str:
         """Why nobody can listen to a bed now; empty if people can."""
         if trouble := self._trouble(address, now_s):
             return trouble

@@ -280,6 +280,8 @@ def test_an_error_of_one_block_is_counted_and_the_next_is_heard(monkeypatch: pyt
         broken.setattr(VoiceMute, "push", lambda *_: 1 / 0)
         some.hear(block(noise(1.0)))
         wait_for(lambda: some.listening.health()["dropped"].get("error"), "the error")
+    before = len(some.desk.sent)
     some.hear(block(noise(5.0), RATE_HZ))
     some.sound(4)
     some.listening.stop()
+    assert (some.listening.health()["dropped"]["error"], len(some.desk.sent) > before) == (1, True)

@@ -19,7 +19,7 @@ from edge.delivery.before_one_file import before, log_beside, read_minutes, remo
 from edge.delivery.message_inbox import Rows
 from edge.delivery.minutes import Minute, history_path, read_history
 from edge.delivery.outbox import Outbox
-from edge.node.past_alarms import PastAlarms, is_told, past_alarms
+from edge.node.past_alarms import PastAlarms, is_published, past_alarms
 from edge.ward.alarm_records import AlarmState, Key, Record, Rule, Transition, to_line
 from edge.ward.alarms import Alarms
 from tests.edge.dispatching import NODE
@@ -67,7 +67,7 @@ def told(path: Path, records: Sequence[Record]) -> None:
     """The outbox was given the messages of these."""
     with closing(sqlite3.connect(path)) as db:
         for each in records:
-            if isinstance(each, Transition) and is_told(each):
+            if isinstance(each, Transition) and is_published(each):
                 db.execute("INSERT OR REPLACE INTO told VALUES(?,?)", (name_of(each.key), each.state.rev))
         db.commit()
 
@@ -120,11 +120,11 @@ def test_what_an_earlier_process_wrote_and_did_not_tell_is_told_once_and_in_orde
     records = episodes()
     log_beside(box, NODE.node).write_bytes(lines(records))
     told(box, records[:5])
-    known = max(each.state.rev for each in records[:5] if isinstance(each, Transition) and is_told(each))
+    known = max(each.state.rev for each in records[:5] if isinstance(each, Transition) and is_published(each))
     expected = [
         (each.state.rev, each.cause)
         for each in records
-        if isinstance(each, Transition) and is_told(each) and each.state.rev > known
+        if isinstance(each, Transition) and is_published(each) and each.state.rev > known
     ]
     assert expected
     for _ in range(2):

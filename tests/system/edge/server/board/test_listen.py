@@ -149,9 +149,7 @@ def test_stop_ends_it_at_the_node_too_and_a_page_that_is_hidden_stops(
     assert ward.orders[3][1]["duration_s"] == 0.0
 
 
-def test_a_lost_box_a_refusal_and_a_lost_broker_are_told_in_words(
-    board: RunningBoard, ward: FakeWard, broker: Broker, open_page: Open
-) -> None:
+def test_a_refusal_and_a_lost_bed_are_told_in_words(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
     fake_listened(ward)
     page = open_page(f"{board.url}{bed_path('bed1')}")
     ward.listen_refusal = "4 beds of this node are listened to already; wait a minute"
@@ -162,11 +160,19 @@ def test_a_lost_box_a_refusal_and_a_lost_broker_are_told_in_words(
     wait_for(lambda: heard(page) and page.locator("#hear.is-on").count() == 1, "listening")
     ward.say("s/bed1/status", made.stream(state="lost", reason="no sound arrives", boot_id=ward.boot_id))
     page.get_by_text("Listening is over: no sound arrives").wait_for()
-    ward.tell_bed("bed1", info=made.stream_info(listen=True))
-    page.locator("#hear").click()
+    assert page.locator("#hear.is-on").count() == 0
+
+
+def test_a_lost_broker_ends_it_and_is_told_in_words(
+    board: RunningBoard, ward: FakeWard, broker: Broker, open_page: Open
+) -> None:
+    fake_listened(ward)
+    page = open_page(f"{board.url}{bed_path('bed1')}")
+    begin(page)
     wait_for(lambda: page.locator("#hear.is-on").count() == 1, "listening")
     broker.kill()
     page.get_by_text("Listening is over: the board has lost the broker").wait_for()
+    assert page.locator("#hear.is-on").count() == 0
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
