@@ -93,10 +93,12 @@ def played(start: Start, folder: Path, broker: Broker, watcher: Watcher, *option
     """Play through a pty that the node hears; what the device counted, once the node has ended."""
     simulated = start(*options)
     assert simulated.stdout is not None
-    port = simulated.stdout.readline().strip()
-    running = node(start, folder, {"serial": [{"port": port}]}, broker)
+    port = folder / "stethoscope"  # a name of its own: the bare one is soon that of another test's device
+    port.symlink_to(simulated.stdout.readline().strip())
+    running = node(start, folder, {"serial": [{"port": str(port)}]}, broker)
     wait_for(lambda: watcher.bodies("node/status"), "the node")
     said = json.loads(simulated.stdout.readline())
+    port.unlink()
     wait_for(lambda: watcher.bodies("bed1/status")[-1:] and watcher.bodies("bed1/status")[-1]["state"] == "lost", "end")
     running.send_signal(signal.SIGTERM)
     assert running.wait(HANGS_S) == 0

@@ -169,7 +169,7 @@ def test_a_lost_broker_ends_it_and_is_told_in_words(
     fake_listened(ward)
     page = open_page(f"{board.url}{bed_path('bed1')}")
     begin(page)
-    wait_for(lambda: page.locator("#hear.is-on").count() == 1, "listening")
+    wait_for(lambda: page.locator("#live-sound[data-heard]").count() == 1, "the begin, which the node's answer allows")
     broker.kill()
     page.get_by_text("Listening is over: the board has lost the broker").wait_for()
     assert page.locator("#hear.is-on").count() == 0
