@@ -123,10 +123,11 @@ def _training(recipe: Recipe) -> str:
     """How the network learnt, in words."""
     stretch_s = recipe.sequence_frames * recipe.features.hop_samples / recipe.features.rate_hz
     said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches of {stretch_s:g} s"
-    if recipe.earlier:
-        said += "; where nobody annotated, from the answers of an earlier run's networks that never met the patient"
+    if runs := recipe.earlier_runs:
+        whose = "an earlier run's networks" if len(runs) == 1 else f"the networks of {len(runs)} earlier runs"
+        said += f"; where nobody annotated, from the answers of {whose} that never met the patient"
     if recipe.teachers and recipe.losses.soft:
-        teachers = "the networks of the folds" + (" and of an earlier run" if recipe.earlier else "")
+        teachers = "the networks of the folds" + (" and of earlier runs" if runs else "")
         said += (
             f"; taught by {teachers}, of which {recipe.teachers} are drawn at each step, whose answers to the same "
             f"changed sounds make up {100 * recipe.losses.soft:g} % of the target (distillation); no teacher is in the "
@@ -145,9 +146,9 @@ def _mean_of(networks: int) -> str:
 def _shipped(networks: int, recipe: Recipe) -> str:
     """What is shipped beside what was validated, in words."""
     of_streams = "the numbers are those of one network alone"
-    if recipe.earlier:
-        of_streams = "the numbers on streams are of the mean of two networks that never met the patient, that of its "
-        of_streams += "fold and the earlier run's; those on clips are of one"
+    if (others := recipe.beside_a_fold) > 0:
+        of_streams = f"the numbers on streams are of the mean of {1 + others} networks that never met the patient, "
+        of_streams += "that of its fold and the last earlier run's; those on clips are of one"
     if networks == 1:
         return f"The shipped network is trained on all patients with the same recipe; {of_streams}"
     return (

@@ -257,18 +257,24 @@ def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dic
     return heard, [one for _, clips in pairs for one in clips], dict(zip(names, shifted, strict=True))
 
 
-def score_fold(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
+def score_fold(job: Job, fold: int, is_alone: bool = False) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
     """The real recordings and clips of one fold, scored by the network that was trained without them.
 
     What ships is taught by several networks and is the mean of several: that is less sure of itself than one alone.
-    Where there are earlier runs, streams are the mean of their networks of this fold and this one, all without these
-    patients; so calibration and thresholds are of the kind of answers that they will meet.
+    Where there are earlier runs, streams are the mean of this network and of the last runs' of this fold, as many as
+    ship and all without these patients; so calibration and thresholds are of the kind of answers that they will meet.
+
+    Args:
+        job: whose networks.
+        fold: whose patients are scored.
+        is_alone: by the run's own network, whatever earlier runs there are.
     """
     take_share(job.recipe)
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
-    earlier = read_earlier(recipe, training_data) if fold < FIRST_SHIFT else Earlier([], {})
-    before = [(run.networks[fold], training_data.frames(run.recipe)) for run in earlier.runs]
+    earlier = Earlier([], {}) if is_alone or fold >= FIRST_SHIFT else read_earlier(recipe, training_data)
+    last = earlier.runs[::-1][: recipe.beside_a_fold]
+    before = [(run.networks[fold], training_data.frames(run.recipe)) for run in last]
     scored = []
     for number, (recording, frames) in enumerate(
         zip(training_data.recordings, training_data.frames(recipe), strict=True)

@@ -56,7 +56,7 @@ def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
     Raises:
         ConfigError: if one is no finished run, or of other recordings: nobody would know whom a network never heard.
     """
-    folders = [Path(folder) for folder in recipe.earlier.split(":") if folder]
+    folders = recipe.earlier_runs
     runs = [_read_run(folder, recipe, training_data) for folder in folders]
     if not runs:
         return Earlier([], {})

@@ -151,6 +151,16 @@ class Recipe:
         return ChunkSpec(self.chunk_frames, self.network.lookahead * STRIDE, STRIDE)
 
     @property
+    def earlier_runs(self) -> tuple[Path, ...]:
+        """The folders of `earlier`, the oldest first."""
+        return tuple(Path(folder) for folder in self.earlier.split(":") if folder)
+
+    @property
+    def beside_a_fold(self) -> int:
+        """Networks of earlier runs that score held-out patients beside the fold's own: together as many as ship."""
+        return min(self.finals - 1, len(self.earlier_runs))
+
+    @property
     def frame_s(self) -> float:
         """Seconds to one score frame."""
         return self.features.hop_samples * STRIDE / self.features.rate_hz

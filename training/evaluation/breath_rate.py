@@ -124,7 +124,7 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
     bands = band_weights(recipe.features) * np.float32(recipe.features.scale[0])
     found = []
     for fold in range(recipe.folds):
-        for heard in score_fold(job, fold)[0]:
+        for heard in score_fold(job, fold, is_alone=True)[0]:
             recording = heard.recording
             if recording.dataset != MAIN and not recording.is_negative:
                 continue

@@ -14,7 +14,7 @@ import torch
 from edge.errors import ConfigError
 from tests.training.detector.test_trial import SMALL, _data
 from training.datasets.records import hashed_names
-from training.detector.cross_validation import Job, train_network
+from training.detector.cross_validation import Job, score_fold, train_network
 from training.detector.earlier import read_earlier
 from training.detector.hyperparameters import Recipe, changed
 from training.detector.inference import stream_logits
@@ -76,6 +76,26 @@ def test_what_is_believed_of_a_recording_is_the_mean_of_networks_that_never_hear
         np.testing.assert_allclose(earlier.believed[number].probability, expected, atol=1e-6)
     again = read_earlier(_of(*folders), data)  # from the cache
     np.testing.assert_array_equal(again.believed[0].probability, earlier.believed[0].probability)
+
+
+@pytest.mark.parametrize("finals", [1, 2, 3])
+def test_held_out_recordings_are_scored_by_as_many_networks_as_ship(
+    finals: int, runs: tuple[TrainingData, Path, Path], tmp_path: Path
+) -> None:
+    data, *folders = runs
+    recipe, third = replace(_of(*folders), finals=finals), tmp_path / "run"
+    shutil.copytree(folders[0], third)
+    for file in third.glob("fold-*/run.json"):  # as if it had been trained so
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"recipe": json.loads(recipe.to_json())}))
+    job = Job(recipe, data, third, "records", answers_tasks=False)
+    frames, place = data.frames(RECIPE), {recording.path: n for n, recording in enumerate(data.recordings)}
+    first, last = (load_network(replace(RECIPE, seed=n), folder / "fold-1").eval() for n, folder in enumerate(folders))
+    for is_alone, networks in ((True, [first]), (False, [first, last, first][:finals])):
+        scored, _ = score_fold(job, 1, is_alone)
+        assert scored
+        for one in scored:
+            said = [stream_logits(each, frames[place[one.recording.path]]) for each in networks]
+            np.testing.assert_allclose(one.logits, np.mean(said, axis=0), atol=1e-5)
 
 
 def test_runs_of_other_recordings_or_folds_and_unfinished_ones_are_refused(
