@@ -5,7 +5,7 @@ Not for the ward (`edge.server.board.app`), nor for what is told (`edge.server.b
 
     /api/bed           server-sent events of a bed: how it is, its live picture, its events
     /api/bed/day       burden and coverage of the last 24 h
-    /api/bed/events    its events, with clips and labels
+    /api/bed/events    its events, with clips and labels, and its pauses of breath
     /api/clip          the picture of a clip
     /api/clip/sound    its sound, as FLAC, for the role `acknowledge` and above; each time a line in the audit log
     /api/labels        what a person says of an event
@@ -27,7 +27,7 @@ from starlette.routing import Route
 from edge.contract.topics import Address
 from edge.errors import SourceError
 from edge.server.board.access import Audit, Session
-from edge.server.board.bed_history import Day, EventRow, day_of, rows_of
+from edge.server.board.bed_history import Day, EventRow, PauseRow, day_of, pause_rows_of, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.feed import EventStream
 from edge.server.board.guard import Gate, address_in, address_of, json_of, refused, who_of
@@ -59,6 +59,7 @@ class Events:
     clips: str
     """Why no clip can be shown; empty: they can."""
     rows: list[EventRow]
+    pauses: list[PauseRow]
 
 
 _EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
@@ -116,7 +117,8 @@ class BedApi:
         address = self._requested_bed(request)
         if isinstance(address, Response):
             return address
-        return _json(_EVENTS.dump_json(Events(self._clips.trouble, await self._rows(address))))
+        rows, pauses = await self._rows(address), pause_rows_of(self._watch.sounds.pauses(address))
+        return _json(_EVENTS.dump_json(Events(self._clips.trouble, rows, pauses)))
 
     async def clip(self, request: Request) -> Response:
         """The picture of a clip."""

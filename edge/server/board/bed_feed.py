@@ -191,6 +191,11 @@ class BedHub:
         if changed and address in self._beds:
             self._publish(address, _message("sounds", _SOUNDS.dump_json(changed)))
 
+    def show_pause(self, address: Address, has_changed: bool) -> None:
+        """Tell the viewers of a bed that a pause of breath has begun or is over: they ask for the list again."""
+        if has_changed and address in self._beds:
+            self._publish(address, _message("pause", b"{}"))
+
     def show_tile(self, address: Address, tile: MelMessage) -> None:
         """Pass a tile of the live picture on to the viewers of a bed."""
         bed = self._beds.get(address)

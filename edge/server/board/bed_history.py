@@ -1,6 +1,7 @@
 """The last 24 hours of one bed: its events, burden and coverage. Pure.
 
-The events of a bed as a list: from what was heard, from the clips that are there, and from what people said. Pure.
+The events of a bed as a list: from what was heard, from the clips that are there, and from what people said; and its
+pauses of breath. Pure.
 
 Not for marks in the live picture (`edge.server.board.bed_feed`). What the board has heard is gone when it starts again;
 events that have a clip or a label are then known from these.
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge.contract.fields import seconds_of
+from edge.contract.pauses import PauseMessage
 from edge.contract.topics import Address
 from edge.server.board.labels import EventFacts, Label, Labels
 from edge.server.board.latest import BedState, Sound
@@ -44,6 +46,41 @@ class EventRow:
     """Why not, for a person."""
     said: Label | None
     """What a person said of it last."""
+
+
+@dataclass(frozen=True)
+class PauseRow:
+    """One pause of breath of the list."""
+
+    id: str
+    time: float
+    """Of the onset, seconds since 1970 on the node's clock."""
+    length_s: float | None
+    """None: it lasts, or nobody knows."""
+    words: str
+    """What it is, for a person: without evidence of contact, that nobody knows whether it is the patient."""
+    is_open: bool
+    """No end was told of."""
+    is_cut: bool
+    """No sound came after it: it may have been longer."""
+    is_test: bool
+
+
+def pause_rows_of(pauses: Iterable[PauseMessage]) -> list[PauseRow]:
+    """The pauses of a bed, the latest `MOST_ROWS`, as they were told last."""
+    latest = sorted(pauses, key=lambda pause: (-pause.at_s, pause.id))[:MOST_ROWS]
+    return [
+        PauseRow(
+            pause.id,
+            pause.at_s,
+            None if (end := pause.sample.end) is None else (end - pause.sample.onset) / pause.sample.rate,
+            condition_words("breath-pause" if pause.contact else "no-breath"),
+            pause.type == "onset",
+            pause.end_reason in ("lost_sound", "stream_end"),
+            pause.mode == "Test",
+        )
+        for pause in latest
+    ]
 
 
 def rows_of(

@@ -7,10 +7,10 @@ forward: a message that comes live was made now, whatever its own clock says; on
 as its `ts` says, and of unknown age where the board's clock has not reached that yet. So neither a node's wrong clock
 nor a step of the board's makes an old state look fresh.
 
-The events of every bed, as last heard: one sound for each id, its onset, updates and end together. Pure.
+The events and pauses of breath of every bed, as last heard: one for each id, onset, updates and end together. Pure.
 
 Not for the live picture (`edge.server.board.bed_feed`) and not for keeping them: this is memory, the last `MAX_SOUNDS`
-of a bed. Copies and late revs change nothing, as the contract says: of an id the highest rev counts, of two the first.
+of a bed, and as many pauses. Copies and late revs change nothing: of an id the highest rev counts, of two the first.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage
 from edge.contract.fields import Kind, Priority
 from edge.contract.listening import ListeningMessage
+from edge.contract.pauses import PauseMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus
 from edge.contract.topics import Address
@@ -47,6 +48,7 @@ Dated = (
 )
 """Messages that say how something is, and when."""
 AnyBody = TypeVar("AnyBody", bound=Dated)
+AnyKept = TypeVar("AnyKept")
 
 
 @dataclass(frozen=True)
@@ -241,8 +243,9 @@ class Sounds:
 
     def __init__(self) -> None:
         self._beds: dict[Address, dict[str, Sound]] = {}
+        self._pauses: dict[Address, dict[str, PauseMessage]] = {}
         self.refused: Counter[str] = Counter()
-        """Events that had no room, by cause."""
+        """Events and pauses that had no room, by cause."""
 
     def push(self, address: Address, message: EventMessage | ClipMessage) -> list[Sound]:
         """Take one message; return the sounds that it changed."""
@@ -250,12 +253,8 @@ class Sounds:
             return self._clip(address, message)
         if message.self_test:
             return []
-        bed = self._beds.get(address)
-        if bed is None:
-            if len(self._beds) >= MAX_BEDS:
-                self.refused["more beds with events than fit"] += 1
-                return []
-            bed = self._beds[address] = {}
+        if (bed := self._bed(self._beds, address)) is None:
+            return []
         before = bed.get(message.id)
         if before is not None and message.rev <= before.rev:
             return []
@@ -264,9 +263,32 @@ class Sounds:
         bed[message.id] = _sound(message, before)
         return [bed[message.id]]
 
+    def push_pause(self, address: Address, message: PauseMessage) -> bool:
+        """Take the onset or the end of a pause of breath; whether it changed anything."""
+        if (bed := self._bed(self._pauses, address)) is None:
+            return False
+        before = bed.get(message.id)
+        if before is not None and message.rev <= before.rev:
+            return False
+        if before is None and len(bed) >= MAX_SOUNDS:
+            del bed[min(bed, key=lambda ident: bed[ident].at_s)]
+        bed[message.id] = message
+        return True
+
     def of(self, address: Address) -> list[Sound]:
         """Of a bed, the latest onset last."""
         return sorted(self._beds.get(address, {}).values(), key=lambda sound: (sound.time, sound.id))
+
+    def pauses(self, address: Address) -> list[PauseMessage]:
+        """Of a bed, as they were told last."""
+        return list(self._pauses.get(address, {}).values())
+
+    def _bed(self, beds: dict[Address, dict[str, AnyKept]], address: Address) -> dict[str, AnyKept] | None:
+        """What is kept of a bed; None: it has no room."""
+        if address not in beds and len(beds) >= MAX_BEDS:
+            self.refused["more beds with events than fit"] += 1
+            return None
+        return beds.setdefault(address, {})
 
     def _clip(self, address: Address, message: ClipMessage) -> list[Sound]:
         bed = self._beds.get(address, {})

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from edge.contract import MAX_BYTES, filters
 from edge.contract.listening import SoundMessage
+from edge.contract.pauses import PauseMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import is_name
 from edge.delivery.mqtt_client import Listening, Request
@@ -34,7 +35,7 @@ from edge.settings.board import BoardSettings
 MAX_INBOX_BYTES = 16 * 1024 * 1024
 OVERHEAD_BYTES = 512  # of one message, beside topic and payload
 MAX_IN_ORDER = 64  # of one topic whose messages do not replace each other
-IN_ORDER = ("event", "clip", "mel", "sound")  # last levels of such topics of beds
+IN_ORDER = ("event", "pause", "clip", "mel", "sound")  # last levels of such topics of beds
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ class Reader:
             for bed in ("", "s/+/")
             if is_name(self.user)
         ]
-        wanted = filters(mqtt.prefix, (*ward_state.KINDS, *sounds.KINDS, MelMessage, SoundMessage), sites)
+        kinds = (*ward_state.KINDS, *sounds.KINDS, PauseMessage, MelMessage, SoundMessage)
+        wanted = filters(mqtt.prefix, kinds, sites)
         self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
 
     def start(self) -> None:

@@ -15,6 +15,7 @@ from edge.contract import parse
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable
 from edge.contract.listening import SoundMessage
+from edge.contract.pauses import PauseMessage
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
@@ -125,6 +126,8 @@ class Watch:
             self.listening.pass_on(address, message, arrived.at_s)
         elif isinstance(message, sounds.KINDS):
             self.beds.show_sounds(address, self.sounds.push(address, message))
+        elif isinstance(message, PauseMessage):
+            self.beds.show_pause(address, self.sounds.push_pause(address, message))
         elif received.kind in ward_state.KINDS:
             arrival = Arrival(arrived.at_s, wall_s, request.stored)
             self.ward.push(received, arrival)

@@ -31,11 +31,11 @@ const list = new EventList((id) => openEvent(id));
 const dialog = new EventDialog(bed, () => showEvents());
 const admission = new Admission(bed);
 const listening = new Listening(bed);
-const stream = new BedStream(`/api/bed?${query}`, { onBed, onSounds, onMel: (tile) => picture.take(tile), onRefused: start });
+const stream = new BedStream(`/api/bed?${query}`, { onBed, onSounds, onPause: () => (wantsEvents = true), onMel: (tile) => picture.take(tile), onRefused: start });
 
 let told = null; // the last word of the bed
 let day = null;
-let events = { clips: "", rows: [] };
+let events = { clips: "", rows: [], pauses: [] };
 let wantsEvents = true;
 let lastEventsMs = -Infinity;
 

@@ -12,7 +12,7 @@ export class BedStream {
   #heardMs = performance.now();
   #offsetS = 0;
 
-  // actions: onBed, onSounds, onMel with what was told; onRefused when the board wants to know who asks.
+  // actions: onBed, onSounds, onPause, onMel with what was told; onRefused when the board wants to know who asks.
   constructor(path, actions) {
     this.#path = path;
     this.actions = actions;
@@ -34,6 +34,7 @@ export class BedStream {
       });
     on("mel", this.actions.onMel);
     on("sounds", this.actions.onSounds);
+    on("pause", this.actions.onPause);
     on("bed", (told) => {
       this.#offsetS = told.now_s - performance.now() / 1000;
       this.actions.onBed(told);

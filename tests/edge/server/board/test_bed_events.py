@@ -1,17 +1,17 @@
-"""The list of a bed's events: what was heard, what lies on the disk, what people said; each event once."""
+"""The list of a bed's events: what was heard, what lies on the disk, what people said; each once. And its pauses."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from edge.contract.topics import Address
-from edge.server.board.bed_history import EventRow, rows_of
+from edge.server.board.bed_history import EventRow, pause_rows_of, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.labels import EventFacts, Label, Labels
 from edge.server.board.latest import Sounds
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.board_clips import BEGIN, RATE_HZ, a_clip, hearing, put
-from tests.edge.server.board.test_sounds import push
+from tests.edge.server.board.test_sounds import push, push_pause
 
 BED = Address("ward-b", "box-1", "bed1")
 FIRST, SECOND, THIRD = (f"01KB2M000000000000000{name}" for name in ("FRST1", "SCND2", "THRD3"))
@@ -59,3 +59,23 @@ def test_what_was_said_is_shown_also_where_nothing_else_is_left(tmp_path: Path) 
     (row,) = listed(tmp_path)
     assert row.said is not None
     assert (row.event, row.said.by, row.said.verdict) == (facts, "Dr. L", "false")
+
+
+def test_a_pause_says_how_long_it_was_what_ended_it_and_whether_the_sensor_was_on_the_skin() -> None:
+    sounds = Sounds()
+    push_pause(sounds, made.pause(FIRST, 8000, 8000 + 8000 * 23))
+    push_pause(sounds, made.pause(SECOND, 800_000, 1_000_000, contact=False, end_reason="lost_sound", mode="Test"))
+    push_pause(sounds, made.pause(THIRD, 1_600_000))
+    lasting, cut, over = pause_rows_of(sounds.pauses(Address("site", "node", "bed1")))
+    assert (over.time, over.length_s, over.words) == (made.WALL_S + 1, 23.0, "Breath paused")
+    assert (over.is_open, over.is_cut, over.is_test) == (False, False, False)
+    assert (cut.length_s, cut.words) == (25.0, "No breath heard: check patient and sensor")
+    assert (cut.is_open, cut.is_cut, cut.is_test) == (False, True, True)
+    assert (lasting.length_s, lasting.is_open, lasting.words) == (None, True, "Breath paused")
+
+
+def test_when_a_pause_ended_is_not_known_where_its_box_was_killed_meanwhile() -> None:
+    sounds, body = Sounds(), made.pause(FIRST, 8000)
+    push_pause(sounds, {**body, "rev": 2, "type": "end", "end_reason": "restart"})
+    (row,) = pause_rows_of(sounds.pauses(Address("site", "node", "bed1")))
+    assert (row.length_s, row.is_open, row.is_cut) == (None, False, False)

@@ -1,4 +1,4 @@
-"""Events as they are told of: one sound for each id, the highest rev counts, memory is bounded."""
+"""Events and pauses as they are told of: one for each id, the highest rev counts, memory is bounded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from edge.contract import parse
+from edge.contract.pauses import PauseMessage
 from edge.contract.topics import Address
 from edge.delivery.messages import ulid
 from edge.server.board.latest import MAX_SOUNDS, Sound, Sounds
@@ -65,3 +66,27 @@ def test_the_oldest_sounds_of_a_bed_go() -> None:
     for number in range(MAX_SOUNDS + 5):
         push(sounds, "event", made.event(ulid(made.WALL_S + number), 8000 * number))
     assert [sound.begin_s for sound in sounds.of(BED)] == [float(n) for n in range(5, MAX_SOUNDS + 5)]
+
+
+def push_pause(sounds: Sounds, body: Any) -> bool:
+    heard = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/pause", json.dumps(body).encode())
+    assert isinstance(heard.message, PauseMessage)
+    return sounds.push_pause(heard.address, heard.message)
+
+
+def test_of_a_pause_the_end_counts_whatever_comes_after_it() -> None:
+    sounds = Sounds()
+    assert push_pause(sounds, made.pause(EVENT_ID, 8000))
+    assert push_pause(sounds, made.pause(EVENT_ID, 8000, 120_000))
+    assert not push_pause(sounds, made.pause(EVENT_ID, 8000, 120_000)), "a copy"
+    assert not push_pause(sounds, made.pause(EVENT_ID, 8000)), "overtaken"
+    assert [(pause.type, pause.sample.end) for pause in sounds.pauses(BED)] == [("end", 120_000)]
+    assert sounds.of(BED) == [], "it is no sound: nobody labels it"
+
+
+def test_the_oldest_pauses_of_a_bed_go() -> None:
+    sounds = Sounds()
+    for number in range(MAX_SOUNDS + 5):
+        push_pause(sounds, made.pause(ulid(made.WALL_S + number), 80_000 * number))
+    assert min(pause.sample.onset for pause in sounds.pauses(BED)) == 80_000 * 5
+    assert len(sounds.pauses(BED)) == MAX_SOUNDS

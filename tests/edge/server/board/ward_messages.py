@@ -238,6 +238,15 @@ def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S
     }
 
 
+def pause(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S, **changed: Any) -> Body:
+    """The onset, or with `end` the end, of a pause of breath, its sensor on the skin; times as of `event`."""
+    told = event(ident, onset, end, wall_s)
+    for name in ("label", "scores", "model"):
+        del told[name]
+    told |= {"schema": "laennec.pause/1", "limit_s": 10.0, "contact": True}
+    return {**told, **({} if end is None else {"end_reason": "breath"}), **changed}
+
+
 def info(streams: int = 1, **changed: Any) -> Body:
     """What a box runs."""
     zero = "0" * 64
