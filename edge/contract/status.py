@@ -117,7 +117,7 @@ class Outbox(Part):
     evicted: Counts = Field(
         description="Messages that were dropped undelivered since the start, by cause. No room on the disk, in the "
         "order in which they go: update (of a sound that lasts), technical (gaps), event (begin or end of a sound), "
-        "alarm (a change of one). expired: too old.",
+        "alarm (a change of one). expired: too old. damaged: the file was, and they could not be read.",
     )
 
 

@@ -16,12 +16,13 @@ from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from edge.delivery.alarm_messages import name_of
 from edge.delivery.alarm_table import AlarmTable
 from edge.delivery.disk import Disk
 from edge.delivery.sequence import jump
 from edge.delivery.store import Store
 from edge.log import RateLimitedLog
-from edge.ward.alarm_records import Record, Transition
+from edge.ward.alarm_records import Record, Transition, to_line
 
 IN_MEMORY = Path("/dev/shm")  # a folder that needs no disk
 MOST_IN_MEMORY = 20_000  # records of alarms that the disk refused, 10 MB; what each alarm is now always stays
@@ -39,6 +40,8 @@ class AlarmRows:
         self._reserved = 0
         self.last = 0
         """Number of the newest row of alarms and minutes."""
+        self.current: dict[str, Transition] = {}
+        """The last change of each alarm that was put here, by its name."""
 
     def on_open(self) -> None:
         """The file was opened just now: what memory holds goes behind the rows that the file has."""
@@ -56,7 +59,17 @@ class AlarmRows:
         if found is None:
             found = remembered_of_copy(self._path)
             self._reserve(jump(self._reserved))
+        self.put(found)
         return found, self._reserved
+
+    def put(self, records: Sequence[Record]) -> None:
+        """These are put into the outbox, or come from it."""
+        self.current |= {name_of(each.key): each for each in records if isinstance(each, Transition)}
+
+    def not_in_file(self) -> list[Record]:
+        """What the alarms are now, as far as a file that replaced a damaged one does not say it."""
+        lines = self._disk.read(lambda store: store.alarms.lines(), set[bytes]())
+        return [each for each in self.current.values() if to_line(each) not in lines]
 
     def refused(self, records: Sequence[Record]) -> None:
         """The disk refused these, and they are in memory: make sure that no later process gives their revs again."""

@@ -1,15 +1,8 @@
-"""The file of the outbox, and the numbers beside it that a full disk can still write.
+"""The file of the outbox: opened, made, and replaced when damaged by one that has what can be read of it.
 
-A number in a file, 20 digits, that is written over in place: a full disk takes that, for the room is there already.
-
-Behind it a mark says that the file which the number belongs to was written: one that is missing or empty was lost then.
-
-The file of the outbox: locked, opened, made, moved aside when damaged; and up to which `seq` and `rev` may have been
-used. The log of alarms is in that file, too: of a damaged one what can be read of it goes on in the new one.
-
-Not for what is in it (`edge.delivery.store`). WAL and synchronous=FULL: what a method of the store has written survives
-a power cut. A process holds its file alone (flock on `<path>.lock`), so two services cannot send the same events;
-others may still read it, but where the disk lacks space for the memory that SQLite shares (`needs_exclusive_lock`).
+Not for what is in it (`edge.delivery.store`), nor for its lock (`edge.delivery.lock_file`). WAL and synchronous=FULL:
+what a method of the store has written survives a power cut. Others may read the file, but where the disk lacks space
+for the memory that SQLite shares (`needs_exclusive_lock`).
 
 Errors have two kinds. A path that cannot be used (a folder, no permission, a newer format, another process) is a
 mistake of the operator: `LaennecError`. A disk that is full, read-only or failing may recover and must not stop the
@@ -18,61 +11,28 @@ node: `sqlite3.OperationalError`. Read-only counts as such because that is what 
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import logging
 import os
 import sqlite3
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
+from edge.delivery.lock_file import classify_error
+from edge.delivery.salvage import Salvaged
 from edge.delivery.sequence import jump
 from edge.delivery.store import Store
 from edge.delivery.store_tables import LATER_TABLES, SCHEMA
-from edge.errors import ConfigError, LaennecError, SourceError
-from edge.files import make_private_folder, restrict
+from edge.errors import ConfigError, SourceError
+from edge.files import restrict
 
-DIGITS = 20
-MARK = b"written\n"
-REVS_AT = DIGITS + 1 + len(MARK)  # where the second number begins
+SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
+BUSY_S = 1.0  # how long a lock held by another program is waited for
+SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
+SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
+SQLITE = b"SQLite format 3\0"  # the first bytes of every database (sqlite.org/fileformat2.html)
 
-
-def read_number(file: int, at: int = 0) -> int:
-    """The number at a place of an open file; 0 if there is none, or it cannot be read."""
-    with suppress(OSError, ValueError):
-        return int(os.pread(file, DIGITS, at) or b"0")
-    return 0
-
-
-def write_number(file: int, number: int, at: int = 0) -> None:
-    """Write it through to the disk; it survives a power cut.
-
-    Raises:
-        OSError: the disk refuses even this.
-    """
-    if os.pwrite(file, b"%0*d\n" % (DIGITS, number), at) <= DIGITS:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    os.fdatasync(file)
-
-
-def is_marked(file: int) -> bool:
-    """Whether `mark_written` was called; false where it cannot be read."""
-    with suppress(OSError):
-        return os.pread(file, len(MARK), DIGITS + 1) == MARK
-    return False
-
-
-def mark_written(file: int) -> None:
-    """Note that the file which the number belongs to was written; it survives a power cut.
-
-    Raises:
-        OSError: the disk refuses even this.
-    """
-    if not os.pread(file, DIGITS, 0):
-        write_number(file, 0)
-    os.pwrite(file, MARK, DIGITS + 1)
-    os.fdatasync(file)
+logger = logging.getLogger(__name__)
 
 
 def loss(path: Path, was_written: bool) -> str | None:
@@ -83,90 +43,6 @@ def loss(path: Path, was_written: bool) -> str | None:
         if was_written and not path.stat().st_size:
             return "is empty"
     return None
-
-
-SCHEMA_VERSION = 1  # stays while the release before can use the file; a table that it does not know harms nobody
-BUSY_S = 1.0  # how long a lock held by another program is waited for
-SHARED_PAGE_BYTES = 4096  # SQLite allocates its shared memory in such pieces
-SHARED_ROOM_BYTES = 131_072  # four times what SQLite shares
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-SQLITE = b"SQLite format 3\0"  # the first bytes of every database (sqlite.org/fileformat2.html)
-
-logger = logging.getLogger(__name__)
-
-
-class LockFile:
-    """`<path>.lock`: the lock by which this process alone uses the file, and the highest `seq` and `rev` in use.
-
-    These numbers are written over in place, which a full disk takes (`edge.delivery.database`).
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Hold `path` until `close`.
-
-        Raises:
-            ConfigError: the folder cannot be written.
-            SourceError: another process holds it.
-            sqlite3.OperationalError: the disk refuses.
-        """
-        try:
-            make_private_folder(path.parent)
-            self._file = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise classify_error(path, error) from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._file)
-            raise SourceError(
-                f"outbox {path}: in use by another laennec; stop it, or choose another --outbox"
-            ) from None
-        with suppress(OSError):
-            if not os.pread(self._file, 1, 0):
-                self.reserve(0)  # takes the space now
-            if len(os.pread(self._file, REVS_AT + 1, 0)) in (DIGITS + 1, REVS_AT):
-                self.reserve_revs(0)  # and that of the second number, which an earlier release did not have
-
-    def reserved(self) -> int:
-        """Up to which `seq` may have been used; 0 if none was written."""
-        return read_number(self._file)
-
-    def reserve(self, seq: int) -> None:
-        """Write up to which `seq` may be used; it survives a power cut.
-
-        Raises:
-            OSError: the disk refuses even this.
-        """
-        write_number(self._file, seq)
-
-    def reserved_revs(self) -> int:
-        """Up to which `rev` an alarm may have been published without being on the disk; 0 if none was written."""
-        return read_number(self._file, REVS_AT)
-
-    def reserve_revs(self, rev: int) -> None:
-        """Write up to which `rev` alarms may go without the disk; it survives a power cut.
-
-        Raises:
-            OSError: the disk refuses even this.
-        """
-        if len(os.pread(self._file, DIGITS + 1, 0)) <= DIGITS:
-            write_number(self._file, read_number(self._file))
-        write_number(self._file, rev, REVS_AT)
-
-    @property
-    def was_written(self) -> bool:
-        """Whether the outbox was ever written, so that one that is missing or empty was lost."""
-        return is_marked(self._file)
-
-    def record_written(self) -> None:
-        """The outbox was written; a disk that does not let this be noted is asked again by the next process."""
-        with suppress(OSError):
-            if not is_marked(self._file):
-                mark_written(self._file)
-
-    def close(self) -> None:
-        """Release the lock."""
-        os.close(self._file)
 
 
 def refuse_other_files(path: Path) -> None:
@@ -253,7 +129,7 @@ def needs_exclusive_lock(path: Path) -> bool:
 
 
 def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Store:
-    """Open the database; a damaged one is moved aside and a new one begun, with a `seq` beyond all that were used.
+    """Open the database; a damaged one is replaced, with a `seq` beyond all that were used.
 
     One that was written and is gone or empty was lost, which is damage, too.
 
@@ -267,6 +143,8 @@ def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Sto
         SourceError: another program holds it, or a newer Laennec wrote it.
         sqlite3.OperationalError: the disk refuses.
     """
+    if not path.exists() and _draft(path).exists():  # a death while a damaged file was replaced
+        _rename(_draft(path), path)
     lost = loss(path, was_written)
     _check_writable(path)
     is_exclusive = needs_exclusive_lock(path)
@@ -277,12 +155,8 @@ def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Sto
             raise SourceError(f"outbox {path}: another program has locked it; close that program first") from None
         raise
     except sqlite3.DatabaseError as error:
-        aside = _move_aside(path)
-        logger.error('outbox damaged=%s reason="%s" moved_to=%s; a new one was begun', path, error, aside)
-        _check_writable(path)  # makes it, for its owner alone
-        store = open_store(str(path), is_exclusive)
-        store.begin_after(jump(used))
-        store.salvage(aside)
+        store = replace_damaged(path, str(error), jump(used), 0.0)
+        store.is_replacement = True
     else:
         if lost is not None:
             logger.error("outbox lost=%s; it was written and %s: what waited is lost, a new one was begun", path, lost)
@@ -291,11 +165,51 @@ def open_or_replace(path: Path, used: int = 0, was_written: bool = False) -> Sto
     return store
 
 
-def classify_error(path: Path, error: OSError) -> LaennecError | sqlite3.OperationalError:
-    """The exception for an error in using `path`: a mistake of the operator, or a failing disk."""
-    if error.errno in DISK_ERRORS:
-        return sqlite3.OperationalError(error.strerror)
-    return ConfigError(f"outbox.path: cannot write {path}: {error.strerror}; choose another with --outbox")
+def replace_damaged(path: Path, reason: str, last_seq: int, operating_s: float) -> Store:
+    """Move a database aside and begin a new one with what can be read of it; it is there first, whenever one dies.
+
+    Args:
+        path: the file, which nobody here has open.
+        reason: what is wrong with it, for the log.
+        last_seq: the new one goes on behind this `seq`.
+        operating_s: how long the box has run, as far as is known, seconds.
+
+    Raises:
+        ConfigError: the folder may not be written.
+        sqlite3.OperationalError: the disk refuses.
+    """
+    draft, is_exclusive, found = _draft(path), needs_exclusive_lock(path), Salvaged()
+    for suffix in ("", "-wal", "-shm"):
+        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    _check_writable(draft)  # makes it, for its owner alone
+    with closing(open_store(str(draft), is_exclusive)) as store:
+        store.begin_after(last_seq)
+        try:
+            found = store.salvage(path, operating_s)
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.OperationalError):
+                raise
+            logger.error('outbox salvage=refused path=%s reason="%s"; nothing of it can be read', path, error)
+    if draft.with_name(f"{draft.name}-wal").exists():
+        raise sqlite3.OperationalError(f"what was written to {draft} is not in it yet")
+    aside = _move_aside(path)
+    _rename(draft, path)
+    line = 'outbox damaged=%s reason="%s" moved_to=%s; a new one was begun, all that could be read of it: '
+    line += "waiting=%d events=%d alarms=%d minutes=%d; the rest is lost"
+    logger.error(line, path, reason, aside, found.waiting, found.events, found.alarms, found.minutes)
+    return open_store(str(path), is_exclusive)
+
+
+def _draft(path: Path) -> Path:
+    """Where a database is made that will replace another."""
+    return path.with_name(f"{path.name}.new")
+
+
+def _rename(path: Path, to: Path) -> None:
+    try:
+        os.replace(path, to)
+    except OSError as error:
+        raise classify_error(to, error) from None
 
 
 def _move_aside(path: Path) -> Path:

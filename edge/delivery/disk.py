@@ -12,13 +12,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
-from edge.delivery.database import LockFile, needs_exclusive_lock, open_or_replace, refuse_other_files
+from edge.delivery.database import needs_exclusive_lock, open_or_replace, refuse_other_files, replace_damaged
 from edge.delivery.entries import Entry
+from edge.delivery.lock_file import LockFile
 from edge.delivery.store import Store
+from edge.delivery.store_tables import MAX_SEQ
 from edge.errors import LaennecError
 from edge.log import RateLimitedLog
 
 STALLED_S = 1.0  # a write that is not back by then has stalled: alarms go out from memory
+NO_TEXT = "Could not decode to UTF-8"  # the one sign of damage that comes as an OperationalError, with the whole text
+REASON_CHARS = 120
 PAGE = 100  # entries read at once where many of them may be hidden
 T = TypeVar("T")
 
@@ -39,6 +43,11 @@ class Disk:
         """How often something could be read again, or for the first time, that could not be read before."""
         self._path = path
         self._store: Store | None = None
+        self.damage: str | None = None
+        """What is wrong with the open file, which is not used any more until `replace`; None: nothing."""
+        self.known_depth = 0
+        """How many entries waited when that could be read last."""
+        self._acknowledged_since: set[int] = set()
         self.acknowledged: set[int] = set()
         """What the broker has and the disk not yet deleted; hidden here."""
         self._was_unreadable = self._is_noted = False
@@ -82,9 +91,29 @@ class Disk:
         logger.info("outbox disk=working path=%s; opened now", self._path)
         return True
 
+    def replace(self, last_seq: int, operating_s: float) -> bool:
+        """Replace a damaged file by one that has what can be read of it, and goes on behind `last_seq`.
+
+        Args:
+            last_seq: the highest `seq` in use.
+            operating_s: how long Laennec has run on this box, seconds.
+
+        Returns:
+            False, with a log line, if the disk refuses; then `open_late` tries again.
+        """
+        if self._store is not None and self.damage is not None:
+            self._store.close()
+            self._store, reason, self.damage = None, self.damage, None
+            try:
+                self._store = replace_damaged(self._path, reason, last_seq, operating_s)
+            except (sqlite3.Error, LaennecError) as error:
+                self._log_refusal("replace", error)
+        return self.is_open
+
     def let_others_read(self) -> None:
         """Close a file that others cannot read, if it need not be so any more; the next `open_late` opens it again."""
-        if self._store is not None and self._store.is_exclusive and not needs_exclusive_lock(self._path):
+        is_alone = self._store is not None and self._store.is_exclusive and self.damage is None
+        if self._store is not None and is_alone and not needs_exclusive_lock(self._path):
             self._store.close()
             self._store = None
 
@@ -104,12 +133,14 @@ class Disk:
             self._is_noted = True
 
     def do(self, action: str, work: Callable[[Store], object]) -> bool:
-        """Do anything else with the file; false, with a log line, if the disk refuses."""
-        if self._store is None:
+        """Do anything else with the file; false, with a log line, if the disk refuses or the file is damaged."""
+        if self._store is None or self.damage is not None:
             return False
         try:
             work(self._store)
         except sqlite3.Error as error:
+            if type(error) is sqlite3.DatabaseError or NO_TEXT in str(error):  # its subclasses: refusals and mistakes
+                self.damage = str(error)[:REASON_CHARS]
             self._log_refusal(action, error)
             return False
         return True
@@ -140,7 +171,16 @@ class Disk:
 
     def depth(self) -> int:
         """How many entries wait."""
-        return self.read(lambda store: store.depth(self.acknowledged), 0)
+        found: int | None = self.read(lambda store: store.depth(self.acknowledged), None)
+        if found is not None:
+            self.known_depth = found
+            self._acknowledged_since.clear()
+        return found or 0
+
+    def lost(self, held: set[int]) -> int:
+        """Of what waited when that could be read last, how much is not in the file now, nor among what is `held`."""
+        left = held.union(self.read(lambda store: store.oldest(MAX_SEQ), list[int]()))
+        return max(0, self.known_depth - len(left - (self.acknowledged - self._acknowledged_since)))
 
     def oldest_s(self) -> float | None:
         """How long Laennec had run when the oldest entry was written, seconds; None: there is none, or none is read."""
@@ -152,6 +192,7 @@ class Disk:
         """Hide messages that the broker has, until they are deleted with the next write or by `delete_acknowledged`."""
         if self.is_open:
             self.acknowledged.update(seqs)
+            self._acknowledged_since.update(seqs)
 
     def delete_acknowledged(self) -> None:
         """Delete what the broker has; a disk that refuses is asked again the next time."""
@@ -168,5 +209,6 @@ class Disk:
         return self.read(lambda store: store.waiting(after, until, limit), list[Entry]())
 
     def _log_refusal(self, action: str, error: Exception) -> None:
-        line = f'outbox disk=refuses action={action} reason="{error}" path={self._path}; events are kept in memory'
+        reason = str(error)[:REASON_CHARS]
+        line = f'outbox disk=refuses action={action} reason="{reason}" path={self._path}; events are kept in memory'
         self._limited_log.log("disk", line, logging.ERROR)

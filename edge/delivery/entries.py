@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge.contract.fields import Body
-from edge.delivery.message_inbox import nothing_dropped
+from edge.contract.message import encode
+from edge.delivery.message_inbox import nothing_dropped, priority_of_body
 
 MOST = 2048  # messages; more wait only where the broker is away, and are then read from the disk
 
@@ -29,6 +30,12 @@ class Entry:
     """How long the broker may keep it, seconds."""
     event: tuple[str, int] | None = None
     """(id, rev) of an event, None for any other message."""
+
+    def copied(self, written_s: float) -> tuple[object, ...]:
+        """A row for `edge.delivery.store.Store.take_copied`."""
+        ident, rev = self.event or (None, None)
+        rank = priority_of_body(self.body, self.event)
+        return self.seq, ident, rev, encode(self.body).decode(), written_s, self.topic, self.expiry_s, rank
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,10 @@ class LiveEntries:
         self._entries.clear()
         self._events.clear()
         self._whole.clear()
+
+    def all(self) -> list[Entry]:
+        """Everything that is here."""
+        return list(self._entries.values())
 
     def waiting(self, after: int, until: int, limit: int) -> list[Entry] | None:
         """The oldest entries with after < seq <= until, at most `limit`; None if that is not known here."""

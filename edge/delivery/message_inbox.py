@@ -28,7 +28,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 
-from edge.contract.fields import Priority
+from edge.contract.fields import Body
 from edge.delivery.messages import Message
 from edge.delivery.minutes import Minute
 from edge.ward.alarm_records import Ordered, Record, Transition
@@ -45,7 +45,7 @@ class MessagePriority(IntEnum):
     HIGH_ALARM = 60
 
 
-OF_ALARMS: Mapping[Priority, MessagePriority] = {
+OF_ALARMS: Mapping[str, MessagePriority] = {
     "Lo": MessagePriority.LOW_ALARM,
     "Me": MessagePriority.MEDIUM_ALARM,
     "Hi": MessagePriority.HIGH_ALARM,
@@ -59,20 +59,24 @@ CAUSES: Mapping[MessagePriority, str] = {  # under which name the health report 
     MessagePriority.HIGH_ALARM: "alarm",
 }
 EXPIRED = "expired"  # too old, whatever its priority
+DAMAGED = "damaged"  # only on a page of the file that cannot be read any more
 
 
 def priority_of(message: Message) -> MessagePriority:
     """What a message is worth."""
-    if message.transition is not None:
-        return OF_ALARMS[message.body["priority"]]
-    if message.event is None:
-        return MessagePriority.GAP
-    return MessagePriority.UPDATE if message.body.get("type") == "update" else MessagePriority.EVENT
+    return priority_of_body(message.body, message.event)
+
+
+def priority_of_body(body: Body, event: tuple[str, int] | None) -> MessagePriority:
+    """The same of a message that waits; changes of alarms alone have a priority of their own."""
+    if event is None:
+        return OF_ALARMS.get(body.get("priority", ""), MessagePriority.GAP)
+    return MessagePriority.UPDATE if body.get("type") == "update" else MessagePriority.EVENT
 
 
 def nothing_dropped() -> dict[str, int]:
     """A count of zero for each cause."""
-    return dict.fromkeys([*CAUSES.values(), EXPIRED], 0)
+    return dict.fromkeys([*CAUSES.values(), EXPIRED, DAMAGED], 0)
 
 
 MOST = 30  # messages of a stream in one period; a link that loses a packet each second is told gap by gap

@@ -1,4 +1,4 @@
-"""Messages wait here, on disk, until the broker has them (store and forward); so are the alarms and the minutes.
+"""Messages wait here, on disk, until the broker has them; alarms and minutes are recorded in the same transactions.
 
 Not for retained state such as status or health: that describes the present and is made anew at each start. Every
 message gets the next `seq` (`edge.delivery.sequence`). When the disk refuses (full, read-only, locked, failing), at the
@@ -6,7 +6,7 @@ start or later, messages go on in memory, bounded, counted and logged, and are m
 detection never stops for the disk, and never waits for it to begin. What memory holds is copied to a file whose room
 was taken before (`edge.delivery.memory_copy`): the next process goes on with it, and no sound stays without its end.
 
-Records of alarms and minutes (`Rows`) are written in the transaction of the messages that came with them.
+A file that turns out to be damaged is replaced (`edge.delivery.replacement`); what is lost is counted and logged.
 
 What has no room is dropped by its priority (`edge.delivery.message_inbox`), on the disk and in memory alike, each by
 its own bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on
@@ -24,14 +24,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.contract.fields import Body
+from edge.delivery import two_stores
 from edge.delivery.alarm_rows import AlarmRows
 from edge.delivery.alarm_table import DEFAULT_BOUND
 from edge.delivery.database import open_store
 from edge.delivery.disk import Disk
 from edge.delivery.entries import Entry, LiveEntries, OutboxStatus, Stamp
 from edge.delivery.memory_copy import MemoryCopy
-from edge.delivery.message_inbox import CAUSES, NO_ROWS, MessagePriority, Rows, nothing_dropped, priority_of
+from edge.delivery.message_inbox import CAUSES, DAMAGED, NO_ROWS, MessagePriority, Rows, nothing_dropped, priority_of
 from edge.delivery.messages import Message
+from edge.delivery.replacement import Replacement
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Store
 from edge.log import RateLimitedLog
@@ -82,6 +84,7 @@ class Outbox:
         self.history_bound = DEFAULT_BOUND
         """How much is kept of what alarms did; to be set before the first `tidy`."""
         self._rows = AlarmRows(path, self._disk, self._memory)
+        self._replacement = Replacement(self._disk, self._memory, self._live, self._rows)
         self.told: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
@@ -98,7 +101,7 @@ class Outbox:
 
     @property
     def path(self) -> Path:
-        """The file; what lies beside it is this node's too, by its lock."""
+        """The file; its lock keeps others away from what lies beside it, too."""
         return self._path
 
     @property
@@ -117,11 +120,7 @@ class Outbox:
         return self._numbers.last
 
     def number_for(self, node: str) -> None:
-        """Say in each message up to which number this node had come before; to be called before the first is put.
-
-        Args:
-            node: topic of the node.
-        """
+        """Write into each message up to which number a node, by its topic, had come; call it before the first `put`."""
         with self._mutex:
             self._node = node
             if self._numbers.is_known:
@@ -132,13 +131,12 @@ class Outbox:
         """Write messages, each with its `seq`, and rows in one transaction; when the disk refuses, keep them in memory.
 
         Updates of a sound are not kept there: after a death nobody would know which revs a consumer has, and the end
-        that the next process makes must have a later one.
-
-        Returns:
-            Whether they are on disk.
+        that the next process makes must have a later one. Whether they are on disk.
         """
         with self._mutex:
-            if is_written := self._disk.write(lambda store: self._insert(store, messages, rows)):
+            is_written = self._write(messages, rows) or (self._replace_damaged() and self._write(messages, rows))
+            self._rows.put(rows.records)
+            if is_written:
                 if messages:
                     self._numbers.stored(len(messages))
                     self._disk.do("shrink", lambda store: self._count_dropped(store.shrink(self._max_bytes)))
@@ -149,7 +147,11 @@ class Outbox:
             self._publish()
             return is_written
 
+    def _write(self, messages: Sequence[Message], rows: Rows) -> bool:
+        return self._disk.write(lambda store: self._insert(store, messages, rows))
+
     def _keep_in_memory(self, messages: Sequence[Message], rows: Rows) -> None:
+        self._replacement.hold(self._numbers.last, self._wall())
         self._numbers.reserve(len(messages))
         self._memory.insert(self._stamp(), messages, rows=rows)
         self._drop_updates(messages, self._numbers.last + 1)
@@ -173,8 +175,7 @@ class Outbox:
         with self._mutex:
             if (live := self._live.waiting(after, until, limit)) is not None:
                 return live
-            entries = self._disk.waiting(after, until, limit) + self._memory.waiting(after, until, limit)
-        return sorted(entries, key=lambda entry: entry.seq)[:limit]
+            return two_stores.waiting(self._disk, self._memory, after, until, limit)
 
     def earlier(self, entry: Entry) -> list[Entry] | None:
         """What still waits of the same event with a lower `rev`, lowest first; None if that cannot be known now."""
@@ -183,10 +184,7 @@ class Outbox:
         with self._mutex:
             if (live := self._live.earlier(event)) is not None:
                 return list(live)
-            on_disk = self._disk.earlier(event)
-            if on_disk is None:
-                return None
-            return sorted(on_disk + self._memory.earlier(event), key=lambda each: each.seq)
+            return two_stores.earlier(self._disk, self._memory, event)
 
     def gone(self, seqs: Iterable[int]) -> list[int]:
         """Which of these do not wait any more, as far as the disk can be read."""
@@ -196,24 +194,12 @@ class Outbox:
             return self._memory.gone(gone)
 
     def unfinished(self, boot_id: str) -> list[Body] | None:
-        """Of each event of earlier processes that never got an end the last that was said, oldest first.
+        """Of each event of processes before `boot_id` that never got an end the last that was published, oldest first.
 
-        Args:
-            boot_id: the present process.
-
-        Returns:
-            None if that cannot be known now.
+        None if that cannot be known now.
         """
         with self._mutex:
-            found: list[Body] | None = self._disk.read(Store.unfinished, None)
-            if found is None:
-                return None
-            both = [*found, *self._memory.unfinished()]
-            earlier = {body["id"]: body for body in both if body.get("boot_id", boot_id) != boot_id}
-            return [body for body in earlier.values() if not self._has_later((body["id"], body.get("rev", 1)))]
-
-    def _has_later(self, event: tuple[str, int]) -> bool:
-        return self._memory.has_later(event) or self._disk.read(lambda store: store.has_later(event), False)
+            return two_stores.unfinished(self._disk, self._memory, boot_id)
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
@@ -227,7 +213,7 @@ class Outbox:
             self._live.remove(seqs)
             on_disk = [seq for seq in seqs if not self._memory.delete([seq])]
             self._copy.is_old |= len(on_disk) < len(seqs)
-            self._disk.ack(on_disk)
+            self._disk.ack(on_disk if self._disk.damage is None else seqs)
             self._publish()
 
     def leave_out(self, update: int) -> None:
@@ -247,23 +233,35 @@ class Outbox:
         with self._mutex:
             self._disk.delete_acknowledged()
             self._disk.let_others_read()
+            self._replace_damaged()
             if not self._disk.is_open:
                 self._open_late()
             before_s = self._operating_s() - self._max_age_s
             self._count_dropped(self._memory.expire(before_s))
             self._disk.do("expire", lambda store: self._count_dropped(store.expire(before_s)))
             self._disk.do("alarms", lambda store: store.change(lambda: store.alarms.tidy(self.history_bound)))
-            is_moving = self._disk.is_open and self._memory.holds_anything()
-            if is_moving and self._disk.write(lambda store: store.take_over(self._memory)):
-                self._numbers.stored()
-                self._copy.is_old = True
-                self._live.forget(self._numbers.last)
-                logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
+            self._move_memory()
             self._record_operating_time(OPERATING_NOTE_S if self._disk.accepts_writes else 0.0)
             self._copy.prepare()
             if self._copy.is_old:
                 self._copy.write_from(self._memory)
             self._publish()
+
+    def _move_memory(self) -> None:
+        """What is in memory goes to the disk, if it works."""
+        if self._memory.holds_anything() and self._disk.write(lambda store: store.take_over(self._memory)):
+            self._numbers.stored()
+            self._copy.is_old = True
+            self._live.forget(self._numbers.last)
+            logger.info("outbox disk=working path=%s; what waited in memory is on disk", self._path)
+
+    def _replace_damaged(self) -> bool:
+        """Replace the file if it is damaged, and write what is in memory; whether that was done."""
+        if not self._replacement.replace(self._stamp, self._monotonic()):
+            return False
+        self._move_memory()
+        self._count_dropped({DAMAGED: self._replacement.lost})
+        return True
 
     @property
     def lost(self) -> int:
@@ -281,7 +279,7 @@ class Outbox:
             self._disk.close()
 
     def _publish(self) -> None:
-        """Say how it is; at the end of all that changes it, with the mutex held."""
+        """Make a new status, at the end of all that changes it, with the mutex held."""
         in_memory = self._memory.depth()
         since_s = [self._memory.operating_s(seq) for seq in self._memory.oldest(1)]
         if (on_disk_s := self._disk.oldest_s()) is not None:

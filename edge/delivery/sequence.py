@@ -20,7 +20,7 @@ JUMP = 1 << 44  # 500 such distances are exact in a double
 
 
 class Reservation(Protocol):
-    """Up to which number may have been used, written in place (`edge.delivery.database.LockFile`)."""
+    """Up to which number may have been used, written in place (`edge.delivery.lock_file.LockFile`)."""
 
     def reserved(self) -> int:
         """Up to which number may have been used; 0 if none was written."""

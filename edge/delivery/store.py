@@ -14,15 +14,15 @@ has the priority of its kind.
 from __future__ import annotations
 
 import json
-import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
+from edge.delivery import salvage
 from edge.delivery.alarm_messages import name_of
 from edge.delivery.alarm_table import AlarmTable, salvaged
 from edge.delivery.entries import Entry, Stamp
@@ -46,8 +46,6 @@ from edge.delivery.store_tables import (
     WAITING,
 )
 from edge.ward.alarm_records import Transition
-
-logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -136,7 +134,7 @@ class Store:
 
     def unfinished(self) -> list[Body]:
         """Of each event without an end the last that was said, oldest first; also delivered ones."""
-        return [json.loads(body) for (body,) in self._db.execute(UNFINISHED)]
+        return [salvage.body_of(text, seq) for seq, text in self._db.execute(UNFINISHED)]
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
@@ -201,14 +199,23 @@ class Store:
         with self._db:
             self._db.execute("INSERT INTO sqlite_sequence VALUES('outbox', ?)", (seq,))
 
-    def salvage(self, damaged: Path) -> None:
-        """Let the log of alarms in an empty database begin with what can be read of it in a damaged one."""
-        self.is_replacement = True
-        with suppress(sqlite3.Error), closing(sqlite3.connect(damaged)) as db:
-            records = salvaged(db)
-            self.change(lambda: self.alarms.insert(records, 1))
-            if records:
-                logger.warning("alarms log=salvaged records=%d from=%s", len(records), damaged)
+    def salvage(self, damaged: Path, operating_s: float) -> salvage.Salvaged:
+        """Let an empty database begin with what can be read of a damaged one.
+
+        Args:
+            damaged: the file.
+            operating_s: how long the box has run at least, seconds; what waits counts as written then.
+        """
+        with closing(salvage.open_damaged(str(damaged), self.is_exclusive)) as old, self._db:
+            salvage.copy_messages(old, self._db)
+            salvage.copy_minutes(old, self._db)
+            self._db.execute(RANK)
+            for row in salvage.told(old):
+                self._note("told", row)
+            self.alarms.insert(salvaged(old), self.alarms.last_row() + 1)
+            oldest = int(self._db.execute("SELECT coalesce(min(seq), 1) FROM outbox").fetchone()[0])
+            self._note("operation", (oldest - 1, max(operating_s, salvage.operating_s(old))))
+        return salvage.count(self._db)
 
     def operating_s(self, seq: int | None = None) -> float:
         """How long the box had been running when `seq` was written, or at the last note, seconds."""
@@ -299,7 +306,7 @@ class Store:
         return dict(self._db.execute("SELECT node, seq FROM given").fetchall())
 
     def take_copied(self, rows: Iterable[Sequence[Any]], given: Mapping[str, int]) -> None:
-        """Hold what `copied` and `given` of an earlier process gave."""
+        """Hold what `copied` and `given` of an earlier process gave, or `Entry.copied`."""
         with self._db:
             for seq, ident, rev, body, written_s, topic, expiry_s, priority in rows:
                 if ident is not None:
@@ -320,8 +327,8 @@ class Store:
     def _entries(self, query: str, values: tuple[object, ...]) -> list[Entry]:
         rows = self._db.execute(query, values).fetchall()
         return [
-            Entry(seq, topic, json.loads(body), expiry_s, None if ident is None else (ident, rev))
-            for seq, topic, body, expiry_s, ident, rev in rows
+            Entry(seq, topic, salvage.body_of(text, seq), expiry_s, None if ident is None else (ident, rev))
+            for seq, topic, text, expiry_s, ident, rev in rows
         ]
 
     def _note(self, table: str, row: tuple[object, ...]) -> None:

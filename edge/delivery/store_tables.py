@@ -39,7 +39,7 @@ OPEN = """
 FROM event AS last WHERE (rev = 1 OR instr(body, '"type":"update"'))
     AND rev = (SELECT max(rev) FROM event WHERE id = last.id) ORDER BY seq
 """  # of each event without an end the last that was said
-UNFINISHED = f"SELECT body {OPEN}"
+UNFINISHED = f"SELECT seq, body {OPEN}"
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
 """

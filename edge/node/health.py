@@ -30,6 +30,7 @@ from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S, LatencyCounts
+from edge.delivery.message_inbox import DAMAGED
 from edge.delivery.messages import Node, model_name
 from edge.delivery.trends import DIGITS, missing_s
 from edge.detector.class_rules import EventOptions
@@ -43,6 +44,7 @@ from edge.ward.coverage import Covered
 SERIAL = "sys/firmware/devicetree/base/serial-number"  # Raspberry Pi, Jetson
 NETWORK = "sys/class/net"
 MACHINE_ID = "etc/machine-id"  # what is left in a container
+LOSSES = ("event", "alarm", DAMAGED)  # causes by which what somebody must know was dropped
 
 
 def box_fingerprint(root: Path = Path("/")) -> str:
@@ -144,7 +146,7 @@ def health_body(
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
     refusals, rival, now_s = dispatch.refusals, dispatch.rival, time.monotonic()
     statuses, late = [stream.status for stream in streams], dispatch.lag.status
-    is_losing = outbox.in_memory or outbox.evicted["event"] or outbox.evicted["alarm"] or not outbox.on_disk
+    is_losing = outbox.in_memory or any(map(outbox.evicted.get, LOSSES)) or not outbox.on_disk
     states = Counter(each.state_at(now_s).name for each in statuses)
     return status.NodeHealth.model_construct(
         ts=wall_s,

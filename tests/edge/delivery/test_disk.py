@@ -12,9 +12,9 @@ import pytest
 
 import edge.delivery.database
 import edge.delivery.disk
-from edge.delivery.database import LockFile
 from edge.delivery.disk import Disk
 from edge.delivery.entries import Stamp
+from edge.delivery.lock_file import LockFile
 from edge.delivery.store import Store
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import ALL, event

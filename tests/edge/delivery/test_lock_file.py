@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery.database import LockFile
+from edge.delivery.lock_file import LockFile
 from edge.errors import ConfigError, SourceError
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from edge.delivery import outbox_reading
-from edge.delivery.database import LockFile, open_store
+from edge.delivery.database import open_store
 from edge.delivery.entries import Stamp
+from edge.delivery.lock_file import LockFile
 from edge.delivery.outbox_reading import (
     DamagedError,
     ExclusiveLockError,

@@ -14,8 +14,8 @@ import pytest
 import edge.delivery.database
 import edge.delivery.disk
 import edge.delivery.outbox
-from edge.delivery.database import LockFile
 from edge.delivery.entries import OutboxStatus
+from edge.delivery.lock_file import LockFile
 from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox

@@ -14,7 +14,7 @@ import pytest
 
 import edge.delivery.database
 import edge.delivery.disk
-from edge.delivery.database import LockFile
+from edge.delivery.lock_file import LockFile
 from edge.delivery.outbox import Outbox
 from edge.delivery.sequence import RESERVE
 from tests.edge.conftest import PATIENCE_S, wait_for

@@ -15,7 +15,8 @@ from types import SimpleNamespace
 import pytest
 
 import edge.delivery.database
-from edge.delivery.database import classify_error, needs_exclusive_lock, open_or_replace, open_store
+from edge.delivery.database import needs_exclusive_lock, open_or_replace, open_store
+from edge.delivery.lock_file import classify_error
 from edge.delivery.sequence import JUMP
 from edge.errors import ConfigError, SourceError
 
@@ -143,7 +144,8 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
         (
             "edge.delivery.database",
             logging.ERROR,
-            f'outbox damaged={path} reason="file is not a database" moved_to={aside}; a new one was begun',
+            f'outbox damaged={path} reason="file is not a database" moved_to={aside}; a new one was begun, all '
+            "that could be read of it: waiting=0 events=0 alarms=0 minutes=0; the rest is lost",
         )
     ]
 
