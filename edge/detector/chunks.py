@@ -153,10 +153,9 @@ class IdleFrames:
         """The model answered up to here."""
         self._next = max(self._next or 0, scores.start + len(scores.valid))
 
-    @property
-    def scored_until(self) -> int:
-        """Absolute index one past the last sample that was scored or passed over."""
-        return (self._next or 0) * self._hop_samples
+    def decided(self, sample: int) -> int:
+        """Absolute index before which nothing waits for scores, where no chunk is made and `sample` comes next."""
+        return sample - self._pending
 
     def reset(self) -> None:
         """What follows is another sound."""

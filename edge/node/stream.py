@@ -300,9 +300,10 @@ class NodeStream:
     def _offer(self, block: Block) -> None:
         """Give a block to the detector; before it, what no model scored because nothing of it was valid."""
         self.decided = block.start if self._offered is None else self.decided + max(0, block.start - self._offered)
-        if self._pipeline.is_idle and (idle := self._idle_frames.until(block.start)) is not None:
-            self._observe_scores(idle)
-            self.decided = max(self.decided, self._idle_frames.scored_until)
+        if self._pipeline.is_idle:
+            if (idle := self._idle_frames.until(block.start)) is not None:
+                self._observe_scores(idle)
+            self.decided = max(self.decided, self._idle_frames.decided(block.start))
         self._offered = block.stop
         with self._counts.timed():
             self._pipeline.offer(block)
