@@ -80,6 +80,17 @@ class InFlight:
         """How many more messages may be sent before an acknowledgement comes (MQTT 5, 4.9)."""
         return max(0, self._receive_maximum - len(self.unacknowledged))  # status and answers go without asking
 
+    def state_quota(self, is_behind: bool) -> int:
+        """How many more retained values may be sent.
+
+        Args:
+            is_behind: whether events are; three quarters of what may be in flight are then theirs.
+        """
+        if not is_behind:
+            return self.send_quota
+        values = sum(seq is None for seq, _ in self.unacknowledged.values())
+        return max(0, min(self.send_quota, -(-self._receive_maximum // 4) - values))
+
     def record(self, mid: int | None, seq: int | None, now_s: float) -> None:
         """A message was sent as packet `mid`; None means that it was not, for the connection is gone."""
         if mid is not None:
@@ -172,11 +183,10 @@ def next_states(topics: Iterable[str], quota: int, is_behind: bool) -> list[str]
 
     Args:
         topics: of those that the broker does not have.
-        quota: how many messages may be sent.
-        is_behind: whether events are; then three quarters are theirs, and what is measured waits longest.
+        quota: how many of them may be sent.
+        is_behind: whether events are; then what is measured waits longest.
     """
-    order = sorted(topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))
-    return order[: -(-quota // 4) if is_behind else quota]
+    return sorted(topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))[:quota]
 
 
 def next_messages(in_flight: InFlight, outbox: Waiting, now_s: float) -> Iterator[Entry]:

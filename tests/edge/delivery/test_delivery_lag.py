@@ -135,3 +135,25 @@ def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarter
         session.ack(mid)
     step(dispatch)
     assert session.news()[:2] == ["s/bed1/status", "s/bed1/trend"]
+
+
+def test_where_events_are_behind_and_acknowledgements_come_one_by_one_three_quarters_go_to_events(
+    dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    session.up("first", in_flight=8)
+    step(dispatch)
+    session.ack(1)
+    step(dispatch, at(1, clock()))
+    clock.now_s += 4
+    step(dispatch)  # it is seen that the broker has not taken the first
+    for number in range(100):
+        dispatch.set_state(NODE.topic("s", f"bed{number}", "status"), {})
+    step(dispatch, *(at(number, clock(), "bed2") for number in range(2, 100)))
+    session.news()
+    went = list[int | str]()
+    for mid in range(3, 45):  # never the first, so that events stay behind
+        session.ack(mid)
+        step(dispatch)
+        went += session.news()
+    values = sum(isinstance(each, str) for each in went)
+    assert (len(went), values) == (42, 12)  # of the 7 places that come free in turn, 2 are for values
