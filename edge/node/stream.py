@@ -321,24 +321,23 @@ class NodeStream:
 
     def _reset(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""
-        self._finish()
-        self._breath.end(LOST)
+        self._finish(LOST)
         self._pipeline.reset()
         self._idle_frames.reset()
         self._offered = None
 
     def _close(self) -> None:
-        self._finish()
-        self._breath.end(STREAM_END)
+        self._finish(STREAM_END)
         self.is_closed, self.pending = True, None
         self.inbox.close()
 
-    def _finish(self) -> None:
+    def _finish(self, why: str) -> None:
         with self._counts.timed():
             events = self._pipeline.finish()
         self._observe_events(events)
         for observer in self.observers:
             observer.on_end()
+        self._breath.end(why)
 
     def _observe_events(self, events: list[Event], needed: int | None = None) -> None:
         self.latency.decided(needed, self._offered or 0)
