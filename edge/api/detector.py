@@ -18,7 +18,7 @@ from edge.api.recording import BreathRate, Event, Quality
 from edge.detector.breath_sound import BREATH, BreathSounds
 from edge.detector.class_rules import EventOptions
 from edge.detector.pipeline import Pipeline
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.detector.warm import warm_up
 from edge.errors import ConfigError
 from edge.model.adaptation import Adaptation, load_adaptation
@@ -172,7 +172,7 @@ class Detector:
         if self.observe is not None:
             self.observe(scores)
 
-    def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+    def _follow(self, chunk: Chunk, scores: Scores, verdict: SoundAssessment) -> None:
         assert self._rate is not None
         sounds, rate = self._rate
         self._store(rate.push(sounds.push(chunk, scores, verdict.fault)))
@@ -184,7 +184,7 @@ class Detector:
             readings = [replace(each, measurable=0.0) for each in readings]
         self._readings = [*self._readings, *readings][-MOST_READINGS:]
 
-    def _quality(self, verdict: Verdict) -> Quality:
+    def _quality(self, verdict: SoundAssessment) -> Quality:
         judged = self._valid if verdict.measurable or self._has_events else 0
         read_s = self._stop_sample / self.model.rate_hz
         return Quality(read_s, judged * self.frame_s, verdict, self.pipeline.gain_db)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.detector.recording import CAUSES
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.errors import LaennecError, not_installed
 from edge.model.model import Model
 from edge.pictures.spectrogram import DetectedEvent, PictureOptions
@@ -119,7 +119,7 @@ class Quality:
     """Length of what was read, seconds."""
     measurable_s: float
     """Of it, what could be judged, seconds; none of a segment that is not measurable as a whole and has no event."""
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: SoundAssessment = field(default_factory=SoundAssessment)
     """Whether it is like what the model knows, and can be judged at all."""
     gain_db: float = 0.0
     """What was added to its level at its end, dB."""

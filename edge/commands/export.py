@@ -119,8 +119,8 @@ def labels(
         raise ConfigError(f"{config}: expected  clips: FOLDER  with the clips of the node, found none; add it")
     index, said = ClipIndex(settings.clips.expanduser(), settings.sites), Labels(settings.labels_path())
     index.refresh()
-    if index.trouble:
-        raise ConfigError(f"clips: {index.trouble}; run as the owner of {index.folder}")
+    if index.why_none:
+        raise ConfigError(f"clips: {index.why_none}; run as the owner of {index.folder}")
     made = export_labels(said.all(), index.folder, index.clips, out)
     print(f"{out}: {made.labels} labels in {made.clips} clips; {len(made.left_out)} left out ({LEFT_OUT} says why)")
     if said.damaged:

@@ -130,7 +130,7 @@ def alarm_body(node: Node, alarm: AlarmNow, now_s: float, wall: Wall) -> Body:
         latching=rule.latching,
         acknowledged=_person(state.acknowledged, wall) if state.signal == "Ack" else None,
         inactivated=_inactivated(state, wall),
-        value=round(value, 2) if rule.kind == "Phy" and not rule.is_told and value is not None else None,
+        value=round(value, 2) if rule.kind == "Phy" and not rule.is_binary and value is not None else None,
         limit=None if rule.rate else _limit(rule, state, wall),
         rate_limit=_rate_limit(rule, state, wall) if rule.rate else None,
         clip=alarm.clip or None,

@@ -149,9 +149,9 @@ class Dispatch:
         return self._in_flight.session != ""
 
     @property
-    def rival(self) -> str:
+    def client_id_conflict(self) -> str:
         """What suggests another client with this node's name at the broker; empty if nothing does."""
-        return self._session.rival
+        return self._session.client_id_conflict
 
     def drain(self, timeout_s: float) -> int:
         """Wait until everything was delivered, at most `timeout_s`; how many still wait then, on disk."""

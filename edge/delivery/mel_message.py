@@ -56,10 +56,10 @@ class MelTile:
     """(T, C) of the classes, as `score_bytes` makes them."""
 
 
-def level_bytes(levels_db: NDArray[np.float32], heard: NDArray[np.bool_]) -> Bytes:
+def level_bytes(levels_db: NDArray[np.float32], is_valid: NDArray[np.bool_]) -> Bytes:
     """(T, M) levels, dB, as bytes; 0 in the columns that were not heard, (T,)."""
     steps = np.clip(np.rint((levels_db - LOWEST_DB) / STEP_DB), 0, 254)
-    return np.where(heard[:, None], steps + 1, 0).astype(np.uint8)
+    return np.where(is_valid[:, None], steps + 1, 0).astype(np.uint8)
 
 
 def score_bytes(scores: NDArray[np.float32], valid: NDArray[np.bool_]) -> Bytes:

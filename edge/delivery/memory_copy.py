@@ -26,7 +26,7 @@ COPIED_ROWS = 400  # more than fit into it
 HALF_BYTES = 65_536  # compressed, some 300 messages
 HEAD = struct.Struct(">QII")  # how often it was written, bytes, their CRC-32
 MAX_JSON_BYTES = 4_000_000  # of a half; whatever claims to be more was not written here
-ROWS, GIVEN = "rows", "given"
+ROWS, LAST_SEQS = "rows", "given"
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class MemoryCopy:
             last_seq: the highest number that is in use.
             now_s: how long Laennec has run on this box, seconds.
         """
-        rows, given = self.read()
+        rows, last_seqs = self.read()
         memory.record_operating_time(min((row[0] for row in rows), default=last_seq + 1) - 1, now_s)
-        memory.take_copied(rows, given)
+        memory.take_copied(rows, last_seqs)
         self.prepare()
         if rows:
             logger.warning("outbox messages=%d were in memory when an earlier process died; they go on", len(rows))
@@ -62,7 +62,7 @@ class MemoryCopy:
 
     def write_from(self, memory: Store) -> None:
         """Let the next process know what only memory holds, whatever becomes of this one."""
-        self.write(memory.copied(COPIED_ROWS), memory.given())
+        self.write(memory.copied(COPIED_ROWS), memory.last_seqs())
         self.is_old = False
 
     def read(self) -> tuple[list[list[Any]], dict[str, int]]:
@@ -78,7 +78,7 @@ class MemoryCopy:
         self._times, self._is_empty = newest, not content
         with suppress(zlib.error, ValueError, KeyError):
             tree = json.loads(zlib.decompressobj().decompress(content, MAX_JSON_BYTES)) if content else {}
-            return list(tree[ROWS]), dict(tree[GIVEN])
+            return list(tree[ROWS]), dict(tree[LAST_SEQS])
         return [], {}
 
     def prepare(self) -> None:
@@ -96,21 +96,21 @@ class MemoryCopy:
             finally:
                 os.close(handle)
 
-    def write(self, rows: Sequence[Sequence[Any]], given: Mapping[str, int]) -> None:
+    def write(self, rows: Sequence[Sequence[Any]], last_seqs: Mapping[str, int]) -> None:
         """Write rows through to the disk, the most important first, in place of what was there.
 
         Args:
             rows: of messages, as `Store.copied` gives them; none where memory holds nothing.
-            given: the last `seq` of each node, by its topic.
+            last_seqs: the last `seq` of each node, by its topic.
         """
         if not rows and self._is_empty:
             self.is_whole = True
             return
         self.prepare()
-        payload, kept = b"", len(rows)
+        payload, taken = b"", len(rows)
         if rows:
-            while len(payload := _packed(rows[:kept], given)) > HALF_BYTES - HEAD.size:
-                kept = kept * 3 // 4
+            while len(payload := _packed(rows[:taken], last_seqs)) > HALF_BYTES - HEAD.size:
+                taken = taken * 3 // 4
         try:
             if not self._is_ready:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -120,7 +120,7 @@ class MemoryCopy:
             line = f'outbox copy=refused path={self._path} reason="{error.strerror}"; what memory holds dies with it'
             self._limited_log.log("refused", line, logging.ERROR)
             return
-        self._is_empty, self.is_whole = not payload, kept == len(rows)
+        self._is_empty, self.is_whole = not payload, taken == len(rows)
         self._limited_log.clear("refused")
 
     def _write(self, payload: bytes) -> None:
@@ -144,5 +144,5 @@ class MemoryCopy:
         os.fsync(handle)
 
 
-def _packed(rows: Sequence[Sequence[Any]], given: Mapping[str, int]) -> bytes:
-    return zlib.compress(json.dumps({ROWS: list(rows), GIVEN: dict(given)}).encode(), 1)
+def _packed(rows: Sequence[Sequence[Any]], last_seqs: Mapping[str, int]) -> bytes:
+    return zlib.compress(json.dumps({ROWS: list(rows), LAST_SEQS: dict(last_seqs)}).encode(), 1)

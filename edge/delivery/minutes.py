@@ -4,7 +4,7 @@ Not for measuring (`edge.ward.burden`), nor for events, which must not be lost: 
 memory, and a process that is killed loses at most the minutes that it had not written. A minute without a row was not
 measured, never quiet.
 
-Bounded by counting rows, not by the wall clock, which may step: the newest `KEPT` minutes of each bed stay, and beds
+Bounded by counting rows, not by the wall clock, which may step: the newest `MOST_MINUTES` of each bed stay, and beds
 that are not in the settings any more go. A release before 1.1 wrote them to a file of its own, `*.history`, which is
 read in once (`edge.delivery.before_one_file`); `read_history` reads both.
 """
@@ -21,7 +21,7 @@ from urllib.parse import quote
 from edge.errors import ConfigError, SourceError
 from edge.ward.burden import Reading
 
-KEPT = 1440  # minutes of each group of a bed
+MOST_MINUTES = 1440  # minutes of each group of a bed
 BUSY_S = 1.0  # how long a writer is waited for
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS minute(seq INTEGER PRIMARY KEY, stream TEXT NOT NULL, grp TEXT NOT NULL, at_s REAL NOT NULL,
@@ -72,11 +72,11 @@ class MinuteTable:
         self._db = connection
 
     def insert(self, minutes: Sequence[Minute], first_row: int) -> None:
-        """Write minutes with consecutive row numbers, and forget what is beyond `KEPT`."""
+        """Write minutes with consecutive row numbers, and forget what is beyond `MOST_MINUTES`."""
         rows = [(row, *astuple(each)) for row, each in enumerate(minutes, first_row)]
         self._db.executemany(INSERT, rows)
         for bed in {(each.stream, each.group) for each in minutes}:
-            self._db.execute(PRUNE, (*bed, *bed, KEPT))
+            self._db.execute(PRUNE, (*bed, *bed, MOST_MINUTES))
 
     def keep(self, streams: Iterable[str]) -> None:
         """Forget the beds that are not among these."""

@@ -85,7 +85,7 @@ class Outbox:
         """How much is kept of what alarms did; to be set before the first `tidy`."""
         self._rows = AlarmRows(path, self._disk, self._memory)
         self._replacement = Replacement(self._disk, self._memory, self._live, self._rows)
-        self.told: dict[str, int] | None = None
+        self.alarm_revs: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
             stored = self._read_counters() if self._disk.open() else None
@@ -125,7 +125,7 @@ class Outbox:
             self._node = node
             if self._numbers.is_known:
                 before = self._disk.read(lambda store: store.assigned_seq(node), None)
-                self._numbers.before = None if before is None else max(before, self._memory.given().get(node, 0))
+                self._numbers.before = None if before is None else max(before, self._memory.last_seqs().get(node, 0))
 
     def put(self, messages: Sequence[Message], rows: Rows = NO_ROWS) -> bool:
         """Write messages, each with its `seq`, and rows in one transaction; when the disk refuses, keep them in memory.
@@ -188,9 +188,9 @@ class Outbox:
 
     def gone(self, seqs: Iterable[int]) -> list[int]:
         """Which of these do not wait any more, as far as the disk can be read."""
-        asked = list(seqs)
+        wanted = list(seqs)
         with self._mutex:
-            gone = self._disk.read(lambda store: store.gone(asked), list[int]())
+            gone = self._disk.read(lambda store: store.gone(wanted), list[int]())
             return self._memory.gone(gone)
 
     def unfinished(self, boot_id: str) -> list[Body] | None:
@@ -299,8 +299,8 @@ class Outbox:
         self._operating_zero_s = min(
             self._operating_zero_s, self._monotonic() - self._disk.read(Store.operating_s, 0.0)
         )
-        if self.told is None:
-            self.told = self._disk.read(Store.told, None)
+        if self.alarm_revs is None:
+            self.alarm_revs = self._disk.read(Store.alarm_revs, None)
         self._rows.on_open()
         return self._disk.read(Store.highest_seq, None)
 

@@ -78,7 +78,7 @@ def count(db: sqlite3.Connection) -> Salvaged:
     return Salvaged(*(int(found.fetchone()[0]) for found in counts))
 
 
-def told(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
+def alarm_revs(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """Names of alarms, each with the last `rev` that was ever put there."""
     return _rows(db, "told", str, int)
 

@@ -33,7 +33,7 @@ CONNACK_S = 3.0  # how long a CONNACK may take; amqtt 0.12 misreads a CONNECT of
 LOOP_S = 1.0  # how long the network loop waits for its socket at once; then it looks at keepalive and CONNACK_S
 STABLE_S = 10.0  # a connection that lasted less was short
 FLAPS = 3  # short connections in a row that are more than bad luck
-RIVAL_GONE = 3.0  # times the longest delay: a connection of this length has no rival, who returns within that delay
+CONFLICT_GONE = 3.0  # times the longest delay: a client of the same name returns within that delay
 CLOSE_S = 0.5  # how long a DISCONNECT may take to be sent
 FIRST_FAILURE = 0x80  # reason codes from here on mean that the broker does not have the message
 UNSUPPORTED_PROTOCOL = 132  # reason code; paho gives it for the 3.1.1 return code 1 as well
@@ -112,7 +112,7 @@ class MqttSession:
         self._has_warned_of_311 = False
         self._unanswered = 0
         self._short_connections = 0
-        self._rival = ""
+        self._conflict = ""
         self._accepted_s: float | None = None
         self._was_accepted = False
         self.unaccepted = ("", "")
@@ -137,9 +137,9 @@ class MqttSession:
             client.disconnect()
 
     @property
-    def rival(self) -> str:
+    def client_id_conflict(self) -> str:
         """What suggests another client with the same name at the broker; empty if nothing does."""
-        return "" if self._has_outlasted_rivals() else self._rival
+        return "" if self._has_outlasted_conflict() else self._conflict
 
     def publish(
         self,
@@ -167,7 +167,7 @@ class MqttSession:
             try:
                 self._connect_and_serve(attempt)
             except (OSError, ValueError) as error:
-                self._short_connections, self._rival = 0, ""  # a broker that was away explains the losses before
+                self._short_connections, self._conflict = 0, ""  # a broker that was away explains the losses before
                 if not self._warn_of_tls_fault(error):
                     self._warn("unreachable", f' reason="{error}"{self._meanwhile}')
             self._plan_next(attempt)
@@ -250,19 +250,19 @@ class MqttSession:
         self._back_off()
 
     def _plan_after_loss(self, lasted_s: float, is_taken_over: bool) -> None:
-        if self._has_outlasted_rivals() or (lasted_s > STABLE_S and not self._rival):
-            self._short_connections, self._rival, self._delay_s = 0, "", self._settings.reconnect_min_s
+        if self._has_outlasted_conflict() or (lasted_s > STABLE_S and not self._conflict):
+            self._short_connections, self._conflict, self._delay_s = 0, "", self._settings.reconnect_min_s
             return
         self._short_connections += 1
         if self._short_connections > 1:
             self._back_off()
         if is_taken_over or self._short_connections >= FLAPS:  # not every broker says why
-            self._rival = f"is another client called {self._client_id}? Give each box its own site or node"
-            self._warn("unstable", f" lost={self._short_connections}; {self._rival}{self._meanwhile}")
+            self._conflict = f"is another client called {self._client_id}? Give each box its own site or node"
+            self._warn("unstable", f" lost={self._short_connections}; {self._conflict}{self._meanwhile}")
 
-    def _has_outlasted_rivals(self) -> bool:
+    def _has_outlasted_conflict(self) -> bool:
         since_s = self._accepted_s
-        return since_s is not None and time.monotonic() - since_s > RIVAL_GONE * self._settings.reconnect_max_s
+        return since_s is not None and time.monotonic() - since_s > CONFLICT_GONE * self._settings.reconnect_max_s
 
     def _back_off(self) -> None:
         self._delay_s = min(self._settings.reconnect_max_s, max(self._settings.reconnect_min_s, 2 * self._delay_s))

@@ -144,7 +144,7 @@ class Store:
         """Whether the log holds a later `rev` of an event than (id, rev)."""
         return self._db.execute("SELECT 1 FROM event WHERE id = ? AND rev > ?", event).fetchone() is not None
 
-    def told(self) -> dict[str, int]:
+    def alarm_revs(self) -> dict[str, int]:
         """The last `rev` of each alarm of which a change was ever put here, by the name of the alarm."""
         return dict(self._db.execute("SELECT alarm, rev FROM told").fetchall())
 
@@ -210,7 +210,7 @@ class Store:
             salvage.copy_messages(old, self._db)
             salvage.copy_minutes(old, self._db)
             self._db.execute(RANK)
-            for row in salvage.told(old):
+            for row in salvage.alarm_revs(old):
                 self._note("told", row)
             self.alarms.insert(salvaged(old), self.alarms.last_row() + 1)
             oldest = int(self._db.execute("SELECT coalesce(min(seq), 1) FROM outbox").fetchone()[0])
@@ -301,12 +301,12 @@ class Store:
         """What a process after this one must know of what only this store holds, events first, for `take_copied`."""
         return [row for query in (COPIED, COPIED_OTHERS) for row in self._db.execute(query, (limit,)).fetchall()]
 
-    def given(self) -> dict[str, int]:
+    def last_seqs(self) -> dict[str, int]:
         """The greatest `seq` of each node, by its topic."""
         return dict(self._db.execute("SELECT node, seq FROM given").fetchall())
 
-    def take_copied(self, rows: Iterable[Sequence[Any]], given: Mapping[str, int]) -> None:
-        """Hold what `copied` and `given` of an earlier process gave, or `Entry.copied`."""
+    def take_copied(self, rows: Iterable[Sequence[Any]], last_seqs: Mapping[str, int]) -> None:
+        """Hold what `copied` and `last_seqs` of an earlier process gave, or `Entry.copied`."""
         with self._db:
             for seq, ident, rev, body, written_s, topic, expiry_s, priority in rows:
                 if ident is not None:
@@ -317,7 +317,7 @@ class Store:
                     waiting = (seq, topic, body if ident is None else None, expiry_s, written_s)
                     self._db.execute("INSERT OR REPLACE INTO outbox VALUES(?,?,?,?,?)", waiting)
                     self._db.execute("INSERT OR REPLACE INTO priority VALUES(?,?)", (seq, priority))
-            for row in given.items():
+            for row in last_seqs.items():
                 self._note("given", row)
 
     def close(self) -> None:

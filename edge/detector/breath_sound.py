@@ -53,7 +53,7 @@ class BreathSounds:
             )
         self._column = model.classes.index(BREATH)
         self._frames = model.chunk.score_frames
-        self._kept = model.chunk.lookahead_frames // self._frames + 2 * model.chunk.scores
+        self._most_levels = model.chunk.lookahead_frames // self._frames + 2 * model.chunk.scores
         scale = np.broadcast_to(np.asarray(model.spec.scale, np.float32), model.spec.width)
         self._weights = np.asarray(band_weights(model.spec) * scale, np.float32)
         self._has_db = isinstance(model.spec.compression, Log) and model.spec.compression.unit == "db"
@@ -90,7 +90,7 @@ class BreathSounds:
         if start != self._first + len(self._levels):  # sound was lost for long: nothing before it is decided any more
             self._first, self._levels = start, np.zeros(0, np.float32)
         self._levels = np.concatenate([self._levels, levels])
-        surplus = max(len(self._levels) - self._kept, 0)
+        surplus = max(len(self._levels) - self._most_levels, 0)
         self._first, self._levels = self._first + surplus, self._levels[surplus:]
 
 

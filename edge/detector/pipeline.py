@@ -23,7 +23,7 @@ from edge.detector.concealment import Concealment
 from edge.detector.level import LevelledChunks
 from edge.detector.quality import TOO_SHORT, Quality, QualityAssessment, is_for_chests
 from edge.detector.recalibration import Recalibration
-from edge.detector.sound_check import SoundCheck, Verdict
+from edge.detector.sound_check import SoundAssessment, SoundCheck
 from edge.detector.tracker import Tracker
 from edge.features import FrontEnd
 from edge.model.adaptation import Adaptation
@@ -31,7 +31,7 @@ from edge.model.model import Model
 from edge.settings.names import Outside
 from edge.types import Block, Chunk, Event, Frames, Scores
 
-_UNKNOWN = Verdict()
+_UNKNOWN = SoundAssessment()
 
 
 class Pipeline:
@@ -82,7 +82,7 @@ class Pipeline:
         self._scored_from: int | None = None  # frame before which the model knows nothing; None: see its chunks
         self.failed_chunks = 0
         """Chunks of whole sound for which the model gave what is not a number."""
-        self.follow: Callable[[Chunk, Scores, Verdict], None] | None = None
+        self.follow: Callable[[Chunk, Scores, SoundAssessment], None] | None = None
         """Called with each chunk, its scores before anything was masked in them, and what is said of their sound."""
 
     @property
@@ -194,16 +194,16 @@ class Pipeline:
         self._chunks.replay_gains = gains
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> SoundAssessment:
         """Whether the last half minute is like what the model knows, and can be judged at all."""
         parts = self._assessment, _UNKNOWN if self._check is None else self._check.verdict
         if parts[0] is not self._parts[0] or parts[1] is not self._parts[1]:
             self._parts, self._verdict = parts, _with(*parts)
         return self._verdict
 
-    def whole(self) -> Verdict:
+    def whole(self) -> SoundAssessment:
         """The same of everything since the start or `reset`, as one segment."""
-        found = Verdict() if self._check is None else self._check.whole()
+        found = SoundAssessment() if self._check is None else self._check.whole()
         if self._quality is None:
             return found
         if self._quality.is_judged or not found.measurable:
@@ -311,11 +311,11 @@ class Pipeline:
         return [replace(event, verified=verified) for event in events if event.label in self._reported]
 
 
-def _with(assessment: QualityAssessment, verdict: Verdict) -> Verdict:
+def _with(assessment: QualityAssessment, verdict: SoundAssessment) -> SoundAssessment:
     """A verdict with what is wrong beside it."""
     if assessment.fault is None:
         return verdict if assessment.touches is None else replace(verdict, touches=assessment.touches)
     reasons = [reason for reason in (assessment.reason, verdict.reason) if reason]
-    return Verdict(
+    return SoundAssessment(
         False, "; ".join(dict.fromkeys(reasons)), assessment.fault, measurable=False, touches=assessment.touches
     )

@@ -28,7 +28,7 @@ MOST_PIECES = 4096  # that wait for their chunks: 11 hours in one block
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SoundAssessment:
     """Whether a segment of sound is like what the model knows."""
 
     verified: bool | None = None
@@ -92,7 +92,9 @@ class SoundCheck:
         self.reset()
 
     @classmethod
-    def of(cls, model: LevelledModel, samples: NDArray[np.float32], adaptation: Adaptation | None = None) -> Verdict:
+    def of(
+        cls, model: LevelledModel, samples: NDArray[np.float32], adaptation: Adaptation | None = None
+    ) -> SoundAssessment:
         """The verdict on one whole sound, (N,) at the model's rate, as it would be heard."""
         check, chunks = cls(model, adaptation), LevelledChunks(model, adaptation)
         front_end = FrontEnd(chunks.spec)
@@ -110,7 +112,7 @@ class SoundCheck:
         self._pieces: dict[int, _Piece] = {}
         self._current: int | None = None  # piece of the last chunk
         self._forgotten = self._new()  # the sum of the pieces that are judged no more
-        self.verdict = Verdict()
+        self.verdict = SoundAssessment()
         """Of the last pieces that are complete."""
 
     def push_block(self, block: Block) -> None:
@@ -133,11 +135,11 @@ class SoundCheck:
         self._current = number if self._current is None else max(number, self._current)
         self._piece(number).push(chunk)
 
-    def whole(self) -> Verdict:
+    def whole(self) -> SoundAssessment:
         """Of everything so far, as one segment: for a file. One of silence alone is not measurable, however short."""
         total = self._sum([self._forgotten, *self._pieces.values()])
         if total.samples.is_silent:
-            return Verdict(False, "; ".join(total.samples.reasons()), total.samples.fault, measurable=False)
+            return SoundAssessment(False, "; ".join(total.samples.reasons()), total.samples.fault, measurable=False)
         return self._judge(total)
 
     def _new(self) -> _Piece:
@@ -156,7 +158,7 @@ class SoundCheck:
             total.add(piece)
         return total
 
-    def _judge(self, total: _Piece, was_outside: bool = False) -> Verdict:
+    def _judge(self, total: _Piece, was_outside: bool = False) -> SoundAssessment:
         found = total.samples.reasons(was_outside) if total.samples.samples >= self._least_samples else []
         frames, known = total.frames, self._known
         is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples
@@ -164,8 +166,8 @@ class SoundCheck:
             found += reasons(frames.measured(), known, self._spec, total.gain_db, was_outside)
         if found:
             fault = total.samples.fault or ("faint" if self._is_faint(total) else None)
-            return Verdict(False, "; ".join(found), fault)
-        return Verdict(self._inside if is_measured else None)
+            return SoundAssessment(False, "; ".join(found), fault)
+        return SoundAssessment(self._inside if is_measured else None)
 
     def _is_faint(self, total: _Piece) -> bool:
         """Whether the level is lower than what can be brought to one that the model knows."""

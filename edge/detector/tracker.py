@@ -107,10 +107,10 @@ class _Group:
         if self.open is None and sums.max() < self.lowest and max(self.sums, default=0.0) < self.lowest:
             self._skip(frame, scores, sums, bridged)
             return []
-        told: list[tuple[int, Event]] = []
+        changes: list[tuple[int, Event]] = []
         for t in range(len(sums)):
-            told += [(frame + t, event) for event in self._step(frame + t, scores[t], float(sums[t]), bridged[t])]
-        return told
+            changes += [(frame + t, event) for event in self._step(frame + t, scores[t], float(sums[t]), bridged[t])]
+        return changes
 
     def _skip(self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]) -> None:
         """Take valid score frames that are quiet, while nothing is open: nothing can open by them."""
@@ -162,14 +162,14 @@ class _Group:
         if self.open is None:
             strongest = int(np.argmax(of_classes))
             usual = self.thresholds[strongest]
-            threshold = self._asked(usual, frame, self.bridged[frame - oldest])
+            threshold = self._threshold_at(usual, frame, self.bridged[frame - oldest])
             if score < threshold:
                 return []
             quiet_below = self.rules[strongest].keep * usual
             self.open = _Open(frame, frame, threshold, quiet_below, sums=np.zeros(len(of_classes)))
         return self._extend(frame, score, of_classes, self.open)
 
-    def _asked(self, threshold: float, frame: int, is_bridged: bool) -> float:
+    def _threshold_at(self, threshold: float, frame: int, is_bridged: bool) -> float:
         """What the score of a frame must reach to open an event."""
         if self.follows_gap and frame - self.first < CAREFUL_FRAMES:
             return raised(threshold, AFTER_GAP_LOG_ODDS)
@@ -275,11 +275,11 @@ class Tracker:
 
     def _step(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
         """Take consecutive valid score frames, the first of them `frame`."""
-        told: list[tuple[int, Event]] = []
+        changes: list[tuple[int, Event]] = []
         for group, columns in zip(self._groups, self._columns, strict=True):
             part = rows.take(columns, axis=1)
-            told += group.push(frame, part, _summed(part), bridged)
-        return [event for _, event in sorted(told, key=lambda each: each[0])] if told else []
+            changes += group.push(frame, part, _summed(part), bridged)
+        return [event for _, event in sorted(changes, key=lambda each: each[0])] if changes else []
 
     def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:
         """Whether concealed sound lies in or closely before each of some frames, the first of them `frame`."""

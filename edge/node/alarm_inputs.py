@@ -28,7 +28,7 @@ from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Request
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.log import RateLimitedLog
 from edge.node.stream_status import StreamStatus, StreamView
 from edge.settings.names import LINK
@@ -182,7 +182,7 @@ class BedReading:
     """By group of classes: expected seconds of sound in a measurable minute, over 5 min; None: not measurable."""
     is_broken: bool = False
     """Whether the detector failed on it."""
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: SoundAssessment = field(default_factory=SoundAssessment)
     """Of its sound."""
     breath: Mapping[str, Value] = field(default_factory=dict)
     """By condition of its breath: whether it is present, or the respiratory rate; None: not known."""
@@ -267,7 +267,7 @@ def breath_values(status: StreamStatus, breath: BreathAlarms) -> dict[str, Value
     return values
 
 
-def _is_off_skin(verdict: Verdict, conditions: Collection[str] | None) -> bool | None:
+def _is_off_skin(verdict: SoundAssessment, conditions: Collection[str] | None) -> bool | None:
     """Whether the device or the sound says that the sensor does not touch; None where neither can tell."""
     if verdict.fault == "no contact" or (conditions is not None and "no contact" in conditions):
         return True
@@ -314,7 +314,7 @@ def _breath_rules(breath: BreathAlarms) -> dict[str, Rule]:
         RATE_HIGH: replace(rule(high), limit=high.limit_per_min, rate="high"),
         RATE_LOW: replace(rule(low), limit=low.limit_per_min, rate="low"),
     }
-    pauses = {} if pause is None else dict.fromkeys((PAUSE, NO_BREATH), replace(rule(pause), is_told=True))
+    pauses = {} if pause is None else dict.fromkeys((PAUSE, NO_BREATH), replace(rule(pause), is_binary=True))
     return {**pauses, **rules}
 
 

@@ -64,7 +64,7 @@ class _Ticket:
     """What was given to the disk."""
 
     number: int
-    given_s: float
+    requested_s: float
     """When, monotonic seconds; long ago where the disk has not answered what came before."""
     is_published: bool = False
     """Whether the broker was told of it before the disk had it."""
@@ -119,14 +119,14 @@ class AlarmService:
         self._node, self._dispatch, self._clips = node, dispatch, clips
         self._patients = patients
         self._clip_of: dict[tuple[Key, int], str] = {}  # of episodes that this process has seen begin
-        of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not (rule.is_told or rule.rate)]
+        of_burden = [key for key, rule in rules.items() if rule.kind == "Phy" and not (rule.is_binary or rule.rate)]
         self._groups = tuple({key.condition: None for key in of_burden})
         self._values: Mapping[Key, Value] = {}
         self._before: NodeReading | None = None
         self._unrecorded: dict[Key, _Ticket] = {}  # what the disk does not have yet of each alarm
         self._last_ticket = _Ticket(0, -math.inf)
         self._unanswered: deque[tuple[_Ticket, Callable[[], None]]] = deque()  # commands that are carried out
-        self._said_s: dict[Key, float] = {}
+        self._published_s: dict[Key, float] = {}
         self._orders = OrderQueue()
         self._limited_log = RateLimitedLog(logger)
         self._stopping = threading.Event()
@@ -161,7 +161,7 @@ class AlarmService:
     def _is_late(self, ticket: _Ticket) -> bool:
         """Whether the disk has refused it, or has not answered for a second."""
         records = self._dispatch.records
-        return records.recorded < ticket.number <= records.answered or time.monotonic() - ticket.given_s > STALLED_S
+        return records.recorded < ticket.number <= records.answered or time.monotonic() - ticket.requested_s > STALLED_S
 
     @property
     def topics(self) -> list[str]:
@@ -281,9 +281,11 @@ class AlarmService:
         if not records:
             return
         transitions = [each for each in records if isinstance(each, Transition)]
-        told = [transition_message(self._node, each, self._clock.wall_s) for each in transitions if is_published(each)]
-        given_s = -math.inf if self._is_behind else time.monotonic()
-        self._last_ticket = _Ticket(self._dispatch.record(records, told), given_s)
+        messages = [
+            transition_message(self._node, each, self._clock.wall_s) for each in transitions if is_published(each)
+        ]
+        requested_s = -math.inf if self._is_behind else time.monotonic()
+        self._last_ticket = _Ticket(self._dispatch.record(records, messages), requested_s)
         self._unrecorded |= dict.fromkeys([each.key for each in transitions], self._last_ticket)
         for each in filter(is_published, transitions):
             where, by = f"stream={each.key.stream}" if each.key.stream else "node", each.by.by if each.by else "-"
@@ -311,9 +313,9 @@ class AlarmService:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""
         due_s, keys = time.monotonic() - REFRESH_S, list(self._alarms.rules)
         most = math.ceil(len(keys) * 2 * LOOK_S / REFRESH_S)
-        due = [key for key in keys if self._said_s.get(key, -math.inf) <= due_s]
-        for key in [key for key in due if key not in self._said_s] or nsmallest(
-            most, due, key=self._said_s.__getitem__
+        due = [key for key in keys if self._published_s.get(key, -math.inf) <= due_s]
+        for key in [key for key in due if key not in self._published_s] or nsmallest(
+            most, due, key=self._published_s.__getitem__
         ):
             self._publish(key)
 
@@ -328,4 +330,4 @@ class AlarmService:
         alarm = AlarmNow(key, rule, state, self._alarms.cause(key), self._values.get(key), clip, ticket is None)
         body = alarm_body(self._node, alarm, self._clock.now_s(), self._clock.wall_s)
         self._dispatch.set_state(alarm_topic(self._node, key), body, ALARM_EXPIRY_S)
-        self._said_s[key] = time.monotonic()
+        self._published_s[key] = time.monotonic()

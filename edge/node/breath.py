@@ -21,7 +21,7 @@ from edge.contract.trend import BREATH_EXPIRY_S, BREATH_S, BreathMessage, Stop
 from edge.delivery.messages import Node
 from edge.detector.breath_sound import BREATH, BreathSounds
 from edge.detector.pipeline import Pipeline
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.model.model import Model
 from edge.node.observer import StreamObserver
 from edge.node.stream_status import StreamView
@@ -31,7 +31,7 @@ from edge.ward.pauses import Pause, Pauses
 from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
 from edge.ward.wheeze_rate import BreathTrend, WheezeRate
 
-TellPause = Callable[[Pause, float], None]
+PublishPause = Callable[[Pause, float], None]
 OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 
 
@@ -58,23 +58,23 @@ class BedBreath(StreamObserver):
             self._shares = WheezeRate(model.groups, model.classes, BREATH, frame_s)
             pipeline.follow = self._follow
 
-    def watch_pauses(self, limit_s: float, tell: TellPause, is_touching: Callable[[], bool]) -> None:
+    def watch_pauses(self, limit_s: float, publish: PublishPause, is_touching: Callable[[], bool]) -> None:
         """Look for pauses from this length on, seconds; else they are not looked for.
 
         Args:
             limit_s: from which length on it is a pause, seconds.
-            tell: takes each onset and end, and the limit.
+            publish: takes each onset and end, and the limit.
             is_touching: whether the device itself says that it touches somebody.
         """
         self._pauses = Pauses(self._frame_s, limit_s)
-        self._tell, self._limit_s, self._is_touching = tell, limit_s, is_touching
+        self._publish, self._limit_s, self._is_touching = publish, limit_s, is_touching
 
     def end(self, why: str) -> None:
         """No sound follows that could be joined to what was, for a reason of `edge.ward.pauses`."""
         if self._pauses is not None:
-            self._tell_all(self._pauses.flush(why))
+            self._publish_all(self._pauses.flush(why))
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Take the next scores, and what is said of their sound."""
         if self._shares is not None:
             self._trend = self._shares.push(scores, verdict.verified) or self._trend
@@ -118,7 +118,7 @@ class BedBreath(StreamObserver):
             return self._last
         return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
 
-    def _follow(self, chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+    def _follow(self, chunk: Chunk, scores: Scores, verdict: SoundAssessment) -> None:
         assert self._rate is not None
         assert self._shares is not None
         sound = self._sounds.push(chunk, scores, verdict.fault)
@@ -126,12 +126,12 @@ class BedBreath(StreamObserver):
         self._shares.push_rates(readings)
         self._last = readings[-1] if readings else self._last
         if self._pauses is not None and len(sound.usable):
-            self._tell_all(self._pauses.push(sound, bool(verdict.touches) or self._is_touching()))
+            self._publish_all(self._pauses.push(sound, bool(verdict.touches) or self._is_touching()))
             self._decided = sound.start + len(sound.usable)
 
-    def _tell_all(self, pauses: Sequence[Pause]) -> None:
+    def _publish_all(self, pauses: Sequence[Pause]) -> None:
         for pause in pauses:
-            self._tell(pause, self._limit_s)
+            self._publish(pause, self._limit_s)
 
     def _is_old(self, stop: int, silent_s: float, offered: int | None) -> bool:
         """Whether what was known up to a score frame is none of now."""

@@ -78,7 +78,7 @@ class ClipWriter:
         with self._changed:
             left, self._waiting = list(self._waiting), deque()
         for recorded in left:
-            self._say(recorded, "dropped", "stopped", None)
+            self._report(recorded, "dropped", "stopped", None)
 
     def put(self, recorded: Recorded) -> None:
         """Take a clip; never waits."""
@@ -90,7 +90,7 @@ class ClipWriter:
                 self._bytes += size
                 self._changed.notify_all()
                 return
-        self._say(recorded, "dropped", "queue full", None)
+        self._report(recorded, "dropped", "queue full", None)
 
     def health(self) -> tuple[int, int]:
         """Clips on the disk, and the bytes that they take."""
@@ -120,25 +120,25 @@ class ClipWriter:
             block = to_block(clip.start, clip.pcm)
             speech = recorded.has_speech or has_speech(block.samples, block.valid, rate_hz)
             if speech and not self._keeps_speech:
-                self._say(recorded, "withheld", "speech", True)
+                self._report(recorded, "withheld", "speech", True)
                 return
             self._open()
             self._folder.put(clip, recorded.hearing, recorded.begin_s, speech)
         except QuotaError as error:
             self._refused("quota", str(error))
-            self._say(recorded, "dropped", "quota", None)
+            self._report(recorded, "dropped", "quota", None)
         except OSError as error:
             self._is_open = False  # the folder may be gone: the next clip makes it
             self._refused("disk", str(error.strerror or error))
-            self._say(recorded, "dropped", "disk", None)
+            self._report(recorded, "dropped", "disk", None)
         except Exception:  # nobody else writes: this thread must outlive any one clip
             logger.exception("clip error")
-            self._say(recorded, "dropped", "error", None)
+            self._report(recorded, "dropped", "error", None)
         else:
             self._limited_log.clear("disk")
-            self._say(recorded, "stored", "", speech)
+            self._report(recorded, "stored", "", speech)
 
-    def _say(self, recorded: Recorded, state: State, cause: str, speech: bool | None) -> None:
+    def _report(self, recorded: Recorded, state: State, cause: str, speech: bool | None) -> None:
         self.counts[state if state != "dropped" else cause] += 1
         clip = recorded.clip
         logger.info('stream=%s clip=%s state=%s cause="%s"', recorded.hearing.stream, clip.id, state, cause)

@@ -144,7 +144,7 @@ def health_body(
     node: Node, outbox: OutboxStatus, dispatch: Dispatch, streams: Sequence[StreamView], uptime_s: float, wall_s: float
 ) -> Body:
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
-    refusals, rival, now_s = dispatch.refusals, dispatch.rival, time.monotonic()
+    refusals, conflict, now_s = dispatch.refusals, dispatch.client_id_conflict, time.monotonic()
     statuses, late = [stream.status for stream in streams], dispatch.lag.status
     is_losing = outbox.in_memory or any(map(outbox.evicted.get, LOSSES)) or not outbox.on_disk
     states = Counter(each.state_at(now_s).name for each in statuses)
@@ -155,7 +155,7 @@ def health_body(
         checks={
             "outbox": "crit" if is_losing else "warn" if outbox.waiting > BACKLOG_WARNING else "ok",
             "inbox": "crit" if dispatch.dropped else "ok",
-            "broker": "crit" if refusals.count or rival else "ok",
+            "broker": "crit" if refusals.count or conflict else "ok",
             "delivery": "warn" if late.lag_s > LATE_S else "ok",
             "streams": "warn" if states["lost"] or states["degraded"] else "ok",
         },
@@ -167,7 +167,7 @@ def health_body(
             failed_writes=outbox.failed_writes,
             evicted=dict(outbox.evicted),
         ),
-        broker=status.Broker.model_construct(refused=refusals.count, reason=refusals.reason, rival=rival),
+        broker=status.Broker.model_construct(refused=refusals.count, reason=refusals.reason, rival=conflict),
         dropped=dispatch.dropped,
         streams={name: states[name] for name in STATES},
         lag_s=round(max((each.lag_at(now_s) for each in statuses), default=0.0), 2),

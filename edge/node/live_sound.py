@@ -91,7 +91,7 @@ class _Bed:
     mistake: str
     """Why nobody may listen by the settings; empty: people may."""
     people: tuple[Leave, ...] = ()
-    told: tuple[Leave, ...] = ()
+    published: tuple[Leave, ...] = ()
     """As published last."""
     tap: Tap | None = None
 
@@ -220,7 +220,7 @@ class NodeListening:
         while self._follow():
             with suppress(queue.Empty):
                 if (got := self._waiting.get(timeout=SWEEP_S)) is not None:
-                    self._hear(*got)
+                    self._on_block(*got)
 
     def _follow(self) -> bool:
         """Say who listens where that has changed, and follow those beds alone; false, and it ends, if nobody does."""
@@ -230,8 +230,8 @@ class NodeListening:
             with self._mutex:
                 people = () if is_over else tuple(each for each in bed.people if each.until_s > now_s)
                 bed.people = people
-            if people != bed.told:
-                self._tell(name, bed, people, now_s)
+            if people != bed.published:
+                self._publish_listeners(name, bed, people, now_s)
             if people and bed.tap is None:
                 bed.tap = Tap(bed.stream, self._rate_hz, self._put)
                 bed.tap.begin()
@@ -256,18 +256,18 @@ class NodeListening:
         with self._mutex:
             self._totals.dropped[cause] += 1
 
-    def _tell(self, name: str, bed: _Bed, people: tuple[Leave, ...], now_s: float) -> None:
+    def _publish_listeners(self, name: str, bed: _Bed, people: tuple[Leave, ...], now_s: float) -> None:
         """Publish who listens; the log has each begin and end."""
-        wall_s, before = time.time(), {(each.user, each.by) for each in bed.told}
+        wall_s, before = time.time(), {(each.user, each.by) for each in bed.published}
         now = {(each.user, each.by) for each in people}
         for what, names in (("begun", now - before), ("ended", before - now)):
             for user, by in sorted(names):
                 logger.info('stream=%s listen=%s user=%s by="%s"', name, what, user, by)
-        bed.told = people
+        bed.published = people
         body = listening_body(self._node, people, now_s, wall_s)
         self._dispatch.set_state(self._node.topic("s", name, "listening"), body, LISTENING_EXPIRY_S)
 
-    def _hear(self, tap: Tap, block: Block | None) -> None:
+    def _on_block(self, tap: Tap, block: Block | None) -> None:
         """Publish what may be heard of a bed by this block; None: its sound has ended."""
         bed = self._beds[tap.stream.id]
         if tap.is_over or tap is not bed.tap or not bed.people:

@@ -129,8 +129,8 @@ def metrics_of(reports: Reports) -> list[Metric]:
 
 def _latencies(reports: Reports) -> list[Metric]:
     """The histograms."""
-    told = "Latency of events by stage, as `latency_ms` of each says; that of sound has the quiet after it"
-    events = HistogramMetricFamily(f"{PREFIX}_latency_seconds", told, labels=("stage",))
+    description = "Latency of events by stage, as `latency_ms` of each says; that of sound has the quiet after it"
+    events = HistogramMetricFamily(f"{PREFIX}_latency_seconds", description, labels=("stage",))
     for stage, counts in reports.events.items():
         events.add_metric((stage,), _buckets(counts), counts.sum_s)
     late = "From the arrival of the last sample that a chunk of live sound needs to its decision"

@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.node.inbox import Item
 from edge.types import Chunk, Event, Scores
 
@@ -29,7 +29,7 @@ class StreamObserver(Protocol):
         """The model scored this chunk with that state, (S,); its scores come next."""
         return
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """The next scores, and what is said of their sound."""
         return
 

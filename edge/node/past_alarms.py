@@ -35,17 +35,19 @@ def past_alarms(outbox: Outbox, node: Node) -> PastAlarms:
         node: which one.
     """
     records, floor = outbox.alarm_records()
-    old, told = read_log(outbox, log_beside(outbox.path, node.node)), outbox.told
+    old, known_revs = read_log(outbox, log_beside(outbox.path, node.node)), outbox.alarm_revs
     floor = max(floor, old.rev_floor)
     if old.files is None:
         return PastAlarms(records, floor)
-    if told is None:  # the next process reads them in, for nobody knows now what was told
+    if known_revs is None:  # the next process reads them in, for nobody knows now what was told
         return PastAlarms(_in_order([*records, *old.records]), floor)
     transitions = [each for each in old.records if isinstance(each, Transition)]
     own = {name_of(each.key): each.state.rev for each in [*records, *transitions] if isinstance(each, Transition)}
-    beyond = max((rev for name, rev in told.items() if rev > own.get(name, 0)), default=0)
-    untold = [each for each in transitions if is_published(each) and each.state.rev > told.get(name_of(each.key), 0)]
-    outbox.put([transition_message(node, each, float) for each in untold], Rows(old.records, files=old.files))
+    beyond = max((rev for name, rev in known_revs.items() if rev > own.get(name, 0)), default=0)
+    unpublished = [
+        each for each in transitions if is_published(each) and each.state.rev > known_revs.get(name_of(each.key), 0)
+    ]
+    outbox.put([transition_message(node, each, float) for each in unpublished], Rows(old.records, files=old.files))
     return PastAlarms(_in_order([*records, *old.records]), max(floor, beyond))
 
 

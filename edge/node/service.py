@@ -143,9 +143,9 @@ class Service:
         config, model = self._config, self._model
         self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
-        self._heard = [*self._streams, *(test.stream for test in tests)]
+        self._all_streams = [*self._streams, *(test.stream for test in tests)]
         self._sources = [*sources, *tests]
-        self._engine = Engine(model, self._heard, [*priorities, *("low" for _ in tests)], idle=len(tests))
+        self._engine = Engine(model, self._all_streams, [*priorities, *("low" for _ in tests)], idle=len(tests))
         beside = None if shadow is None else make_shadow(config, (model, shadow), self._node, self._streams, sources)
         self._shadow = self._engine.spare = beside
 
@@ -201,9 +201,9 @@ class Service:
             self._clips.start()
         readings = [
             Reading(source, stream, stop, partial(self._engine.wake, number))
-            for number, (source, stream) in enumerate(zip(self._sources, self._heard, strict=True))
+            for number, (source, stream) in enumerate(zip(self._sources, self._all_streams, strict=True))
         ]
-        readers = ReaderPool(readings, self._heard)
+        readers = ReaderPool(readings, self._all_streams)
         sys.setswitchinterval(SWITCH_S)
         self._engine.start()
         readers.start()

@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.delivery.mel_message import LOWEST_DB, Bytes, MelScale, level_bytes
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.features import FeatureSpec, FrontEnd, Log, Mel
 from edge.features.logmel import mel_edges_hz
 from edge.model.specs import ChunkSpec
@@ -93,8 +93,8 @@ class MelColumns:
                     Block(block.start + part.start, block.samples[part], block.valid[part])
                 ):
                     _place(frames, begin, levels_db, valid)
-        heard: NDArray[np.bool_] = np.asarray(valid.reshape(count, self._frames).all(axis=1))
-        return level_bytes(levels_db.reshape(count, self._frames, bands).max(axis=1), heard)
+        is_valid: NDArray[np.bool_] = np.asarray(valid.reshape(count, self._frames).all(axis=1))
+        return level_bytes(levels_db.reshape(count, self._frames, bands).max(axis=1), is_valid)
 
     def _first_frame(self, column: int) -> int:
         """The first frame that is centred in a column, absolute indices."""
@@ -216,7 +216,7 @@ class StreamMel(StreamObserver):
             self._span = max(min(sent, first), first - 2 * count), first + count  # with what was passed over before
             self._is_scored = True
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Keep the scores of the chunk, or the time in which nothing was valid."""
         if not self._is_on():
             return

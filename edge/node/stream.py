@@ -282,7 +282,7 @@ class NodeStream:
     def _settle(self, item: Item | Flush) -> None:
         """What follows once all that can be scored is decided."""
         if isinstance(item, Block):
-            self._faults.recent.push(item, *self._counts.heard_s())
+            self._faults.recent.push(item, *self._counts.received_and_measurable_s())
         elif isinstance(item, End):
             self.failure, self.is_broken = item.failure, item.is_broken
             self._ending = STOPPED if item.is_stopped else END_OF_SOURCE

@@ -32,7 +32,7 @@ from edge.delivery.messages import (
     pause_message,
     ulid,
 )
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.log import BurstLimitedLog
 from edge.model.model import Model
 from edge.node.clock import Timeline, read_clock
@@ -116,8 +116,8 @@ class StreamLatency:
 
     def of(self, event: Event) -> Latency:
         """What an event took that was decided then."""
-        told = event.onset if event.end is None else event.end
-        return Latency(max(0, self._needed - told) / self._rate_hz, self._window_s, self._scored_s, self._decided_s)
+        until = event.onset if event.end is None else event.end
+        return Latency(max(0, self._needed - until) / self._rate_hz, self._window_s, self._scored_s, self._decided_s)
 
 
 logger = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class StreamMessages(StreamObserver):
             self._gap_log.log(item.cause, line)
             self._sink.send(gap_message(self._node, self._stream, item, self._rate_hz))
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Sound that is not like what the model knows, or is again, is a line in the log."""
         before, self._verified = self._verified, verdict.verified
         if verdict.verified not in (before, None) and False in (before, verdict.verified):

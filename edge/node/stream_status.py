@@ -30,7 +30,7 @@ import numpy as np
 
 from edge.contract.stream_status import StreamState
 from edge.delivery.latency import LATE_S, LatencyCounts
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.model.model import Model
 from edge.node.inbox import OVERLOAD, Item
 from edge.node.observer import StreamObserver
@@ -187,7 +187,7 @@ class SoundFaults:
         self._undecided = Backlog("behind by", BEHIND_S, CAUGHT_UP_S)
         self._undelivered = Backlog("events reach the broker after", LATE_S, 0.8 * LATE_S)
 
-    def reason(self, now_s: float, lag_s: float, delivery_s: float, verdict: Verdict) -> str:
+    def reason(self, now_s: float, lag_s: float, delivery_s: float, verdict: SoundAssessment) -> str:
         """Why the stream is degraded, most telling first; empty if it is not.
 
         Args:
@@ -224,7 +224,7 @@ class StreamStatus:
     """Its burden; None before the first scores."""
     covered: tuple[Covered, ...] = ()
     """The coverage of the windows of the reading, shortest first."""
-    verdict: Verdict = field(default_factory=Verdict)
+    verdict: SoundAssessment = field(default_factory=SoundAssessment)
     """Of the sound of the last scores."""
     vitals: Vitals | None = None
     """Of its device, if its source knows any."""
@@ -297,7 +297,7 @@ class StreamCounts(StreamObserver):
             self._lost += item.stop - item.start
             self._left_out += item.stop - item.start if item.cause == OVERLOAD else 0
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Score frames that could be judged, or not."""
         self._measurable_frames += int(scores.valid.sum())
 
@@ -312,7 +312,7 @@ class StreamCounts(StreamObserver):
         yield
         self.busy_s += time.perf_counter() - begin_s
 
-    def heard_s(self) -> tuple[float, float]:
+    def received_and_measurable_s(self) -> tuple[float, float]:
         """What arrived and was not left out, and what of it could be judged, seconds."""
         return self._received / self._rate_hz, self._measurable_frames * self._score_hop_s
 
@@ -320,7 +320,7 @@ class StreamCounts(StreamObserver):
         """In seconds, with the samples that stood in for lost ones."""
         rate_hz = self._rate_hz
         return StreamTotals(
-            *self.heard_s(),
+            *self.received_and_measurable_s(),
             self._lost / rate_hz,
             self._gaps,
             self._events,

@@ -21,7 +21,7 @@ from edge.contract.trend import TREND_EXPIRY_S, TREND_S
 from edge.delivery.messages import Node
 from edge.delivery.minutes import Minute, minutes_of
 from edge.delivery.trends import Trend, trend_body
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.model.model import Model
 from edge.node.clock import Timeline
 from edge.node.inbox import OVERLOAD, Item
@@ -54,19 +54,19 @@ class BedBurden(StreamObserver):
         self._shown: tuple[Reading | None, tuple[Covered, ...]] = (None, ())
         self.remember: Callable[[Sequence[Minute]], None] = _forget
         """Takes each minute that is over, and does not wait."""
-        self.verdict = Verdict()
+        self.verdict = SoundAssessment()
         """Of the sound of the last scores."""
         self._waiting: list[Scores] = []  # consecutive ones of one step of the burden, of which the same was said
-        self._said = Verdict()
+        self._last_verdict = SoundAssessment()
         self._added: int | None = None  # one past the last score frame that was added up
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Take the next scores, and what is said of their sound; they are added up once a step is complete."""
-        self.verdict, said, step = verdict, self._said, self._burden.step_frames
+        self.verdict, last, step = verdict, self._last_verdict, self._burden.step_frames
         is_next = bool(self._waiting) and scores.start == _stop(self._waiting[-1])
-        if not is_next or (said.verified, said.fault) != (verdict.verified, verdict.fault):
+        if not is_next or (last.verified, last.fault) != (verdict.verified, verdict.fault):
             self._add_waiting()
-            self._said = verdict
+            self._last_verdict = verdict
         if self._added is None or scores.start < self._added:
             self._added = scores.start
         self._waiting.append(scores)
@@ -81,7 +81,7 @@ class BedBurden(StreamObserver):
         """Add up what waits."""
         if not self._waiting:
             return
-        first, verdict, waiting = self._waiting[0].start, self._said, self._waiting
+        first, verdict, waiting = self._waiting[0].start, self._last_verdict, self._waiting
         self._waiting = []
         values, valid = (np.concatenate(each) for each in zip(*((s.values, s.valid) for s in waiting), strict=True))
         scores = Scores(first, values, valid)

@@ -163,21 +163,21 @@ class BoardSettings(Section):
 
     def audit_path(self) -> Path:
         """Where the log of who did what lies."""
-        return _kept(self.audit, "board-audit.log")
+        return _path_of(self.audit, "board-audit.log")
 
     def labels_path(self) -> Path:
         """Where what people said of events lies."""
-        return _kept(self.labels, "board-labels.jsonl")
+        return _path_of(self.labels, "board-labels.jsonl")
 
     def notified_path(self) -> Path:
         """Where it lies what receivers were told of."""
-        return _kept(self.notified, "board-notified.json")
+        return _path_of(self.notified, "board-notified.json")
 
 
-def _kept(given: Path | None, name: str) -> Path:
+def _path_of(configured: Path | None, name: str) -> Path:
     """A file that the board keeps: as given, or in the state directory of the service or the user."""
-    if given is not None:
-        return given.expanduser()
+    if configured is not None:
+        return configured.expanduser()
     state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
     return base.expanduser() / name

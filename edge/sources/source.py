@@ -40,19 +40,19 @@ def one_for_all(file: soundfile.SoundFile) -> int | None:
     products, count = np.zeros((file.channels, file.channels)), 0  # sums of x_i x_j
     try:
         while len(sound := file.read(max(1, round(READ_S * file.samplerate)), dtype="float64", always_2d=True)):
-            heard = np.nan_to_num(sound, posinf=0.0, neginf=0.0)
-            products += heard.T @ heard
+            finite = np.nan_to_num(sound, posinf=0.0, neginf=0.0)
+            products += finite.T @ finite
             count += len(sound)
         file.seek(0)
     except soundfile.LibsndfileError:
         return None
     power = np.diag(products)
-    heard_in = np.flatnonzero(power > count * STEP**2)
-    if not len(heard_in):
+    channels = np.flatnonzero(power > count * STEP**2)
+    if not len(channels):
         return 0
-    first = int(heard_in[0])
+    first = int(channels[0])
     apart = power + power[first] - 2 * products[first]  # of each channel from that one
-    return first if (apart[heard_in] <= max(DIFFERENCE * power[first], count * STEP**2)).all() else None
+    return first if (apart[channels] <= max(DIFFERENCE * power[first], count * STEP**2)).all() else None
 
 
 UNREAD_ENDINGS = (".m4a", ".aac", ".3gp", ".amr", ".wma")

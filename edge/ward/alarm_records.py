@@ -72,7 +72,7 @@ class Rule:
     limit: float | None = None
     """Of a physiological alarm: burden, s/min, or rate, breaths/min, from which on it is present (a low rate: down to
     which); None: it is not watched."""
-    is_told: bool = False
+    is_binary: bool = False
     """Whether a physiological condition is measured as present or not, as a pause of breath: it has no such limit."""
     rate: Literal["", "high", "low"] = ""
     """Of an alarm of the respiratory rate: on which side of its limit; empty: it is none."""

@@ -73,7 +73,7 @@ def priority_of(rule: Rule, state: AlarmState) -> Priority:
 
 def is_watched(rule: Rule, state: AlarmState) -> bool:
     """Whether the alarm can be raised at all; a physiological one needs a limit."""
-    return rule.kind == "Tec" or rule.is_told or effective_limit(rule, state) is not None
+    return rule.kind == "Tec" or rule.is_binary or effective_limit(rule, state) is not None
 
 
 def is_audible(state: AlarmState) -> bool:

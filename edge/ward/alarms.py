@@ -182,7 +182,7 @@ class Alarms:
     def _limit_mistake(self, key: Key, command: Limit) -> str:
         """Why a limit cannot be set; empty if it can."""
         rule = self._rules[key]
-        if rule.kind != "Phy" or rule.is_told:
+        if rule.kind != "Phy" or rule.is_binary:
             return f"{key.condition} has no limit"
         if command.is_of_rate != bool(rule.rate):
             return f"{key.condition} needs {'limit_per_min' if rule.rate else 'limit_s_per_min'}"

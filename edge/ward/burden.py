@@ -229,7 +229,7 @@ def burden_interval(expected: Sequence[float], frames: Sequence[float]) -> tuple
     mean = sum(expected) / total
     if mean == 0.0:
         return 0.0, 0.0, 0.0
-    squares = sum((each - mean * heard) ** 2 for each, heard in zip(expected, frames, strict=True) if heard)
+    squares = sum((each - mean * measured) ** 2 for each, measured in zip(expected, frames, strict=True) if measured)
     error = sqrt(squares * count / (count - 1)) / total  # of the ratio of two sums
     factor = exp(min(T_97_5[count - 3] * error / mean, LARGEST_LOG))
     return 60 * mean, 60 * mean / factor, min(60.0, 60 * mean * factor)

@@ -104,7 +104,7 @@ class Pauses:
     @property
     def is_known(self) -> bool:
         """Whether there is enough measurable sound to say if this bed breathes."""
-        return self._heard >= self._window.shape[1]
+        return self._scored >= self._window.shape[1]
 
     def push(self, sound: BreathSound, touches: bool = False) -> list[Pause]:
         """Take the next score frames; return what began and what is over.
@@ -125,7 +125,7 @@ class Pauses:
         frames = zip(sound.score.tolist(), sound.level_db.tolist(), sound.usable.tolist(), strict=True)
         for score, level_db, usable in frames:
             if usable and not is_masked:
-                self._hear(score, level_db)
+                self._on_frame(score, level_db)
             else:
                 self._miss(1, found)
             self._next += 1
@@ -140,15 +140,15 @@ class Pauses:
         self._forget()
         return found
 
-    def _hear(self, score: float, level_db: float) -> None:
+    def _on_frame(self, score: float, level_db: float) -> None:
         """A frame of measurable sound."""
         self._missing = 0
-        if not self._heard:
+        if not self._scored:
             self._score, self._level_db = score, level_db
         self._score += (score - self._score) * self._parts[0]
         self._level_db += (level_db - self._level_db) * self._parts[1]
-        self._window[:, self._heard % self._window.shape[1]] = self._score, self._level_db
-        self._heard += 1
+        self._window[:, self._scored % self._window.shape[1]] = self._score, self._level_db
+        self._scored += 1
 
     def _judge(self, touches: bool, found: list[Pause]) -> None:
         """Whether the window has a breath."""
@@ -183,6 +183,6 @@ class Pauses:
 
     def _forget(self) -> None:
         """Nothing is known of now."""
-        self._missing = self._heard = 0
+        self._missing = self._scored = 0
         self._score = self._level_db = 0.0
         self._still_from = None

@@ -1,6 +1,6 @@
 """The respiratory rate of one bed from its sound: breaths per minute, or why it is not known. Pure, for one stream.
 
-Each `STEP_S` the last `STRETCH_S` are looked at (`edge.ward.breath_rhythm`), and the log-odds of all stretches that lie
+Each `STEP_S` the last `SEGMENT_S` are looked at (`edge.ward.breath_rhythm`), and the log-odds of all stretches that lie
 in the last `WINDOW_S` are averaged: a reading comes 8 s after the begin, and is steadier once the window is full.
 Breath slower than `SLOW` has too few breaths in a stretch: it is looked for in a minute, in frames four times as long,
 and said where so few breaths were counted, too. A rate is said where `CERTAIN` of the posterior lies within 10 % of it,
@@ -33,7 +33,7 @@ from edge.ward.breath_rhythm import MOST_FRAMES, Rhythm, candidates
 
 STEP_S = 5.0
 LEAST_S = 8.0  # of sound, before anything is said
-STRETCH_S = 15.0
+SEGMENT_S = 15.0
 WINDOW_S = 30.0
 LONG_S, SLOWER = 60.0, 4  # of slow breath: its window, and how many frames are taken as one
 SLOW = 12.0  # breaths per minute; three of them take 10 s
@@ -76,7 +76,7 @@ class RateReading:
     """One of `REASONS` where it is not known, else empty."""
 
 
-FINEST_S = max(STRETCH_S, LONG_S / SLOWER) / MOST_FRAMES  # to a score frame: finer ones are too many
+FINEST_S = max(SEGMENT_S, LONG_S / SLOWER) / MOST_FRAMES  # to a score frame: finer ones are too many
 
 
 class RespiratoryRate:
@@ -90,9 +90,9 @@ class RespiratoryRate:
         self.step_frames = round(STEP_S / frame_s)
         """Score frames from one reading to the next."""
         self._frame_s = frame_s
-        self._stretch, self._window, self._long = (round(each / frame_s) for each in (STRETCH_S, WINDOW_S, LONG_S))
+        self._segment, self._window, self._long = (round(each / frame_s) for each in (SEGMENT_S, WINDOW_S, LONG_S))
         self._long -= self._long % SLOWER
-        if max(self._stretch, self._long // SLOWER) > MOST_FRAMES:
+        if max(self._segment, self._long // SLOWER) > MOST_FRAMES:
             raise ValueError(f"score frames of {1000 * frame_s:.1f} ms, expected {1000 * FINEST_S:.0f} or more")
         self._fast, self._slow = candidates(frame_s), candidates(frame_s * SLOWER, SLOWER)
         self.reset()
@@ -100,7 +100,7 @@ class RespiratoryRate:
     def reset(self) -> None:
         """Forget everything, as a new object."""
         self._next: int | None = None  # score frame that is taken next
-        self._heard = 0  # frames since the begin, up to those of the longest window
+        self._scored = 0  # frames since the begin, up to those of the longest window
         self._signals = np.zeros((2, 2 * self._long))  # breath score, level; those before `_end` are the newest
         self._state = np.full(2 * self._long, MISSING, np.int8)
         self._end = self._long
@@ -160,7 +160,7 @@ class RespiratoryRate:
         self._signals[0, new], self._signals[1, new], self._state[new] = score, level_db, state
         self._end += count
         self._next += count
-        self._heard = min(self._heard + count, self._long)
+        self._scored = min(self._scored + count, self._long)
 
     def _newest(self, count: int) -> NDArray[np.float64]:
         """(2, T) breath score and level of the last frames."""
@@ -173,9 +173,9 @@ class RespiratoryRate:
     def _reading(self) -> RateReading:
         """Of what there is now."""
         assert self._next is not None
-        window = self._state[self._end - min(self._window, self._heard) : self._end]
+        window = self._state[self._end - min(self._window, self._scored) : self._end]
         measurable = float(np.count_nonzero(IS_USABLE[window]) / len(window))
-        count = min(self._stretch, self._heard)
+        count = min(self._segment, self._scored)
         state = self._state[self._end - count : self._end]
         usable = IS_USABLE[state]
         known_s = float(np.count_nonzero(usable)) * self._frame_s
@@ -185,13 +185,13 @@ class RespiratoryRate:
         why = self._missing(state) if log_odds is None else ""
         rhythm = None if log_odds is None else self._fast.best(self._average(log_odds, count))
         mass = 0.0 if rhythm is None else rhythm.mass
-        if rhythm is not None and not self._is_said(rhythm, count, usable):
+        if rhythm is not None and not self._is_certain(rhythm, count, usable):
             rhythm = self._slow_rhythm()
         if rhythm is not None:
             return RateReading(self._next, rhythm.breaths_per_min, rhythm.mass, measurable, "")
         return RateReading(self._next, None, mass, measurable, why or self._unclear(state))
 
-    def _is_said(self, rhythm: Rhythm, count: int, usable: NDArray[np.bool_]) -> bool:
+    def _is_certain(self, rhythm: Rhythm, count: int, usable: NDArray[np.bool_]) -> bool:
         """Whether the best candidate is sure enough."""
         loud = self._loud(count, usable)
         if loud < (LEAST_LOUD_FAST if rhythm.breaths_per_min > FAST else LEAST_LOUD):
@@ -210,18 +210,18 @@ class RespiratoryRate:
     def _average(self, log_odds: NDArray[np.float64], count: int) -> NDArray[np.float64]:
         """The mean with those of the whole stretches of the window, in the order in which they came."""
         assert self._next is not None
-        while self._recent and self._recent[0][0] < self._next - (self._window - self._stretch):
+        while self._recent and self._recent[0][0] < self._next - (self._window - self._segment):
             self._recent.popleft()
         mean = np.mean([each for _, each in self._recent] + [log_odds], axis=0)
-        if count == self._stretch and self._next % self.step_frames == 0:
+        if count == self._segment and self._next % self.step_frames == 0:
             self._recent.append((self._next, log_odds))
         return np.asarray(mean)
 
     def _slow_rhythm(self) -> Rhythm | None:
         """A rate below `SLOW` that the longest window has and in which so many breaths were counted; else None."""
-        count = self._heard - self._heard % SLOWER
+        count = self._scored - self._scored % SLOWER
         usable = IS_USABLE[self._state[self._end - count : self._end]]
-        if count < 2 * self._stretch or np.count_nonzero(usable) < LEAST_SHARE * count:
+        if count < 2 * self._segment or np.count_nonzero(usable) < LEAST_SHARE * count:
             return None
         shares = usable.reshape(-1, SLOWER).mean(axis=1)
         sums = (self._newest(count) * usable).reshape(2, -1, SLOWER).mean(axis=2)
@@ -244,7 +244,7 @@ class RespiratoryRate:
 
     def _missing(self, state: NDArray[np.int8]) -> str:
         """Why too little of a stretch is known."""
-        if self._heard * self._frame_s < LEAST_S:
+        if self._scored * self._frame_s < LEAST_S:
             return TOO_SHORT
         return _name(state[~IS_USABLE[state]])
 

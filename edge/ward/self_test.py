@@ -17,7 +17,7 @@ NOT_BACK = "its event did not come back from the broker in time; may the node's 
 
 
 @dataclass(frozen=True)
-class Verdict:
+class SelfTestResult:
     """How a test came out."""
 
     passed: bool
@@ -43,7 +43,7 @@ class SelfTests:
         self._due_s = now_s + min(FIRST_S, every_s)
         self._is_begun = False
         self._idents: set[str] = set()  # events of the sound that is tested
-        self.last: Verdict | None = None
+        self.last: SelfTestResult | None = None
         self.runs = self.missed = 0
 
     def begin(self, now_s: float) -> bool:
@@ -62,16 +62,16 @@ class SelfTests:
         """An event came back; one that is late, or of an earlier test, is of no use."""
         self.look(now_s)
         if ident in self._idents:
-            self._end(Verdict(True, now_s, now_s - self._due_s - self._onset_s))
+            self._end(SelfTestResult(True, now_s, now_s - self._due_s - self._onset_s))
 
     def look(self, now_s: float) -> None:
         """Give up a test that is late; call it every second or so."""
         if now_s <= self._due_s + self._onset_s + LATE_S:
             return
         reason = NOT_BEGUN if not self._is_begun else NOT_BACK if self._idents else NOT_DETECTED
-        self._end(Verdict(False, now_s, reason=reason))
+        self._end(SelfTestResult(False, now_s, reason=reason))
 
-    def _end(self, verdict: Verdict) -> None:
+    def _end(self, verdict: SelfTestResult) -> None:
         self.last = verdict
         self.runs += 1
         self.missed += not verdict.passed

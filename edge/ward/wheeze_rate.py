@@ -36,10 +36,10 @@ LEAST_BREATHING = 0.1  # of a window; breath that sounds for less is hardly hear
 LEAST_WHOLE = 0.9  # of a breath that must be measurable
 SEARCH = (0.75, 1.25)  # times a breath: where the next one may begin
 SMOOTH_S = 0.25
-TOLD_STEPS = 4  # from one trend to the next: adding up a night takes longer than all else here
+ANSWER_STEPS = 4  # from one trend to the next: adding up a night takes longer than all else here
 NIGHT_STEPS = round(WINDOWS_S[-1] / STEP_S)
 NOT_MEASURED, LITTLE_BREATH, NO_RATE = "too little measured", "too little breath heard", "rate not known"
-MEASURED, BREATHING, TOLD, RATE, CYCLES, COUNTED, SUMS = range(7)  # columns; then of each group its time and breaths
+MEASURED, BREATHING, ANSWERED, RATE, CYCLES, COUNTED, SUMS = range(7)  # columns; then each group's time and breaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class WheezeRate:
             verified: whether the stream sounded like what the model knows; None where that is not judged.
 
         Returns:
-            How it is, each `TOLD_STEPS` steps; else None.
+            How it is, each `ANSWER_STEPS` steps; else None.
         """
         count = len(scores.valid)
         if not count:
@@ -212,7 +212,7 @@ class WheezeRate:
             if self._end < stop or (stop not in self._rates and self._end < stop + self._step):
                 break
             self._make_step(stop)
-            made |= stop % (TOLD_STEPS * self._step) == 0
+            made |= stop % (ANSWER_STEPS * self._step) == 0
         return self._trend(self._next, 0) if made else None
 
     def _make_step(self, stop: int) -> None:
@@ -225,7 +225,7 @@ class WheezeRate:
         sums[SUMS::2] = (rows[:, 1:2] * rows[:, 2:]).sum(axis=0)
         reading = self._rates.pop(stop, None)
         rate = None if reading is None else reading.breaths_per_min
-        sums[RATE], sums[TOLD] = (np.nan, 0.0) if rate is None else (rate, 1.0)
+        sums[RATE], sums[ANSWERED] = (np.nan, 0.0) if rate is None else (rate, 1.0)
         if rate is None:
             self._begin = None
         else:
@@ -260,10 +260,10 @@ class WheezeRate:
         """(steps, columns) of the last steps, of which `ahead` have not come."""
         first = self._place - steps + min(ahead, steps)
         parts = [self._ring[first:], self._ring[: self._place]] if first < 0 else [self._ring[first : self._place]]
-        heard = np.concatenate(parts).astype(np.float64)
-        empty = np.zeros((steps - len(heard), self._ring.shape[1]))
+        known = np.concatenate(parts).astype(np.float64)
+        empty = np.zeros((steps - len(known), self._ring.shape[1]))
         empty[:, RATE] = np.nan
-        return np.concatenate([heard, empty])
+        return np.concatenate([known, empty])
 
     def _trend(self, stop: int, ahead: int) -> BreathTrend:
         night = self._newest(NIGHT_STEPS, ahead)
@@ -276,7 +276,7 @@ class WheezeRate:
         total = np.nansum(rows, axis=0)
         frames = len(rows) * self._step
         parts = np.array([part.sum(axis=0) for part in np.array_split(np.nan_to_num(rows), batches)])
-        answered = float(total[TOLD] / len(rows))
+        answered = float(total[ANSWERED] / len(rows))
         rates = rows[~np.isnan(rows[:, RATE]), RATE]
         rate = float(np.median(rates)) if answered >= LEAST_COVERAGE else None
         no_time = NOT_MEASURED if total[MEASURED] < LEAST_COVERAGE * frames else ""

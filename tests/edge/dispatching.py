@@ -69,7 +69,7 @@ class Session:
         self.qos: list[int] = []  # of each that was sent
         self.listening: Listening | None = None
         self.calls: list[str] = []
-        self.rival = "a rival"
+        self.client_id_conflict = "a rival"
         self.name, self.answers, self.number = "", True, 0
 
     def start(self) -> None:

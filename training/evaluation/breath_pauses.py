@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edge.detector.breath_sound import BreathSounds, band_weights
 from edge.detector.pipeline import Pipeline
 from edge.detector.quality import Quality
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.errors import LaennecError
 from edge.features import FrontEnd
 from edge.model.model import Model, load_model
@@ -112,7 +112,7 @@ def shipped_pauses(model: Model, samples: Sound) -> list[Pause]:
     pipeline, sounds, told = Pipeline(model), BreathSounds(model), list[Pause]()
     pauses = Pauses(model.score_hop_samples / model.rate_hz)
 
-    def follow(chunk: Chunk, scores: Scores, verdict: Verdict) -> None:
+    def follow(chunk: Chunk, scores: Scores, verdict: SoundAssessment) -> None:
         told.extend(pauses.push(sounds.push(chunk, scores, verdict.fault), bool(verdict.touches)))
 
     pipeline.follow = follow

@@ -40,7 +40,7 @@ from edge.errors import ConfigError, LaennecError, SourceError
 from edge.model.model import load_model
 from edge.types import BreathSound
 from edge.ward.breath_rhythm import HIGHEST, candidates
-from edge.ward.respiratory_rate import LEAST_S, STRETCH_S, WINDOW_S, RespiratoryRate
+from edge.ward.respiratory_rate import LEAST_S, SEGMENT_S, WINDOW_S, RespiratoryRate
 from training.datasets import fingerprint
 from training.datasets.files import sound_paths
 from training.detector.cross_validation import Job, score_fold
@@ -158,9 +158,9 @@ def windows(one: Breathing, frame_s: float) -> Iterator[Window]:
 def fitted(chosen_on: Sequence[Breathing], frame_s: float) -> NDArray[np.float64]:
     """(14,) weights of `edge.ward.breath_rhythm`: maximum likelihood over stretches of regular breath."""
     of, measures, fits, logs = candidates(frame_s), [], [], []
-    longest = round(STRETCH_S / frame_s)
+    longest = round(SEGMENT_S / frame_s)
     for one in chosen_on:
-        ends = {min(round(each / frame_s), len(one.score), longest) for each in (8, 9.2, 12, STRETCH_S)}
+        ends = {min(round(each / frame_s), len(one.score), longest) for each in (8, 9.2, 12, SEGMENT_S)}
         for end in sorted(each for each in ends if each * frame_s >= LEAST_S - 2 * frame_s):
             known = truth(one.begins_s, end * frame_s)
             if known is not None and known[2]:

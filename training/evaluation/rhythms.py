@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.signal import detrend, find_peaks
 
 from edge.ward.breath_rhythm import HIGHEST
-from edge.ward.respiratory_rate import STRETCH_S
+from edge.ward.respiratory_rate import SEGMENT_S
 
 SEARCHED = (0.65, 6.0)  # seconds
 SLOWEST = 7.0  # breaths per minute, of the spectrum
@@ -42,7 +42,7 @@ def simulated(count: int, frame_s: float) -> Iterator[tuple[float, NDArray[np.fl
     """Breaths per minute and (2, T) signals of breath whose expiration has 0.4 to 0.9 of the height of inspiration."""
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        seconds, per_min = rng.choice([8.0, 10.0, 12.0, STRETCH_S]), np.exp(rng.uniform(np.log(15), np.log(45)))
+        seconds, per_min = rng.choice([8.0, 10.0, 12.0, SEGMENT_S]), np.exp(rng.uniform(np.log(15), np.log(45)))
         time_s, period_s = np.arange(round(seconds / frame_s)) * frame_s, 60 / per_min
         begins_s = np.cumsum(period_s * (1 + 0.06 * rng.normal(size=60))) - rng.uniform(1, 2) * period_s
         after, height, width, fainter = rng.uniform((0.4, 0.4, 0.25, 0.3), (0.52, 0.9, 0.42, 1.0))

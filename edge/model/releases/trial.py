@@ -56,10 +56,10 @@ def try_model(artefact: Path) -> Found:
     except subprocess.TimeoutExpired:
         raise ModelError(f"{artefact.name}: gives nothing within {MOST_S:.0f} s; export it again") from None
     try:
-        said = json.loads(ended.stdout)
-        if "error" in said:
-            raise ModelError(str(said["error"]))
-        return Found(**{**said, "classes": tuple(said["classes"])})
+        result = json.loads(ended.stdout)
+        if "error" in result:
+            raise ModelError(str(result["error"]))
+        return Found(**{**result, "classes": tuple(result["classes"])})
     except (ValueError, TypeError, KeyError):
         raise ModelError(
             f"{artefact.name}: ended the process that tried it (exit code {ended.returncode}): it takes more than "
@@ -80,8 +80,8 @@ def _try(artefact: Path) -> Found:
 
 def _check_numbers(model: Model, name: str) -> None:
     length = model.chunk.chunk_frames
-    heard = np.ones(length, np.bool_)
-    silence = Chunk(0, np.zeros((length, model.spec.width), np.float32), heard, decided_valid=heard)
+    valid = np.ones(length, np.bool_)
+    silence = Chunk(0, np.zeros((length, model.spec.width), np.float32), valid, decided_valid=valid)
     try:
         scores, _ = model.score(silence, model.new_state())
     except ModelError as error:
@@ -96,12 +96,12 @@ def main() -> None:
         lowest = min(each for each in (most, *resource.getrlimit(limit)) if each != resource.RLIM_INFINITY)
         resource.setrlimit(limit, (lowest, lowest))
     try:
-        said: dict[str, object] = asdict(_try(Path(sys.argv[1])))
+        result: dict[str, object] = asdict(_try(Path(sys.argv[1])))
     except LaennecError as error:
-        said = {"error": str(error)}
+        result = {"error": str(error)}
     except MemoryError:
-        said = {"error": f"takes more than {MOST_BYTES >> 20} MiB of memory; export it again"}
-    print(json.dumps(said))
+        result = {"error": f"takes more than {MOST_BYTES >> 20} MiB of memory; export it again"}
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from edge.api.recording import Event
 from edge.detector.pipeline import Pipeline
 from edge.detector.recording import LABELS, TASK, log_probabilities, nothing_judged, statistics_of
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.detector.warm import warm_up
 from edge.errors import ConfigError, LaennecError, ModelError
 from edge.model.model import Model, load_model
@@ -81,7 +81,7 @@ class Scored:
         if self._scored_frames <= MOST_SCORES:
             self._stored.append(scores.values[valid])
 
-    def end(self) -> Verdict:
+    def end(self) -> SoundAssessment:
         """What is known of the whole recording; of one of silence alone nothing was measured, however short it is."""
         if self.pipeline.is_silent:
             self.missing["dead microphone"] += self.sums.measured + self.sums.unverified
@@ -158,7 +158,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
     }
 
 
-def _quality(scored: Scored, whole: Verdict, stop: int, model: Model) -> Body:
+def _quality(scored: Scored, whole: SoundAssessment, stop: int, model: Model) -> Body:
     hop_s = model.score_hop_samples / model.rate_hz
     missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(scored.missing.items()) if n}
     return {

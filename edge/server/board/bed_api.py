@@ -118,7 +118,7 @@ class BedApi:
         if isinstance(address, Response):
             return address
         rows, pauses = await self._rows(address), pause_rows_of(self._watch.sounds.pauses(address))
-        return _json(_EVENTS.dump_json(Events(self._clips.trouble, rows, pauses)))
+        return _json(_EVENTS.dump_json(Events(self._clips.why_none, rows, pauses)))
 
     async def clip(self, request: Request) -> Response:
         """The picture of a clip."""
@@ -210,7 +210,7 @@ class BedApi:
     async def _rows(self, address: Address) -> list[EventRow]:
         await asyncio.to_thread(self._clips.refresh)
         sounds, clips = self._watch.sounds.of(address), self._clips.clips
-        return await asyncio.to_thread(rows_of, address, sounds, clips, self._labels, self._clips.trouble)
+        return await asyncio.to_thread(rows_of, address, sounds, clips, self._labels, self._clips.why_none)
 
 
 def _label(address: Address, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:

@@ -41,7 +41,7 @@ FRESH_S = 3.0  # a tile comes every half a second or second
 class _Look:
     """One bed that is looked at."""
 
-    asked_s: float = float("-inf")
+    requested_s: float = float("-inf")
     tile_s: float = float("-inf")
     answer: Outcome | None = None
 
@@ -64,8 +64,8 @@ class Looking:
             look = self._looks.setdefault(address, _Look())
             is_shown = now_s - look.tile_s < FRESH_S
             refused = look.answer is not None and not look.answer.ok
-            if now_s - look.asked_s >= (AGAIN_S if is_shown or refused else SOON_S):
-                look.asked_s = now_s
+            if now_s - look.requested_s >= (AGAIN_S if is_shown or refused else SOON_S):
+                look.requested_s = now_s
                 self._start(address, MOST_LOOK_S)
 
     def tile_came(self, address: Address, now_s: float) -> None:
@@ -135,7 +135,7 @@ class _Bed:
 
     viewers: set[Viewer] = field(default_factory=set)
     state: BedState | None = None
-    said_s: float = 0.0
+    sent_s: float = 0.0
 
 
 class BedHub:
@@ -180,9 +180,9 @@ class BedHub:
     def show(self, address: Address, state: BedState, now_s: float) -> None:
         """Tell the viewers of a bed how it is, if that has changed or was said long ago."""
         bed = self._beds[address]
-        if state == bed.state and now_s - bed.said_s < BEAT_S:
+        if state == bed.state and now_s - bed.sent_s < BEAT_S:
             return
-        bed.state, bed.said_s = state, now_s
+        bed.state, bed.sent_s = state, now_s
         head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
         self._publish(address, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
 

@@ -84,7 +84,7 @@ def pause_rows_of(pauses: Iterable[PauseMessage]) -> list[PauseRow]:
 
 
 def rows_of(
-    address: Address, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, clip_trouble: str
+    address: Address, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, why_no_clips: str
 ) -> list[EventRow]:
     """The list of a bed, the latest first.
 
@@ -93,7 +93,7 @@ def rows_of(
         sounds: what was heard of it.
         clips: that are there, of any bed.
         labels: of all beds.
-        clip_trouble: why there are none; empty: the folder was read.
+        why_no_clips: why there are none; empty: the folder was read.
     """
     heard = {sound.id: sound for sound in sounds}
     facts = {label.event.id: label.event for label in labels.all() if label.place == address}
@@ -107,7 +107,7 @@ def rows_of(
 
     def row(event: EventFacts) -> EventRow:
         sound, has_clip = heard.get(event.id), event.clip in clips
-        why = "" if has_clip else _why_none(event, sound, clip_trouble)
+        why = "" if has_clip else _why_none(event, sound, why_no_clips)
         is_open, is_test = (sound.is_open, sound.is_test) if sound is not None else (False, False)
         return EventRow(event, is_open, is_test, has_clip, why, labels.of(event.id))
 
@@ -128,11 +128,11 @@ def _of_sound(sound: Sound, clip: str) -> EventFacts:
     return EventFacts(sound.id, sound.label, sound.time, length_s, sound.peak, sound.threshold, clip)
 
 
-def _why_none(event: EventFacts, sound: Sound | None, trouble: str) -> str:
+def _why_none(event: EventFacts, sound: Sound | None, why_no_clips: str) -> str:
     if sound is not None and sound.clip_lost:
         return sound.clip_lost
-    if trouble:
-        return trouble
+    if why_no_clips:
+        return why_no_clips
     return "its clip is not here yet, or no more" if event.clip else "no clip was kept"
 
 

@@ -54,7 +54,7 @@ class ClipIndex:
         self.folder, self._sites, self._mutex = folder, frozenset(sites), threading.Lock()
         self._read: dict[str, ClipFile | None] = {}
         self._seen_ns = -1
-        self.trouble = "" if folder is not None else "no folder of clips is set for this board"
+        self.why_none = "" if folder is not None else "no folder of clips is set for this board"
         """Why there are none, for a person; empty: the folder was read."""
 
     @property
@@ -77,10 +77,10 @@ class ClipIndex:
                 idents = [name.removesuffix(SOUND) for name in names[-MAX_CLIPS:]]
                 self._read = {ident: self._known(ident) for ident in idents}
                 is_settled = time.time_ns() - changed_ns > SETTLED_NS
-                self._seen_ns, self.trouble = changed_ns if is_settled else -1, ""
+                self._seen_ns, self.why_none = changed_ns if is_settled else -1, ""
             except OSError as error:
                 self._read, self._seen_ns = {}, -1
-                self.trouble = f"the folder of clips cannot be read ({error.strerror})"
+                self.why_none = f"the folder of clips cannot be read ({error.strerror})"
 
     def sound(self, ident: str) -> tuple[bytes, Hearing]:
         """The FLAC file of a clip, and of which bed it is.

@@ -71,13 +71,13 @@ class Slots:
         slot = Slot((plain(client[0]), client[1]), host_of(client[0]))
         while len(self._waiting.get(slot.host, ())) >= MAX_WAITING:
             self._drop_oldest(slot.host)
-            self._say("address", slot, f"has {MAX_WAITING} connections that ask for nothing; its oldest were closed")
+            self._log("address", slot, f"has {MAX_WAITING} connections that ask for nothing; its oldest were closed")
         if len(self._open) >= MAX_CONNECTIONS:
             if not self._waiting:
-                self._say("full", slot, f"found all {MAX_CONNECTIONS} connections taken; it was refused")
+                self._log("full", slot, f"found all {MAX_CONNECTIONS} connections taken; it was refused")
                 return None
             self._drop_oldest(max(self._waiting, key=lambda host: len(self._waiting[host])))
-            self._say("all", slot, f"found all {MAX_CONNECTIONS} connections taken; the oldest idle one was closed")
+            self._log("all", slot, f"found all {MAX_CONNECTIONS} connections taken; the oldest idle one was closed")
         self._open.add(slot)
         self.wait(slot)
         return slot
@@ -104,7 +104,7 @@ class Slots:
         self.free(oldest)
         oldest.drop()
 
-    def _say(self, condition: str, slot: Slot, what: str) -> None:
+    def _log(self, condition: str, slot: Slot, what: str) -> None:
         self._limited_log.log(condition, f"board address={slot.client[0]} {what}")
 
 

@@ -107,7 +107,7 @@ class Hub:
         self._shown: dict[str, Tile] = {}
         self._order: list[str] = []
         self._state = BoardState("", False)
-        self._said_s = -BEAT_S
+        self._sent_s = -BEAT_S
         self.dropped = 0
         """Viewers that took nothing."""
 
@@ -138,8 +138,8 @@ class Hub:
         order = [tile.key for tile in tiles]
         is_reordered, is_news = order != self._order, bool(changed) or state != self._state
         self._shown, self._order, self._state = shown, order, state
-        if is_news or is_reordered or now_s - self._said_s >= BEAT_S:
-            self._said_s = now_s
+        if is_news or is_reordered or now_s - self._sent_s >= BEAT_S:
+            self._sent_s = now_s
             self._publish(self._message("change", now_s, changed, is_reordered))
 
     def _publish(self, message: bytes) -> None:

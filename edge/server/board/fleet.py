@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge.server.board.latest import BedState, NodeState
 from edge.server.board.tiles import alarm_lines
-from edge.server.board.validity import node_trouble, present
+from edge.server.board.validity import node_condition, present
 from edge.server.board.ward import Ward
 
 
@@ -76,7 +76,7 @@ def _box(site: str, name: str, node: NodeState, now_s: float) -> Box:
     return Box(
         site,
         name,
-        node_trouble(node, now_s),
+        node_condition(node, now_s),
         heard_s,
         "" if info is None else info.software,
         (info.release or "") if info is not None else "",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from edge.contract.topics import Address
 from edge.server.board.notices import GONE, Notice
-from edge.server.board.validity import node_trouble, silent_since_s
+from edge.server.board.validity import node_condition, silent_since_s
 from edge.server.board.ward import Ward
 
 GONE_S = 60.0  # how long a box must be away; one that starts anew takes some seconds
@@ -42,7 +42,7 @@ class Gone:
         if now_s - self._reached_s < GONE_S:  # what boxes said meanwhile is still on its way
             return found
         for (site, name), node in ward.nodes.items():
-            reason, since_s = node_trouble(node, now_s), silent_since_s(node, now_s)
+            reason, since_s = node_condition(node, now_s), silent_since_s(node, now_s)
             if node.status is None or reason == "box is starting":
                 continue
             address = Address(site, name)

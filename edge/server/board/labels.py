@@ -173,7 +173,7 @@ def export_labels(labels: Sequence[Label], folder: Path | None, clips: Mapping[s
             left_out.append((label, why))
     _write(out / TABLE, [("file", "start_s", "end_s", "label", "patient"), *rows])
     names = ("event", "time", "said", "sound", "by", "why")
-    _write(out / LEFT_OUT, [names, *[_told(label, why) for label, why in left_out]])
+    _write(out / LEFT_OUT, [names, *[_left_out_row(label, why) for label, why in left_out]])
     return Exported(len(labels) - len(left_out), len(copied), tuple(left_out))
 
 
@@ -207,7 +207,7 @@ def _name(ident: str) -> str:
     return f"{ident}.flac"
 
 
-def _told(label: Label, why: str) -> tuple[str, ...]:
+def _left_out_row(label: Label, why: str) -> tuple[str, ...]:
     return label.event.id, f"{label.event.time:.3f}", label.verdict, label.sound, label.by, why
 
 

@@ -73,13 +73,13 @@ class ListeningHub:
             if viewer.queue.qsize() < MAX_PIECES:
                 viewer.queue.put_nowait(message)
 
-    def end_those_over(self, now_s: float, trouble: Callable[[Address], str]) -> None:
+    def end_those_over(self, now_s: float, condition: Callable[[Address], str]) -> None:
         """Tell those whose time is over, or whose bed cannot be heard any more."""
         for viewer, listener in self._listeners.items():
             if listener.why:
                 continue
             is_silent = now_s - listener.heard_s >= SILENT_S
-            listener.why = trouble(listener.address) or (OVER if now_s >= listener.until_s else NO_SOUND * is_silent)
+            listener.why = condition(listener.address) or (OVER if now_s >= listener.until_s else NO_SOUND * is_silent)
             if listener.why:
                 try:
                     viewer.queue.put_nowait(_message("over", json.dumps({"why": listener.why}).encode()))

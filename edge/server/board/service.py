@@ -32,7 +32,7 @@ from edge.server.board.orders import Orders, Outcome
 from edge.server.board.receiver import Reader, ReceivedMessage
 from edge.server.board.removed import Removed
 from edge.server.board.tiles import Tile
-from edge.server.board.validity import node_trouble
+from edge.server.board.validity import node_condition
 from edge.server.board.ward import MAX_BEDS, Ward
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
@@ -71,7 +71,7 @@ class Watch:
         """What is shown, most urgent first."""
         self.malformed: dict[str, float] = {}
         """When a message could not be read last, by node."""
-        self._said_hidden: set[str] = set()  # nodes of which the log has said that not every bed is shown
+        self._logged_hidden: set[str] = set()  # nodes of which the log has said that not every bed is shown
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -161,10 +161,12 @@ class Watch:
     def _look_at_beds(self, now_s: float) -> None:
         """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
         addresses, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
-        troubles = {address: self._trouble(address, now_s) for address in addresses}
-        self.looking.keep([address for address in addresses if not troubles[address]], now_s)
+        conditions = {address: self._condition(address, now_s) for address in addresses}
+        self.looking.keep([address for address in addresses if not conditions[address]], now_s)
         for address in addresses:
-            look, words = ("nothing", troubles[address]) if troubles[address] else self.looking.state(address, now_s)
+            look, words = (
+                ("nothing", conditions[address]) if conditions[address] else self.looking.state(address, now_s)
+            )
             tile = tiles.get(f"{address.site}/{address.node}/{address.stream}")
             head = (self.title, tile, look, words, self.reader.lost_s)
             self.beds.show(address, BedState(*head, *self._of_patient(address)), now_s)
@@ -182,20 +184,20 @@ class Watch:
 
     def _why_silent(self, address: Address, now_s: float) -> str:
         """Why nobody can listen to a bed now; empty if people can."""
-        if trouble := self._trouble(address, now_s):
-            return trouble
+        if condition := self._condition(address, now_s):
+            return condition
         status = (self._bed(address) or BedHeard()).status
         is_lost = status is not None and status.body.state in ("lost", "disabled")
         return (status.body.reason or "no sound arrives") if status is not None and is_lost else ""
 
-    def _trouble(self, address: Address, now_s: float) -> str:
+    def _condition(self, address: Address, now_s: float) -> str:
         """Why nobody can be asked for the picture of a bed; empty if its box can."""
         if self.reader.lost_s is not None:
             return "the board has lost the broker"
         node = self.ward.nodes.get((address.site, address.node))
         if node is None or address.stream not in node.beds:
             return "the board has heard nothing of this bed"
-        return node_trouble(node, now_s)
+        return node_condition(node, now_s)
 
     def _refused(self, now_s: float) -> tuple[str, ...]:
         """What could not be taken, without what changes all the time: of senders the last, by tens of seconds."""
@@ -212,9 +214,9 @@ class Watch:
             for (site, name), node in self.ward.nodes.items()
             if node.hidden_s is not None and now_s - node.hidden_s < NAMED_S
         }
-        for name in hidden.keys() - self._said_hidden:
+        for name in hidden.keys() - self._logged_hidden:
             logger.warning("board beds=hidden node=%s; %d fit: has somebody invented beds there?", name, MAX_BEDS)
-        self._said_hidden = set(hidden)
+        self._logged_hidden = set(hidden)
         names = sorted(hidden)
         more = [f"beds of {len(names) - MAX_NAMED} more nodes: more than fit"] if len(names) > MAX_NAMED else []
         return [f"beds of {name}: more than fit" for name in names[:MAX_NAMED]] + more

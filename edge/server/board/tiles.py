@@ -77,7 +77,7 @@ WORDS = {  # by condition
     "alarm-log": "Alarm log fails",
     "delivery": "Events arrive late",
 }
-SAID: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
+SIGNAL_WORDS: dict[Signal, str] = {"On": "", "Latch": " over", "Ack": " seen"}  # of an alarm beside another
 
 
 def condition_words(condition: str) -> str:
@@ -109,8 +109,8 @@ def beside(lines: Sequence[AlarmLine], shown: str) -> tuple[str, bool]:
     Returns:
         All else that is signalled or inactivated, of the patient first; and whether any of it is of the patient.
     """
-    said = [(f"{line.words}{SAID[line.signal]}", line) for line in lines if line.signal != "Off"]
-    rest = [(words, line.kind) for words, line in (*said, *off_words(lines)) if line.condition != shown]
+    lines_of_others = [(f"{line.words}{SIGNAL_WORDS[line.signal]}", line) for line in lines if line.signal != "Off"]
+    rest = [(words, line.kind) for words, line in (*lines_of_others, *off_words(lines)) if line.condition != shown]
     rest.sort(key=lambda each: each[1] == "Tec")
     return " · ".join(words for words, _ in rest), any(kind == "Phy" for _, kind in rest)
 

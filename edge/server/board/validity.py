@@ -21,11 +21,11 @@ GRACE_S = 90.0  # how long a bed may be without sound before that must have beco
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
 
 
-Trouble = tuple[str, float | None]
+Condition = tuple[str, float | None]
 """Why it is unknown, empty if it is known; and since when."""
 
 
-def node_trouble(node: NodeState, now_s: float) -> str:
+def node_condition(node: NodeState, now_s: float) -> str:
     """Why nothing that a node says counts now; empty if it does."""
     status, health = node.status, node.health
     if status is None:
@@ -55,14 +55,14 @@ def silent_since_s(node: NodeState, now_s: float) -> float | None:
     return status.made_s if health is None or is_starting else min(status.made_s, health.made_s)
 
 
-def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> Trouble:
+def bed_condition(node: NodeState, bed: BedState, now_s: float) -> Condition:
     """Why a bed is unknown although its node is there; an empty reason if it is known."""
     boot = node.status.body.boot_id if node.status is not None else ""
     published_s = max((each.made_s for each in (bed.status, *bed.alarms.values()) if each is not None), default=None)
     if bed.status is None or bed.status.body.boot_id != boot:
         return "box says nothing of this bed", published_s
-    if (trouble := alarms_trouble(bed.alarms, bed.unread, boot, now_s))[0]:
-        return trouble
+    if (condition := alarms_condition(bed.alarms, bed.unread, boot, now_s))[0]:
+        return condition
     if not present(bed.alarms, boot):
         return "no word of its alarms", published_s
     if bed.status.body.state == "disabled":
@@ -70,7 +70,7 @@ def bed_trouble(node: NodeState, bed: BedState, now_s: float) -> Trouble:
     return "", None
 
 
-def alarms_trouble(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_s: float) -> Trouble:
+def alarms_condition(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_s: float) -> Condition:
     """Why nobody can say whether all alarms of a bed, or of a node itself, are what they were; empty if they are.
 
     A node tells each alarm again and again: one that could never be read and comes no more is none.

@@ -28,14 +28,14 @@ from edge.server.board.tiles import (
     rank_of,
 )
 from edge.server.board.validity import (
-    Trouble,
-    alarms_trouble,
-    bed_trouble,
+    Condition,
+    alarms_condition,
+    bed_condition,
     breathing_of,
     hearers_of,
     is_gone,
     last_measured_s,
-    node_trouble,
+    node_condition,
     present,
     silent_since_s,
     unmeasured,
@@ -72,19 +72,19 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
     tiles, called = [], _called(ward)
     for (site, name), node in ward.nodes.items():
         boot = node.status.body.boot_id if node.status is not None else ""
-        trouble: Trouble = node_trouble(node, now_s), silent_since_s(node, now_s)
+        condition: Condition = node_condition(node, now_s), silent_since_s(node, now_s)
         if lost_s is not None:
-            trouble = "the board has lost the broker", lost_s
+            condition = "the board has lost the broker", lost_s
         beds = []
         for stream, bed in node.beds.items():
             if bed.is_received:
                 names = (site, name, stream)
                 source = _source_of(names, called[names], bed.alarms, boot)
-                head = _head_of_bed(source, node, bed, now_s, trouble)
+                head = _head_of_bed(source, node, bed, now_s, condition)
                 beds.append(_tile(source, bed, boot, now_s, head, lost_s is None))
         tiles += beds
         own = _source_of((site, name, ""), called[site, name, ""], node.alarms, boot)
-        if (own_head := _head_of_node(own, node, now_s, trouble, bool(beds))) is not None:
+        if (own_head := _head_of_node(own, node, now_s, condition, bool(beds))) is not None:
             tiles.append(_tile(own, BedState(), boot, now_s, own_head))
     return sorted(tiles, key=lambda tile: tile.order)
 
@@ -118,19 +118,19 @@ def _source_of(names: Names, name: str, alarms: Alarms, boot: str) -> _AlarmSour
     return _AlarmSource(names, name, found, alarm_lines(found))
 
 
-def _head_of_bed(source: _AlarmSource, node: NodeState, bed: BedState, now_s: float, trouble: Trouble) -> _Head:
-    reason, since_s = trouble if trouble[0] else bed_trouble(node, bed, now_s)
+def _head_of_bed(source: _AlarmSource, node: NodeState, bed: BedState, now_s: float, condition: Condition) -> _Head:
+    reason, since_s = condition if condition[0] else bed_condition(node, bed, now_s)
     return _unknown(reason, since_s, source.lines) if reason else _known(node, bed, now_s, source.lines)
 
 
 def _head_of_node(
-    source: _AlarmSource, node: NodeState, now_s: float, trouble: Trouble, has_beds: bool
+    source: _AlarmSource, node: NodeState, now_s: float, condition: Condition, has_beds: bool
 ) -> _Head | None:
     """A node is seen where its own alarms are signalled or not known, or it is unknown and has no bed that says so."""
     boot = node.status.body.boot_id if node.status is not None else ""
-    reason, since_s = trouble if trouble[0] else alarms_trouble(node.alarms, node.unread, boot, now_s)
+    reason, since_s = condition if condition[0] else alarms_condition(node.alarms, node.unread, boot, now_s)
     if reason:
-        return None if trouble[0] and has_beds else _unknown(reason, since_s, source.lines)
+        return None if condition[0] and has_beds else _unknown(reason, since_s, source.lines)
     head = _of_alarms(source.lines)
     return None if head.level in ("quiet", "inactive") else head
 

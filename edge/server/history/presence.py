@@ -16,7 +16,7 @@ from edge.contract.fields import rfc3339
 from edge.contract.message import decode, read
 from edge.contract.status import IngestStatus, NodeState
 
-SAID_S = 60.0  # between two of its messages
+PUBLISH_S = 60.0  # between two of its messages
 SILENT_S = 180.0  # three that are missing
 LEVEL = "ingest"
 MAX_BYTES = 16_384
@@ -54,7 +54,7 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ServiceState:
     """Whether one ingester does its work."""
 
     name: str
@@ -62,7 +62,7 @@ class Verdict:
     words: str
 
 
-def judge(name: str, payload: bytes | None, wall_s: float) -> Verdict:
+def judge(name: str, payload: bytes | None, wall_s: float) -> ServiceState:
     """What its message means now.
 
     Args:
@@ -71,19 +71,21 @@ def judge(name: str, payload: bytes | None, wall_s: float) -> Verdict:
         wall_s: now, seconds since 1970.
     """
     if not payload:
-        return Verdict(name, False, "has never been there; start  laennec ingest")
+        return ServiceState(name, False, "has never been there; start  laennec ingest")
     try:
-        said = read(IngestStatus, decode(payload, MAX_BYTES))
+        status = read(IngestStatus, decode(payload, MAX_BYTES))
     except ValueError:
-        return Verdict(name, False, "says something that is no laennec.ingest/1; who else writes to its topic?")
-    silent_s = wall_s - said.ts
-    if said.state != "online":
-        return Verdict(
-            name, False, f"{said.state}, said {rfc3339(said.ts)}; the broker keeps what comes, within its limits"
+        return ServiceState(name, False, "says something that is no laennec.ingest/1; who else writes to its topic?")
+    silent_s = wall_s - status.ts
+    if status.state != "online":
+        return ServiceState(
+            name, False, f"{status.state}, said {rfc3339(status.ts)}; the broker keeps what comes, within its limits"
         )
     if silent_s > SILENT_S:
-        return Verdict(name, False, f"silent for {silent_s:.0f} s, though not offline: does it hang?")
-    if said.database == "away":
-        return Verdict(name, False, f"its database is away; {said.waiting} messages wait, the rest at the broker")
-    refused = said.counts.get("refused", 0)
-    return Verdict(name, True, f"online, {said.waiting} messages wait, {refused} refused since it started")
+        return ServiceState(name, False, f"silent for {silent_s:.0f} s, though not offline: does it hang?")
+    if status.database == "away":
+        return ServiceState(
+            name, False, f"its database is away; {status.waiting} messages wait, the rest at the broker"
+        )
+    refused = status.counts.get("refused", 0)
+    return ServiceState(name, True, f"online, {status.waiting} messages wait, {refused} refused since it started")

@@ -26,7 +26,7 @@ from edge.delivery.consumer import SESSION_S, Subscriber, Subscription
 from edge.errors import LaennecError
 from edge.server.history.database import open_database, transaction
 from edge.server.history.ingester import IN_FLIGHT, Ingester
-from edge.server.history.presence import SAID_S, Presence, topic_of
+from edge.server.history.presence import PUBLISH_S, Presence, topic_of
 from edge.server.history.queries import missing
 from edge.server.history.writer import HistoryWriter
 from edge.settings.broker import Mqtt
@@ -44,7 +44,7 @@ class MissingNumbersLog:
         self._url = url
         self._engine: Engine | None = None
         self._looked_s = time.monotonic()
-        self._said = (0, 0)
+        self._published = (0, 0)
 
     def tick(self, now_s: float) -> None:
         """Look, if a minute has passed."""
@@ -58,8 +58,8 @@ class MissingNumbersLog:
         except LaennecError:
             return  # the ingester says that the database is away; before its first batch there are no tables
         counts = len(found), sum(row.count or 0 for row in found)
-        if counts != self._said:
-            self._said = counts
+        if counts != self._published:
+            self._published = counts
             logger.warning("ingest holes=%d messages=%d; laennec history holes  lists them", *counts)
 
     def close(self) -> None:
@@ -109,7 +109,7 @@ class IngestService:
         self._of_events, self._of_trends = (Subscriber(settings.mqtt, each, taker) for each, taker in pairs)
         self._missing = MissingNumbersLog(settings.url)
         self._failure: Exception | None = None
-        self._said: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
+        self._published: tuple[int, bool, float] | None = None  # connection, whether the database was away, when
 
     @property
     def counts(self) -> Counter[str]:
@@ -143,10 +143,10 @@ class IngestService:
 
     def _tick(self) -> None:
         self._events.prepare()
-        self._say()
+        self._publish()
         self._missing.tick(time.monotonic())
 
-    def _say(self) -> None:
+    def _publish(self) -> None:
         """Publish its presence where it has changed, or a minute has passed."""
         if not self._of_events.is_connected:
             return
@@ -154,12 +154,12 @@ class IngestService:
         number = self._of_events.connections
         state: NodeState = "stopped" if self._stop.is_set() else "online"
         if (
-            self._said is None
-            or self._said[:2] != (number, is_away)
+            self._published is None
+            or self._published[:2] != (number, is_away)
             or state == "stopped"
-            or (now_s - self._said[2] >= SAID_S)
+            or (now_s - self._published[2] >= PUBLISH_S)
         ):
-            self._said = number, is_away, now_s
+            self._published = number, is_away, now_s
             self._of_events.publish(self._topic, self._presence(state, is_away).payload())
 
     def _presence(self, state: NodeState, is_away: bool) -> Presence:

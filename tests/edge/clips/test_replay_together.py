@@ -14,7 +14,7 @@ import edge.node.stream
 from edge.clips.clip import Recorded, describe
 from edge.clips.replay import compare, exact_from, exact_until, replay
 from edge.delivery.messages import model_name
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.model.model import DEFAULT_PATH, Model, load_model
 from edge.node.engine import Engine, phase_of
 from edge.node.observer import StreamObserver
@@ -39,7 +39,7 @@ class Latest(StreamObserver):
     clips: list[Recorded] = field(default_factory=list)
     scores: dict[int, NDArray[np.float32]] = field(default_factory=dict)
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         note(self.scores, scores)
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from edge.api.recording import Event, Quality
 from edge.commands.files import _Lines, _print_table
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 
 REASON = "level -84 dBFS: too low, expected -75 to -24"
 PATH = Path("breath.wav")
 
 
-UNKNOWN = Verdict(False, REASON, "faint")
-NO_CONTACT = Verdict(
+UNKNOWN = SoundAssessment(False, REASON, "faint")
+NO_CONTACT = SoundAssessment(
     False, "no breath and no heart to be heard: check patient and sensor", "no contact", measurable=False
 )
 
@@ -25,7 +25,7 @@ NO_CONTACT = Verdict(
 LINES = _Lines(scores=False, rate=False, classes=("wheeze",), frame_s=0.032)
 
 
-def _items(verdict: Verdict, gain_db: float = 0.0) -> Generator[Event, None, Quality]:
+def _items(verdict: SoundAssessment, gain_db: float = 0.0) -> Generator[Event, None, Quality]:
     """One event."""
     yield Event("end", "wheeze", 1.0, 2.0, 0.9, 0.8, 0.5, "quiet", None)
     return Quality(10.0, 9.5, verdict, gain_db)
@@ -40,19 +40,19 @@ def _items(verdict: Verdict, gain_db: float = 0.0) -> Generator[Event, None, Qua
             "not measurable: no breath and no heart to be heard: check patient and sensor "
             "(contact: press the sensor onto the skin, over the lung)",
         ),
-        (Verdict(True), "1 event in 10.0 s of sound, 9.5 s measurable"),
-        (Verdict(), "1 event in 10.0 s of sound, 9.5 s measurable"),
+        (SoundAssessment(True), "1 event in 10.0 s of sound, 9.5 s measurable"),
+        (SoundAssessment(), "1 event in 10.0 s of sound, 9.5 s measurable"),
     ],
 )
 def test_the_table_ends_with_the_reason_if_there_is_one(
-    verdict: Verdict, last: str, capsys: pytest.CaptureFixture[str]
+    verdict: SoundAssessment, last: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _print_table(PATH, _items(verdict))
     assert capsys.readouterr().out.splitlines()[-1] == last
 
 
-@pytest.mark.parametrize("verdict", [UNKNOWN, NO_CONTACT, Verdict()])
-def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("verdict", [UNKNOWN, NO_CONTACT, SoundAssessment()])
+def test_json_lines_end_with_a_record_of_it(verdict: SoundAssessment, capsys: pytest.CaptureFixture[str]) -> None:
     LINES.show(PATH, _items(verdict))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     said = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
@@ -65,9 +65,9 @@ def test_json_lines_end_with_a_record_of_it(verdict: Verdict, capsys: pytest.Cap
     ("gain_db", "said"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
 )
 def test_the_gain_is_said_where_there_is_one(gain_db: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    _print_table(PATH, _items(Verdict(), gain_db))
+    _print_table(PATH, _items(SoundAssessment(), gain_db))
     table = capsys.readouterr().out
-    LINES.show(PATH, _items(Verdict(), gain_db))
+    LINES.show(PATH, _items(SoundAssessment(), gain_db))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
     assert ("level: " in table) is bool(said)
     assert said in table

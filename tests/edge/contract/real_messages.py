@@ -36,7 +36,7 @@ from edge.delivery.messages import (
 )
 from edge.delivery.outbox import Outbox
 from edge.delivery.trends import Trend, trend_body
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.model.adaptation import Adaptation
 from edge.model.training_domain import TrainingDomain
 from edge.node.breath import breath_body
@@ -222,7 +222,7 @@ def of_streams() -> Iterator[tuple[str, bytes]]:
     vitals = Vitals(
         "0x1a2b3c4d", False, ("no contact",), 8000.1234, -12.34, 0.5, 0.01, 0.02, 0.0, 80, 3, 20, -60, "1.2"
     )
-    state, verdict = State("degraded", "not measurable: faint", WALL_S, False, 3), Verdict(fault="no contact")
+    state, verdict = State("degraded", "not measurable: faint", WALL_S, False, 3), SoundAssessment(fault="no contact")
     full = StreamStatus(
         0.0, WALL_S, state, 0.901, totals, covered=(COVERED,), verdict=verdict, vitals=vitals, is_closed=True
     )

@@ -197,7 +197,7 @@ def test_the_outbox_is_tidied_every_half_minute(dispatch: Dispatch, outbox: Box,
 
 
 def test_what_holds_the_name_at_the_broker_is_the_sessions_to_say(dispatch: Dispatch) -> None:
-    assert dispatch.rival == "a rival"
+    assert dispatch.client_id_conflict == "a rival"
 
 
 def test_draining_waits_for_inbox_and_outbox_and_no_longer_than_asked(

@@ -37,7 +37,7 @@ def test_minutes_are_read_back_as_they_were_also_after_a_restart(tmp_path: Path)
 
 
 def test_the_newest_minutes_of_each_bed_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(minute_table, "KEPT", 5)
+    monkeypatch.setattr(minute_table, "MOST_MINUTES", 5)
     path = tmp_path / "outbox.db"
     _written(path, _minutes([1], "bed2"), *[_minutes([n]) for n in range(12)])
     assert read_history(path) == _minutes([1], "bed2") + _minutes(range(7, 12))

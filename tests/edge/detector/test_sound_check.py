@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge.detector.level import LevelledChunks
 from edge.detector.pipeline import Pipeline
-from edge.detector.sound_check import SoundCheck, Verdict
+from edge.detector.sound_check import SoundAssessment, SoundCheck
 from edge.detector.statistics import SILENT
 from edge.features import FrontEnd
 from edge.model.training_domain import TrainingDomain
@@ -36,7 +36,9 @@ def _model(known: TrainingDomain | None) -> LoudnessModel:
 KNOWS = _model(known_noise(KNOWN_DB))
 
 
-def _verdicts(samples: NDArray[np.float32], cuts: list[int], model: LoudnessModel = KNOWS) -> list[tuple[int, Verdict]]:
+def _verdicts(
+    samples: NDArray[np.float32], cuts: list[int], model: LoudnessModel = KNOWS
+) -> list[tuple[int, SoundAssessment]]:
     """The verdict at each chunk, by the chunk's first frame."""
     check, chunks = SoundCheck(model), LevelledChunks(model)
     front_end, out, start = FrontEnd(chunks.spec), [], 0
@@ -54,7 +56,7 @@ def _verdicts(samples: NDArray[np.float32], cuts: list[int], model: LoudnessMode
 def test_a_known_sound_is_verified_within_15_s_and_an_unknown_one_is_told_why() -> None:
     for level_db, verified, reason in ((KNOWN_DB + 2, True, ""), (FAINT_DB, False, "level -81 dBFS: too low")):
         verdicts = _verdicts(noise(level_db, 16.0), [])
-        assert verdicts[0][1] == Verdict(None, "")
+        assert verdicts[0][1] == SoundAssessment(None, "")
         assert verdicts[-1][1].verified is verified
         assert verdicts[-1][1].reason.startswith(reason)
 
@@ -70,18 +72,20 @@ def test_what_was_longer_ago_than_half_a_minute_is_forgotten_but_not_for_the_who
     sound = np.concatenate([np.zeros(11 * RATE_HZ, np.float32), noise(KNOWN_DB + 2, 50.0)])
     verdicts = _verdicts(sound, [])
     assert any(verdict.reason.startswith("silence") for _, verdict in verdicts)
-    assert verdicts[-1][1] == Verdict(True)
+    assert verdicts[-1][1] == SoundAssessment(True)
 
 
 @pytest.mark.parametrize(("seconds", "verified"), [(4.0, None), (6.0, True)])
 def test_a_short_sound_is_not_judged(seconds: float, verified: bool | None) -> None:
-    assert SoundCheck.of(KNOWS, noise(KNOWN_DB + 2, seconds)) == Verdict(verified)
+    assert SoundCheck.of(KNOWS, noise(KNOWN_DB + 2, seconds)) == SoundAssessment(verified)
 
 
 def test_a_model_that_does_not_say_what_it_knows_judges_samples_alone() -> None:
     mute = _model(None)
-    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0)) == Verdict(None)
-    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0) * 0) == Verdict(False, SILENT, "dead microphone", measurable=False)
+    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0)) == SoundAssessment(None)
+    assert SoundCheck.of(mute, noise(LOUD_DB, 10.0) * 0) == SoundAssessment(
+        False, SILENT, "dead microphone", measurable=False
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.01, 1.0, 3.0, 6.0])
@@ -89,19 +93,19 @@ def test_a_model_that_does_not_say_what_it_knows_judges_samples_alone() -> None:
 def test_silence_as_a_whole_is_not_measurable_however_short(seconds: float, level: float) -> None:
     sound = np.full(round(seconds * RATE_HZ), level, np.float32)
     for adapted in (None, adaptation(labelled=20)):
-        silent = Verdict(False, SILENT, "dead microphone", measurable=False)
+        silent = SoundAssessment(False, SILENT, "dead microphone", measurable=False)
         assert SoundCheck.of(KNOWS, sound, adapted) == silent
 
 
 def test_a_short_sound_after_silence_is_not_silent() -> None:
     sound = np.concatenate([np.zeros(3 * RATE_HZ, np.float32), noise(KNOWN_DB + 2, 1.0)])
-    assert SoundCheck.of(KNOWS, sound) == Verdict(None)
+    assert SoundCheck.of(KNOWS, sound) == SoundAssessment(None)
 
 
 def test_a_second_that_is_no_number_is_told() -> None:
     samples = noise(KNOWN_DB + 2, 10.0)
     samples[RATE_HZ : 2 * RATE_HZ] = np.nan
-    assert SoundCheck.of(KNOWS, samples) == Verdict(False, "10 % of the samples are not numbers")
+    assert SoundCheck.of(KNOWS, samples) == SoundAssessment(False, "10 % of the samples are not numbers")
 
 
 def _events(outside: Outside, model: LoudnessModel = KNOWS) -> list[Event]:
@@ -139,7 +143,7 @@ def test_a_stream_at_the_edge_does_not_flap() -> None:
 @pytest.mark.parametrize(("labelled", "verified"), [(0, None), (20, True)])
 def test_an_adaptation_without_labels_verifies_nothing(labelled: int, verified: bool | None) -> None:
     known, strange = noise(KNOWN_DB + 2, 10.0), noise(FAINT_DB, 10.0)
-    assert SoundCheck.of(KNOWS, known, adaptation(labelled=labelled)) == Verdict(verified)
+    assert SoundCheck.of(KNOWS, known, adaptation(labelled=labelled)) == SoundAssessment(verified)
     assert SoundCheck.of(KNOWS, strange, adaptation(labelled=labelled)).verified is False
 
 
@@ -148,4 +152,4 @@ def test_reset_forgets_everything() -> None:
     pipeline.push(block(noise(FAINT_DB, 20.0)))
     assert pipeline.verdict.verified is False
     pipeline.reset()
-    assert (pipeline.verdict, pipeline.whole()) == (Verdict(), Verdict())
+    assert (pipeline.verdict, pipeline.whole()) == (SoundAssessment(), SoundAssessment())

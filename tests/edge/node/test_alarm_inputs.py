@@ -9,7 +9,7 @@ import pytest
 
 from edge.contract.commands import Limit
 from edge.delivery.entries import OutboxStatus
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.errors import ConfigError
 from edge.node.alarm_inputs import (
     BedReading,
@@ -50,7 +50,7 @@ def test_by_default_nothing_physiological_can_be_raised(tmp_path: Path) -> None:
 def test_breath_has_only_the_alarms_of_its_sections_and_no_breath_the_priority_of_a_pause(tmp_path: Path) -> None:
     breath = {"pause": {"after_s": 15, "escalate_s": 60}, "rate_low": {"limit_per_min": 8, "priority": "Lo"}}
     rules = rules_of(settings(tmp_path, alarms={"breath": breath}), GROUPS)
-    paused = Rule("Phy", "Hi", 0.0, True, 60.0, is_told=True)
+    paused = Rule("Phy", "Hi", 0.0, True, 60.0, is_binary=True)
     assert (rules[Key("bed1", "breath-pause")], rules[Key("bed1", "no-breath")]) == (paused, paused)
     assert rules[Key("bed1", "rate-low")] == Rule("Phy", "Lo", 30.0, False, limit=8.0, rate="low")
     assert rules[Key("bed1", "rate-high")].limit is None
@@ -59,16 +59,16 @@ def test_breath_has_only_the_alarms_of_its_sections_and_no_breath_the_priority_o
 @pytest.mark.parametrize(
     ("is_without", "verdict", "vitals", "paused", "unheard"),
     [
-        (True, Verdict(touches=True), None, True, False),
-        (True, Verdict(False, "", "no contact", measurable=False, touches=False), None, False, True),
-        (True, Verdict(), Vitals("0x1", True, ()), True, False),  # the device's own word
-        (True, Verdict(), Vitals("0x1", True, ("no contact",)), False, True),
-        (False, Verdict(touches=True), None, False, False),
-        (None, Verdict(touches=True), None, None, None),  # lost, masked, or too short to say
+        (True, SoundAssessment(touches=True), None, True, False),
+        (True, SoundAssessment(False, "", "no contact", measurable=False, touches=False), None, False, True),
+        (True, SoundAssessment(), Vitals("0x1", True, ()), True, False),  # the device's own word
+        (True, SoundAssessment(), Vitals("0x1", True, ("no contact",)), False, True),
+        (False, SoundAssessment(touches=True), None, False, False),
+        (None, SoundAssessment(touches=True), None, None, None),  # lost, masked, or too short to say
     ],
 )
 def test_a_pause_without_evidence_of_contact_is_never_nothing(
-    is_without: bool | None, verdict: Verdict, vitals: Vitals | None, paused: bool | None, unheard: bool | None
+    is_without: bool | None, verdict: SoundAssessment, vitals: Vitals | None, paused: bool | None, unheard: bool | None
 ) -> None:
     now = StreamStatus(0.0, 0.0, State("ok", "", 0.0), verdict=verdict, vitals=vitals, is_without_breath=is_without)
     values = breath_values(now, BreathAlarms(pause=PauseAlarm()))
@@ -121,7 +121,7 @@ def test_a_person_sets_limits_of_the_rate_of_one_bed_and_they_outlast_the_proces
 
 
 def test_a_source_that_is_lost_says_nothing_of_breath() -> None:
-    now = StreamStatus(0.0, 0.0, State("lost", "", 0.0), is_without_breath=True, verdict=Verdict(touches=True))
+    now = StreamStatus(0.0, 0.0, State("lost", "", 0.0), is_without_breath=True, verdict=SoundAssessment(touches=True))
 
     class View:
         id, status = "bed1", now
@@ -232,17 +232,17 @@ def test_a_bed_is_measured_by_its_state_and_its_device(
 @pytest.mark.parametrize(
     ("conditions", "verdict", "expected"),
     [
-        (None, Verdict(), None),  # nobody has judged it yet
-        (None, Verdict(True), False),
-        (None, Verdict(False, "", "no contact", measurable=False), True),
-        (None, Verdict(False, "", "rubbing", measurable=False), None),
-        ((), Verdict(False, "", "no contact", measurable=False), True),
-        (("no contact",), Verdict(True), True),
-        ((), Verdict(), False),
+        (None, SoundAssessment(), None),  # nobody has judged it yet
+        (None, SoundAssessment(True), False),
+        (None, SoundAssessment(False, "", "no contact", measurable=False), True),
+        (None, SoundAssessment(False, "", "rubbing", measurable=False), None),
+        ((), SoundAssessment(False, "", "no contact", measurable=False), True),
+        (("no contact",), SoundAssessment(True), True),
+        ((), SoundAssessment(), False),
     ],
 )
 def test_contact_is_lost_where_the_device_or_the_sound_says_so(
-    conditions: tuple[str, ...] | None, verdict: Verdict, expected: bool | None
+    conditions: tuple[str, ...] | None, verdict: SoundAssessment, expected: bool | None
 ) -> None:
     vitals = None if conditions is None else Vitals("0x1", True, conditions)
     values = bed_values("bed1", BedReading("degraded", vitals, verdict=verdict), GROUPS)

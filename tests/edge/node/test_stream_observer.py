@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge.detector.sound_check import Verdict
+from edge.detector.sound_check import SoundAssessment
 from edge.node.inbox import Item
 from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
@@ -30,7 +30,7 @@ class Diary(StreamObserver):
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         self.said.append(("state", chunk.start))
 
-    def on_scores(self, scores: Scores, verdict: Verdict) -> None:
+    def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         self.said.append(("judge", scores.start + len(scores.valid)))
 
     def on_events(self, events: Sequence[Event]) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.ward.self_test import FIRST_S, LATE_S, NOT_BACK, NOT_BEGUN, NOT_DETECTED, SelfTests, Verdict
+from edge.ward.self_test import FIRST_S, LATE_S, NOT_BACK, NOT_BEGUN, NOT_DETECTED, SelfTestResult, SelfTests
 
 ONSET_S = 5.0
 HOUR_S = 3600.0
@@ -37,7 +37,7 @@ def test_an_event_that_is_back_two_seconds_after_its_sound_began_passes() -> Non
     tests = begun(300.0)
     tests.decided("a")
     tests.returned("a", 307.0)
-    assert tests.last == Verdict(True, 307.0, 2.0)
+    assert tests.last == SelfTestResult(True, 307.0, 2.0)
     assert (tests.runs, tests.missed) == (1, 0)
 
 
@@ -60,7 +60,7 @@ def test_the_reason_says_how_far_a_test_came(steps: tuple[str, ...], reason: str
     tests.look(300.0 + ONSET_S + LATE_S)
     assert tests.last is None, "not late yet"
     tests.look(300.1 + ONSET_S + LATE_S)
-    assert tests.last == Verdict(False, 300.1 + ONSET_S + LATE_S, None, reason)
+    assert tests.last == SelfTestResult(False, 300.1 + ONSET_S + LATE_S, None, reason)
     assert (tests.runs, tests.missed) == (1, 1)
 
 
@@ -88,7 +88,7 @@ def test_after_a_miss_the_next_that_is_found_passes() -> None:
     tests.begin(300.0 + HOUR_S)
     tests.decided("b")
     tests.returned("b", 306.0 + HOUR_S)
-    assert tests.last == Verdict(True, 306.0 + HOUR_S, 1.0)
+    assert tests.last == SelfTestResult(True, 306.0 + HOUR_S, 1.0)
     assert (tests.runs, tests.missed) == (2, 1)
 
 

@@ -201,11 +201,11 @@ def test_two_boxes_of_one_name_are_told_and_found_well_when_one_has_gone(
     start: Start, broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     stays, goes = start(broker.port), start(broker.port)
-    wait_for(lambda: stays.rival and goes.rival, "both to know")
+    wait_for(lambda: stays.client_id_conflict and goes.client_id_conflict, "both to know")
     assert "broker=unstable" in caplog.text
     assert "is another client called laennec.v1.ward.node? Give each box its own site or node" in caplog.text
     goes.stop()
-    wait_for(lambda: not stays.rival and stays.is_connected, "peace")
+    wait_for(lambda: not stays.client_id_conflict and stays.is_connected, "peace")
 
 
 def test_nodes_of_one_name_at_two_sites_do_not_disturb_each_other(
@@ -235,9 +235,9 @@ def test_a_broker_that_says_that_the_name_is_taken_is_believed_at_once_and_one_t
     dispatch = start(rude.port)
     wait_for(lambda: "broker=unstable" in caplog.text, "the line")
     assert "lost=1;" in caplog.text
-    assert "another client called laennec.v1.ward.node" in dispatch.rival
+    assert "another client called laennec.v1.ward.node" in dispatch.client_id_conflict
     rude.close()
-    wait_for(lambda: not dispatch.rival, "a connection that nobody takes")
+    wait_for(lambda: not dispatch.client_id_conflict, "a connection that nobody takes")
 
 
 def test_a_broker_without_mqtt_5_is_spoken_to_in_3_1_1_and_told_once(

@@ -21,7 +21,7 @@ def listed(tmp_path: Path, sounds: Sounds | None = None, folder: Path | None = N
     index = ClipIndex(folder)
     index.refresh()
     heard = [] if sounds is None else sounds.of(Address("site", "node", "bed1"))
-    return rows_of(BED, heard, index.clips, Labels(tmp_path / "labels.jsonl"), index.trouble)
+    return rows_of(BED, heard, index.clips, Labels(tmp_path / "labels.jsonl"), index.why_none)
 
 
 def test_what_was_heard_comes_latest_first_and_says_why_there_is_no_clip(tmp_path: Path) -> None:

@@ -75,5 +75,5 @@ def test_clips_of_other_sites_are_not_shown(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    assert index_of(tmp_path / "no").trouble.startswith("the folder of clips cannot be read")
-    assert ClipIndex(None).trouble == "no folder of clips is set for this board"
+    assert index_of(tmp_path / "no").why_none.startswith("the folder of clips cannot be read")
+    assert ClipIndex(None).why_none == "no folder of clips is set for this board"

@@ -12,7 +12,7 @@ from edge.server.board.latest import Arrival
 from edge.server.board.receiver import ReceivedMessage
 from edge.server.board.service import Watch
 from edge.server.board.tiles import Tile
-from edge.server.board.validity import alarms_trouble, bed_trouble
+from edge.server.board.validity import alarms_condition, bed_condition
 from edge.server.board.ward import MAX_ALARMS, Ward
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
@@ -64,10 +64,10 @@ def test_an_alarm_that_could_never_be_read_is_none_when_it_comes_no_more() -> No
     for levels in ("alarm/continuous", "alarm/discontinuous"):
         say(ward, f"s/bed/{levels}", made.alarm(levels.removeprefix("alarm/"), WALL_S + 100, **OFF), 100.0)
     node, state = ward.nodes["ward", "box"], ward.nodes["ward", "box"].beds["bed"]
-    assert bed_trouble(node, state, NOW_S + 110) == ("one of its alarms cannot be read", NOW_S)
+    assert bed_condition(node, state, NOW_S + 110) == ("one of its alarms cannot be read", NOW_S)
     others = {name: replace(each, made_s=NOW_S + 200) for name, each in state.alarms.items()}
-    assert alarms_trouble(others, state.unread, made.BOOT, NOW_S + 219)[0] == "one of its alarms cannot be read"
-    assert alarms_trouble(others, state.unread, made.BOOT, NOW_S + 220) == ("", None)
+    assert alarms_condition(others, state.unread, made.BOOT, NOW_S + 219)[0] == "one of its alarms cannot be read"
+    assert alarms_condition(others, state.unread, made.BOOT, NOW_S + 220) == ("", None)
 
 
 def test_what_was_signalled_before_an_alarm_could_not_be_read_stays_in_sight(watch: Watch) -> None:
