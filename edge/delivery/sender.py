@@ -33,6 +33,7 @@ import threading
 from bisect import insort
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from heapq import nsmallest
 from typing import Protocol
 
 from edge.contract.fields import Body
@@ -186,7 +187,7 @@ def next_states(topics: Iterable[str], quota: int, is_behind: bool) -> list[str]
         quota: how many of them may be sent.
         is_behind: whether events are; then what is measured waits longest.
     """
-    return sorted(topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))[:quota]
+    return nsmallest(quota, topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))
 
 
 def next_messages(in_flight: InFlight, outbox: Waiting, now_s: float) -> Iterator[Entry]:
