@@ -17,7 +17,8 @@ from edge.contract.commands import COMMAND, FORMS
 from edge.contract.message import ADDED, HOUR_S, Message
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FOLDER = Path(__file__).parents[1] / "delivery"
+FOLDER = Path(__file__).parent / "schema"
+README = Path(__file__).parents[1] / "delivery" / "README.md"
 BEGIN, END = "<!-- python -m edge.contract -->\n", "<!-- end of what it writes -->\n"
 
 
@@ -77,9 +78,8 @@ def with_table(readme: str) -> str:
 def write() -> None:
     """Write both."""
     for name, text in schemas().items():
-        (FOLDER / "schema" / name).write_text(text)
-    readme = FOLDER / "README.md"
-    readme.write_text(with_table(readme.read_text()))
+        (FOLDER / name).write_text(text)
+    README.write_text(with_table(README.read_text()))
 
 
 def _sent(kind: type[Message]) -> str:
@@ -96,7 +96,7 @@ def _row(kind: type[Message]) -> str:
     wire = kind.wire
     where = ", ".join(f"`{_named(topic)}`" for topic in wire.topics)
     over = _duration(wire.expiry_s) if wire.expiry_s else ""
-    what = f"{wire.what} ([schema](schema/{_name(wire.schema)}.json))"
+    what = f"{wire.what} ([schema](../contract/schema/{_name(wire.schema)}.json))"
     return f"| {where} | {what} | {'yes' if wire.retained else 'no'} | {over} |"
 
 

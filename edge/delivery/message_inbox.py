@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from edge.contract.fields import Body
@@ -135,15 +135,7 @@ class GapLimit:
 def _joined(first: Message, second: Message) -> Message:
     """One message for two: from the begin of the first to the end of the second, with the sum of what was lost."""
     one, other = first.body, second.body
-    return replace(
-        first,
-        body={
-            **one,
-            "to_sample": other["to_sample"],
-            "ms": one["ms"] + other["ms"],
-            "count": one.get("count", 1) + 1,
-        },
-    )
+    return first.with_fields(to_sample=other["to_sample"], ms=one["ms"] + other["ms"], count=one.get("count", 1) + 1)
 
 
 MOST_RECORDS = 10_000  # of alarms that wait for a disk that has stalled, 10 MB

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 from edge.contract.alarms import TRANSITION
@@ -118,6 +118,10 @@ class Message:
     """(name of the alarm, rev) of a change of an alarm, None for any other message."""
     decided_s: float | None = None
     """When an event was decided, monotonic seconds; None for any other message."""
+
+    def with_fields(self, **fields: object) -> Message:
+        """The same message with these fields of its body, new ones behind those that it has."""
+        return replace(self, body={**self.body, **fields})
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class Store:
         """
         entries, events, waiting, priorities = [], [], [], []
         for seq, message in enumerate(messages, stamp.first_seq):
-            body = {**message.body, "seq": seq, "seq_start": stamp.seq_start, "seq_before": stamp.seq_before}
+            body = message.with_fields(seq=seq, seq_start=stamp.seq_start, seq_before=stamp.seq_before).body
             entries.append(Entry(seq, message.topic, body, message.expiry_s, message.event))
             text: str | None = encode(body).decode()
             if message.event is not None:

@@ -135,14 +135,12 @@ class SelfTest:
 
     def send(self, message: Message) -> None:
         """Pass on the events of the virtual bed, marked; its gaps are of no use to anybody."""
-        body = message.body
         if message.event is None:
             return
-        body["self_test"] = True
-        if abs(body["sample"]["onset"] - self._start - self._onset) <= NEAR_S * self._rate_hz:
+        if abs(message.body["sample"]["onset"] - self._start - self._onset) <= NEAR_S * self._rate_hz:
             with self._mutex:
                 self._tests.decided(message.event[0])
-        self._dispatch.send(message)
+        self._dispatch.send(message.with_fields(self_test=True))
 
     def _is_over(self) -> bool:
         return all(bed.status.is_closed for bed in self._beds)

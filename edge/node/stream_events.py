@@ -178,9 +178,9 @@ class StreamMessages(StreamObserver):
                 self._node, self._stream, (ident, rev), event, self._rate_hz, times, self._model_name
             )
             if self._device:
-                message.body["device"] = self._device
+                message = message.with_fields(device=self._device)
             if (clip := self.clip_of(event, ident)) is not None:
-                message.body["clip"] = clip.body()
+                message = message.with_fields(clip=clip.body())
             self._sink.send(message)
             where_s = (event.onset if event.end is None else event.end) / self._rate_hz
             logger.log(

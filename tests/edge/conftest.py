@@ -34,7 +34,7 @@ def wait_for(condition: Callable[[], Any], what: str) -> Any:
 
 def _schemas() -> dict[str, jsonschema.protocols.Validator]:
     """The published schemas, by id."""
-    texts = [path.read_text() for path in (Path(edge.__file__).parent / "delivery" / "schema").glob("*.json")]
+    texts = [path.read_text() for path in (Path(edge.__file__).parent / "contract" / "schema").glob("*.json")]
     return {tree["$id"]: jsonschema.Draft202012Validator(tree) for tree in map(json.loads, texts)}
 
 
@@ -97,7 +97,7 @@ class Watcher:
         self.client.loop_stop()
         for topic, _, body in self.messages:
             if "schema" in body:  # not what a test made up
-                assert body["schema"] in SCHEMAS, f"{topic}: {body['schema']} has no file in edge/delivery/schema"
+                assert body["schema"] in SCHEMAS, f"{topic}: {body['schema']} has no file in edge/contract/schema"
                 SCHEMAS[body["schema"]].validate(body)
 
 

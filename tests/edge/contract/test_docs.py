@@ -9,7 +9,7 @@ from pathlib import Path
 
 import jsonschema
 
-from edge.contract.docs import FOLDER, schemas, with_table
+from edge.contract.docs import FOLDER, README, schemas, with_table
 from tests.conftest import HANGS_S
 
 ROOT = Path(__file__).parents[3]
@@ -19,16 +19,16 @@ REPAIR = "run  .venv/bin/python -m edge.contract"
 
 def test_the_schemas_that_are_committed_are_those_of_the_models() -> None:
     made = schemas()
-    assert {path.name: path.read_text() for path in (FOLDER / "schema").glob("*.json")} == made, REPAIR
+    assert {path.name: path.read_text() for path in FOLDER.glob("*.json")} == made, REPAIR
 
 
 def test_the_table_of_the_readme_is_that_of_the_models() -> None:
-    readme = (FOLDER / "README.md").read_text()
+    readme = README.read_text()
     assert with_table(readme) == readme, REPAIR
 
 
 def test_every_schema_is_one() -> None:
-    made = [json.loads(path.read_text()) for path in (FOLDER / "schema").glob("*.json")]
+    made = [json.loads(path.read_text()) for path in FOLDER.glob("*.json")]
     assert len(made) == len(schemas())
     for schema in made:
         jsonschema.Draft202012Validator.check_schema(schema)

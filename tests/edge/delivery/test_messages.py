@@ -33,7 +33,7 @@ from edge.types import Event, Gap
 from tests.edge.fakes import LoudnessModel
 
 MODEL = ModelName.model_construct(id="m", sha256="a", runtime="numpy 0", features="sha256:b")
-SCHEMA = json.loads((Path(edge.__file__).parent / "delivery" / "schema" / "event.json").read_text())
+SCHEMA = json.loads((Path(edge.__file__).parent / "contract" / "schema" / "event.json").read_text())
 NODE = Node("laennec/v1", "ward-b", "edge-7", "Test", "b3f1b3f1")
 CHECK = jsonschema.Draft202012Validator(SCHEMA)
 SCORE = st.floats(0, 1)

@@ -14,7 +14,7 @@ from edge.delivery.messages import Node, status_body
 from edge.node.health import stream_status_body
 from edge.node.stream_status import State
 
-SCHEMAS = Path(edge.__file__).parent / "delivery" / "schema"
+SCHEMAS = Path(edge.__file__).parent / "contract" / "schema"
 NODE = Node("laennec/v1", "ward", "node", "Test", "0badcafe", "0123abcd")
 
 

@@ -24,7 +24,7 @@ def test_from_what_it_is_given_comes_a_wheel_that_has_everything(tmp_path: Path)
     needed = {
         "edge/__main__.py",
         "edge/models/default.onnx",
-        "edge/delivery/schema/event.json",
+        "edge/contract/schema/event.json",
         "edge/sources/demo.flac",
     }
     assert needed <= inside
