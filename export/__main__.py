@@ -1,4 +1,7 @@
-"""`python -m export --checkpoint runs/default`: a finished training as tested artefacts, a card and a report."""
+"""`python -m export --checkpoint runs/default`: a finished training as tested artefacts, a card and a report.
+
+With `--release training/released/default`, what a clean clone needs of it instead.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from pathlib import Path
 
 from edge.errors import LaennecError
 from edge.model.model import DEFAULT_PATH
+from export.checkpoint import release
 from export.exporting import ExportOptions, export
 
 CACHE = Path("runs", "cache")  # where `make train` keeps its frames
@@ -30,10 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of data sets; without, there is no int8 and no validation")
     parser.add_argument("--cache", type=Path, help="folder of computed frames")
     parser.add_argument("--without", nargs="*", default=[], metavar="VARIANT", help="variants that are not made")
+    parser.add_argument("--release", type=Path, metavar="FOLDER", help="export nothing: write the training's release")
     given = parser.parse_args(arguments)
     beside = given.checkpoint.parent / "cache"
     cache = given.cache or (beside if beside.is_dir() else CACHE)
     try:
+        if given.release is not None:
+            release(given.checkpoint, given.release)
+            print(f"wrote {given.release}")
+            return 0
         export(
             ExportOptions(given.checkpoint, given.out, given.data, cache, tuple(given.without)),
             lambda line: print(line, flush=True),

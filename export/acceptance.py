@@ -1,24 +1,16 @@
-"""The recordings that an export needs: to calibrate int8 and to compare artefacts on, patients to validate on.
-
-The shipped ranges are measured on patients outside fold 0, and artefacts are compared on recordings of patients inside
-it, which no range has seen. Every fold is validated by its own network, whose ranges come from outside that fold. Not
-for what an export does with them (`export.exporting`).
-
-How well the artefacts detect on held-out patients: the streaming metrics of `training.metrics.streaming`.
-
-The network that is shipped was trained on all patients, so nobody is left to validate it on. The cross-validation
-networks, trained by the same recipe without the patients of one fold each, go through the very same export: calibrated
-on other patients, quantized alike. Their graphs score the patients of their fold, and the folds are pooled, as in the
-training: one fold has some fifty events of a kind, and two of them more or less are a point of F1. Calibration and
-thresholds are those of the training, a dozen numbers that were chosen on all folds; they are the same for all variants,
-and for a model that is the mean of several networks, of which a fold has one. Not for test sets
-(`training.evaluation`).
-
-Whether an artefact may be written: every bound of `export.parity`, `export.golden` and this module at once.
+"""Whether an artefact may be written: every bound of `export.parity` and the accuracy on held-out patients, at once.
 
 Each artefact is opened from the bytes that would be written, in the runtime that is here; those for TensorRT too, whose
 int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU computes with it, which a box
 measures for itself (`laennec optimize`). Writes nothing.
+
+Accuracy is that of the streaming metrics of `training.metrics.streaming`. The network that is shipped was trained on
+all patients, so nobody is left to validate it on. The cross-validation networks, trained by the same recipe without the
+patients of one fold each, go through the very same export: calibrated on other patients, quantized alike. Their graphs
+score the patients of their fold, and the folds are pooled, as in the training: one fold has some fifty events of a
+kind, and two of them more or less are a point of F1. Calibration and thresholds are those of the training, a dozen
+numbers that were chosen on all folds; they are the same for all variants, and for a model that is the mean of several
+networks, of which a fold has one. Not for test sets (`training.evaluation`).
 """
 
 from __future__ import annotations
@@ -27,7 +19,7 @@ import hashlib
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,191 +34,33 @@ from edge.model.parity import MIN_COSINE, MIN_TOP1
 from edge.model.specs import GroupSpec
 from edge.types import Event
 from export import rtx
-from export.build import FP32, KINDS, heard_sample, make
-from export.calibration import Side, draw, draw_clips
-from export.check import conformance
+from export.artefacts import FP32, KINDS, heard_sample, make
 from export.checkpoint import Checkpoint
-from export.golden import clips_of, differences, golden_events, golden_sounds, streams_of, with_gaps
 from export.parity import (
     LOST,
     STREAMED,
     TORCH,
     ComparisonSet,
     Distance,
-    Sound,
+    differences,
     distance,
     from_torch,
-    of_backend,
+    golden_comparison,
+    golden_events,
+    golden_sounds,
     streamed,
+    streams_of,
+    with_gaps,
 )
+from export.recordings import HeldoutFold
+from export.rules import conformance
+from export.streams import of_backend
 from training.datasets import Recording
 from training.datasets.targets import frame_targets
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
-from training.detector.sets import holds_recordings
-from training.detector.training_data import TrainingData
 from training.loop.processes import side_by_side
 from training.metrics.streaming import COLLAR_S, Detection, ScoredRecording, evaluate
-
-COMPARISON_SIDE = Side(0, is_inside=True)
-CALIBRATION_RECORDINGS, CALIBRATION_SEED = 256, 1
-COMPARISON_RECORDINGS, COMPARISON_CLIPS, COMPARISON_SEED = 128, 512, 2
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationData:
-    """Recordings for int8 and for comparisons, and the held-out patients of the folds."""
-
-    calibration: tuple[Sound, ...]
-    """What the int8 ranges of the shipped artefacts are measured on."""
-    comparison: ComparisonSet
-    """What artefacts are compared with the fp32 one on."""
-    folds: tuple[HeldoutFold, ...]
-    """The folds whose networks are there."""
-
-    @classmethod
-    def load(
-        cls, checkpoint: Checkpoint, data: Path | None, cache: Path, progress: Callable[[str], None]
-    ) -> EvaluationData | None:
-        """Read the recordings; None, with a line of progress, where there are none.
-
-        Args:
-            checkpoint: the training that is exported.
-            data: folder of data sets.
-            cache: folder of frames.
-            progress: called with a line for each step.
-
-        Raises:
-            ConfigError: if these are other recordings than it was trained on.
-        """
-        if data is None or not holds_recordings(data):
-            progress(
-                f"no recordings (DATA={data}, expected SPRSound in it): int8 needs them for its ranges and the "
-                "validation for its patients, so only fp32 and fp16 are made, compared on golden sounds; give "
-                "DATA=folder"
-            )
-            return None
-        training_data, recipe = TrainingData(checkpoint.recordings(data), cache), checkpoint.recipe
-        progress("drawing the recordings for calibration and comparison")
-        clips = draw_clips(training_data, recipe, COMPARISON_SIDE, COMPARISON_CLIPS, COMPARISON_SEED)
-        comparison = ComparisonSet(
-            draw(training_data, recipe, COMPARISON_SIDE, COMPARISON_RECORDINGS, COMPARISON_SEED),
-            clips,
-            f"{COMPARISON_RECORDINGS} recordings and {len(clips)} clips of the patients of fold "
-            f"{COMPARISON_SIDE.fold}, which calibrate nothing, seed {COMPARISON_SEED}",
-        )
-        folds = tuple(_heldout(fold, training_data, recipe) for fold in checkpoint.folds)
-        return cls(_calibration(COMPARISON_SIDE.fold, training_data, recipe), comparison, folds)
-
-
-def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -> str:
-    """On whom which network was validated, in words; or why on nobody."""
-    if evaluation is None:
-        return "No validation: it needs the recordings, give DATA=folder"
-    if not evaluation.folds:
-        return f"No validation: {checkpoint.folder.name} has no network that left patients out"
-    recordings = [recording for heldout in evaluation.folds for recording in heldout.recordings]
-    patients = len({recording.patient for recording in recordings})
-    return (
-        f"Validation: {len(recordings)} chest recordings of {patients} patients in {len(evaluation.folds)} of "
-        f"{checkpoint.recipe.folds} folds. What is shipped was trained on all patients; these numbers are of its "
-        "cross-validation networks, each alone, trained by the same recipe without the patients of one fold, put "
-        "through the same export and scored on that fold, with the calibration and thresholds of the training."
-    )
-
-
-def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> tuple[Sound, ...]:
-    """What the ranges of a network that never heard the patients of a fold are measured on: all other patients."""
-    return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_RECORDINGS, CALIBRATION_SEED)
-
-
-def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutFold:
-    folds, calibration = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
-    pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
-    judged = {r.path for r in training_data.judged()}
-    kept = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
-    return HeldoutFold(fold, calibration, tuple(r for r, _ in kept), tuple(Sound.whole(frames) for _, frames in kept))
-
-
-RATE = "per hour"  # in the names of metrics that are rates, not shares
-
-
-@dataclass(frozen=True, slots=True)
-class HeldoutFold:
-    """One fold: the patients that its network was not trained on."""
-
-    fold: int
-    calibration: tuple[Sound, ...]
-    """Recordings of other patients; what the int8 ranges of this network are measured on."""
-    recordings: tuple[Recording, ...]
-    """Chest recordings of the patients of the fold."""
-    sounds: tuple[Sound, ...]
-    """The frames of each."""
-
-
-def validate(
-    checkpoint: Checkpoint, folds: Sequence[HeldoutFold], names: Sequence[str], how: str
-) -> dict[str, dict[str, float]]:
-    """Streaming metrics of each variant over all folds, by name.
-
-    Args:
-        checkpoint: with the networks of the folds.
-        folds: held-out patients of each fold; scored side by side, one process for each core.
-        names: variants.
-        how: the way to int8 for TensorRT, `export.build.PTQ` or `QAT`.
-    """
-    workers = min(os.cpu_count() or 1, len(folds))
-    with side_by_side(workers) as pool:
-        running = [pool.submit(score_fold, checkpoint, fold, names, how) for fold in folds]
-        scored = [one.result() for one in running]
-    recordings = [recording for fold in folds for recording in fold.recordings]
-    pooled = {name: [scores for fold in scored for scores in fold[name]] for name in names}
-    return {name: measure(checkpoint, recordings, scores) for name, scores in pooled.items()}
-
-
-def score_fold(
-    checkpoint: Checkpoint, fold: HeldoutFold, names: Sequence[str], how: str
-) -> dict[str, list[NDArray[np.float32]]]:
-    """(T, C) scores of each recording of a fold, by each variant of the network trained without its patient."""
-    torch.set_num_threads(1)
-    scorer, metadata = checkpoint.scorer(f"fold-{fold.fold}"), checkpoint.metadata()
-    sealed = make(scorer, metadata, heard_sample(scorer, metadata, fold.calibration), names, how)
-    heard = {
-        name: of_backend(OnnxBackend(content), metadata.chunk).hear(fold.sounds) for name, content in sealed.items()
-    }
-    return {name: [one.scores for one in each] for name, each in heard.items()}
-
-
-def measure(
-    checkpoint: Checkpoint, recordings: Sequence[Recording], scores: Sequence[NDArray[np.float32]]
-) -> dict[str, float]:
-    """Streaming metrics of (T, C) scores of recordings, with the shipped thresholds and durations."""
-    recipe, result = checkpoint.recipe, checkpoint.result
-    groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
-    hop_samples = recipe.features.hop_samples * recipe.chunk.score_frames
-    detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
-    scored = [_scored(*pair, recipe) for pair in zip(recordings, scores, strict=True)]
-    metrics: dict[str, float] = evaluate(scored, [detection.events(one.scores) for one in scored], detection)
-    return metrics
-
-
-def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[str]:
-    """Metrics that lose more than `LOST`, in words; rates, which are no shares of anything, are not among them.
-
-    Args:
-        reference: of the fp32 artefact.
-        metrics: of another.
-    """
-    return [
-        f"{name} {metrics.get(name, 0.0):.4f} instead of {value:.4f}, at most {LOST} less"
-        for name, value in reference.items()
-        if RATE not in name and metrics.get(name, 0.0) < value - LOST
-    ]
-
-
-def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> ScoredRecording:
-    return ScoredRecording(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))
-
 
 BOUNDS = {
     "torch": TORCH,
@@ -236,6 +70,7 @@ BOUNDS = {
     "metric": LOST,
     "event_s": COLLAR_S,
 }
+RATE = "per hour"  # in the names of metrics that are rates, not shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,12 +149,6 @@ class Acceptance:
         ]
 
 
-def golden_comparison(model: Model) -> ComparisonSet:
-    """The golden sounds to compare artefacts on: for a clean clone, without recordings."""
-    sounds = golden_sounds(model.rate_hz)
-    return ComparisonSet(streams_of(sounds, model.spec), clips_of(sounds, model.spec), "golden sounds")
-
-
 def _build(name: str, content: bytes) -> tuple[str, list[str]]:
     """Whether NVIDIA's builder takes an artefact for TensorRT, in words, and the bound that it breaks if not."""
     if KINDS[name].runtime != "tensorrt":
@@ -333,3 +162,67 @@ def _build(name: str, content: bytes) -> tuple[str, list[str]]:
     if verdict.built:
         return f"built by TensorRT-RTX {verdict.version} for {', '.join(verdict.architectures)}", []
     return "refused", [f"TensorRT-RTX refuses it: {verdict.reason}"]
+
+
+def validate(
+    checkpoint: Checkpoint, folds: Sequence[HeldoutFold], names: Sequence[str], how: str
+) -> dict[str, dict[str, float]]:
+    """Streaming metrics of each variant over all folds, by name.
+
+    Args:
+        checkpoint: with the networks of the folds.
+        folds: held-out patients of each fold; scored side by side, one process for each core.
+        names: variants.
+        how: the way to int8 for TensorRT, `export.artefacts.PTQ` or `QAT`.
+    """
+    workers = min(os.cpu_count() or 1, len(folds))
+    with side_by_side(workers) as pool:
+        running = [pool.submit(score_fold, checkpoint, fold, names, how) for fold in folds]
+        scored = [one.result() for one in running]
+    recordings = [recording for fold in folds for recording in fold.recordings]
+    pooled = {name: [scores for fold in scored for scores in fold[name]] for name in names}
+    return {name: measure(checkpoint, recordings, scores) for name, scores in pooled.items()}
+
+
+def score_fold(
+    checkpoint: Checkpoint, fold: HeldoutFold, names: Sequence[str], how: str
+) -> dict[str, list[NDArray[np.float32]]]:
+    """(T, C) scores of each recording of a fold, by each variant of the network trained without its patient."""
+    torch.set_num_threads(1)
+    scorer, metadata = checkpoint.scorer(f"fold-{fold.fold}"), checkpoint.metadata()
+    sealed = make(scorer, metadata, heard_sample(scorer, metadata, fold.calibration), names, how)
+    heard = {
+        name: of_backend(OnnxBackend(content), metadata.chunk).hear(fold.sounds) for name, content in sealed.items()
+    }
+    return {name: [one.scores for one in each] for name, each in heard.items()}
+
+
+def measure(
+    checkpoint: Checkpoint, recordings: Sequence[Recording], scores: Sequence[NDArray[np.float32]]
+) -> dict[str, float]:
+    """Streaming metrics of (T, C) scores of recordings, with the shipped thresholds and durations."""
+    recipe, result = checkpoint.recipe, checkpoint.result
+    groups = tuple(GroupSpec(**{**group, "classes": tuple(group["classes"])}) for group in result["groups"])
+    hop_samples = recipe.features.hop_samples * recipe.chunk.score_frames
+    detection = Detection(groups, result["thresholds"], hop_samples, recipe.features.rate_hz)
+    scored = [_scored(*pair, recipe) for pair in zip(recordings, scores, strict=True)]
+    metrics: dict[str, float] = evaluate(scored, [detection.events(one.scores) for one in scored], detection)
+    return metrics
+
+
+def lost(reference: Mapping[str, float], metrics: Mapping[str, float]) -> list[str]:
+    """Metrics that lose more than `LOST`, in words; rates, which are no shares of anything, are not among them.
+
+    Args:
+        reference: of the fp32 artefact.
+        metrics: of another.
+    """
+    return [
+        f"{name} {metrics.get(name, 0.0):.4f} instead of {value:.4f}, at most {LOST} less"
+        for name, value in reference.items()
+        if RATE not in name and metrics.get(name, 0.0) < value - LOST
+    ]
+
+
+def _scored(recording: Recording, scores: NDArray[np.float32], recipe: Recipe) -> ScoredRecording:
+    return ScoredRecording(recording, scores, frame_targets(recording, len(scores), recipe.frame_s))

@@ -1,12 +1,14 @@
-"""A finished training as the export needs it: its recipe, its numbers, and its networks. Reads; trains nothing.
+"""A finished training as the export needs it: its recipe, its numbers, and its networks. Trains nothing.
 
-A run folder of `training.detector.cross_validation`, or the released one in `training/released`, which is such a
-folder without what only a training needs. Weights are read with `weights_only=True`: tensors, never objects.
+A run folder of `training.detector.cross_validation`, or the released one in `training/released`, which `release` makes
+of it: the same without what only a training needs (optimizer, curves, teachers) and without what names the machine that
+trained it. Weights are read with `weights_only=True`: tensors, never objects.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -20,15 +22,17 @@ from edge.errors import ConfigError
 from edge.model.alarm_limits import BurdenLimits
 from edge.model.specs import AgeThresholds
 from edge.model.training_domain import TrainingDomain
+from export.artefacts import Metadata
 from export.card import card_fields
-from export.graph import Metadata
 from training.datasets import CLASSES, Recording, hashed_names
 from training.detector.cross_validation import FINAL_NAME
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
-from training.detector.networks import joined, load_network
+from training.detector.networks import PROBE, joined, load_network
 from training.detector.shipped import DEFAULT, result_of, shipped_networks
 from training.detector.training_data import read_recordings
+
+KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,3 +132,37 @@ def _ages(result: Mapping[str, Any]) -> tuple[AgeThresholds, ...]:
     """Infants have thresholds of their own, where the training had enough of them to choose some."""
     infants = result.get("infants")
     return (AgeThresholds(0.0, infants["to_years"], infants["thresholds"]),) if infants else ()
+
+
+def release(run: Path, target: Path) -> None:
+    """Copy what a clean clone needs of a run: recipe, result, shipped and cross-validation networks. Not for devices.
+
+    Args:
+        run: folder of a finished training.
+        target: folder to write, new or to be replaced.
+
+    Raises:
+        ConfigError: if the run is not finished.
+    """
+    checkpoint = Checkpoint.open(run)
+    names = [*checkpoint.models[DEFAULT], *(f"fold-{fold}" for fold in checkpoint.folds)]
+    for name in names:
+        checkpoint.scorer(name)  # whole, and of this recipe
+    draft = target.with_name(f"{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    for name in names:
+        (draft / name).mkdir(parents=True)
+        record = json.loads((checkpoint.folder / name / "run.json").read_text())
+        (draft / name / "run.json").write_text(
+            json.dumps({key: record[key] for key in KEPT if key in record}, indent=1)
+        )
+        for file in ("best.pt", PROBE):
+            if (checkpoint.folder / name / file).exists():
+                shutil.copyfile(checkpoint.folder / name / file, draft / name / file)
+    for file in ("recipe.json", "result.json"):
+        shutil.copyfile(checkpoint.folder / file, draft / file)
+    if target.exists():
+        if not (target / "recipe.json").exists():
+            raise ConfigError(f"{target}: exists and is no released training; give another folder")
+        shutil.rmtree(target)
+    draft.rename(target)

@@ -1,16 +1,13 @@
-"""The files of an export: written into a draft folder, then moved to where they belong. Tests and makes nothing.
-
-Variants are moved first, then the fp32 artefact whose hash they name, then the card and the report. Killed in between,
-a box finds the old model or the new one, with fewer variants: those of another fp32 artefact are ignored.
-
-One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
+"""One export: a checkpoint becomes tested artefacts in their place, or nothing is written.
 
     checkpoint -> its models, default and light, each
         -> graphs -> sealed artefacts -> acceptance tests -> a draft folder -> moved to where they belong
     its cross-validation networks -> alike -> validated on the fold that each left out (`export.acceptance`)
 
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and tested again. One bound that is
-not kept stops the export; a variant that cannot keep it can be left out by name. Not for a device, which measures its
+not kept stops the export; a variant that cannot keep it can be left out by name. Variants are moved first, then the
+fp32 artefact whose hash they name, then the card and the report: killed in between, a box finds the old model or the
+new one, with fewer variants, for those of another fp32 artefact are ignored. Not for a device, which measures its
 variants for itself (`laennec optimize`).
 """
 
@@ -29,56 +26,13 @@ from edge.errors import ConfigError, ModelError
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.choice import cpu_name
 from edge.model.runtime import read_variant
-from export.acceptance import Acceptance, ArtefactResult, EvaluationData, lost, validate, validation_note
-from export.build import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make
-from export.calibration import sample_of
+from export.acceptance import Acceptance, ArtefactResult, lost, validate
+from export.artefacts import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make, versions, weights_sha256
 from export.card import card_page
 from export.checkpoint import Checkpoint
-from export.graph import versions, weights_sha256
-from export.parity import of_torch
+from export.recordings import EvaluationData, validation_note
 from export.report import Candidate, Report, chosen, latencies
 from training.detector.shipped import DEFAULT, LIGHT
-
-
-def file_name(stem: str, variant: str) -> str:
-    """File name of a variant."""
-    return f"{stem}.onnx" if variant == FP32 else f"{stem}.{variant}.onnx"
-
-
-def write(out: Path, sealed: Mapping[str, bytes], card: str, report: Report) -> None:
-    """Write all files of an export.
-
-    Args:
-        out: the fp32 artefact; the others go beside it.
-        sealed: artefacts by variant.
-        card: as Markdown.
-        report: of all of them.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    names = {name: file_name(out.stem, name) for name in sealed}
-    card_name, report_name = f"{out.stem}.md", f"{out.stem}.report.json"
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
-    try:
-        for name, content in sealed.items():
-            (draft / names[name]).write_bytes(content)
-        (draft / card_name).write_text(card)
-        (draft / report_name).write_text(report.to_json(names))
-        variants = [names[name] for name in sealed if name != FP32]
-        for file in (*variants, names[FP32], card_name, report_name):
-            os.replace(draft / file, out.parent / file)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    remove_stale(out)
-
-
-def remove_stale(out: Path) -> None:
-    """Remove variants of another fp32 artefact of this name."""
-    sha256 = read_variant(out).sha256
-    for name in KINDS:
-        beside = out.with_name(file_name(out.stem, name))
-        if name != FP32 and beside.exists() and read_variant(beside).variant.parent != sha256:
-            beside.unlink()
-
 
 TIMED = 8  # of the sounds of the comparison, whose chunks are timed
 Progress = Callable[[str], None]
@@ -194,8 +148,8 @@ class _Export:
             self.how |= dict.fromkeys(again, QAT)
         self._progress("timing the artefacts")
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
-        network = of_torch(self._scorer, self._scorer.state_size, self._metadata.chunk)
-        latency = latencies(backends, sample_of(network, self._acceptance.comparison.streams[:TIMED], 0).inputs)
+        timed = heard_sample(self._scorer, self._metadata, self._acceptance.comparison.streams[:TIMED])
+        latency = latencies(backends, timed.inputs)
         ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in tested.items()}
         name, why = chosen(ways)
         return Report(
@@ -224,12 +178,51 @@ class _Export:
             tested[name] = self._acceptance.check(name, self.sealed[name])
         if self._evaluation is None or not self._evaluation.folds:
             return tested
-        known = self._validated.setdefault(how, {})
-        if not set(names) <= set(known):
+        metrics = self._validated.setdefault(how, {})
+        if not set(names) <= set(metrics):
             self._progress(f"validating {', '.join(names)} on patients that were left out; this takes minutes")
-            known |= validate(self._checkpoint, self._evaluation.folds, names, how)
-        metrics = known
+            metrics |= validate(self._checkpoint, self._evaluation.folds, names, how)
         return {
             name: replace(one, metrics=metrics[name], failed=[*one.failed, *lost(metrics[FP32], metrics[name])])
             for name, one in tested.items()
         }
+
+
+def file_name(stem: str, variant: str) -> str:
+    """File name of a variant."""
+    return f"{stem}.onnx" if variant == FP32 else f"{stem}.{variant}.onnx"
+
+
+def write(out: Path, sealed: Mapping[str, bytes], card: str, report: Report) -> None:
+    """Write all files of an export.
+
+    Args:
+        out: the fp32 artefact; the others go beside it.
+        sealed: artefacts by variant.
+        card: as Markdown.
+        report: of all of them.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    names = {name: file_name(out.stem, name) for name in sealed}
+    card_name, report_name = f"{out.stem}.md", f"{out.stem}.report.json"
+    draft = Path(tempfile.mkdtemp(prefix=f".{out.stem}-", dir=out.parent))
+    try:
+        for name, content in sealed.items():
+            (draft / names[name]).write_bytes(content)
+        (draft / card_name).write_text(card)
+        (draft / report_name).write_text(report.to_json(names))
+        variants = [names[name] for name in sealed if name != FP32]
+        for file in (*variants, names[FP32], card_name, report_name):
+            os.replace(draft / file, out.parent / file)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    remove_stale(out)
+
+
+def remove_stale(out: Path) -> None:
+    """Remove variants of another fp32 artefact of this name."""
+    sha256 = read_variant(out).sha256
+    for name in KINDS:
+        beside = out.with_name(file_name(out.stem, name))
+        if name != FP32 and beside.exists() and read_variant(beside).variant.parent != sha256:
+            beside.unlink()

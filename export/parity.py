@@ -1,11 +1,5 @@
-"""Sounds as a network of chunks hears them: each a stream of its own from a zero state, many side by side.
+"""How far an artefact is from the network it was made of, and how far it may be. Writes nothing.
 
-The same for torch and for every runtime, so that they can be compared; the edge itself hears one stream at a time
-(`edge.detector.pipeline`), and the comparison here tests that it gives the same. Not for whole sounds at once.
-
-How far an artefact is from the network it was made of, and how far it may be. Writes nothing.
-
-What is compared, and on what:
 - The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
   sounds with every pattern of loss.
 - A variant and the fp32 artefact, each with the state that it made itself, for each output: cosine and top-1 of
@@ -14,157 +8,46 @@ What is compared, and on what:
   also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
   highest class that reaches its threshold, or nothing.
 - Streamed by the edge, in uneven blocks, and by the steps that all of this is measured with.
-- Sounds whose events must be the same (`export.golden`), and accuracy (`export.acceptance`).
+- The events of golden sounds, synthetic recordings through the whole edge path: the same in the same order, each
+  beginning and ending within the collar that the field allows an event that counts as found.
+
+Golden are the bundled demo and some scenes of `training.synthetic`: no data set is needed, so they can be computed in a
+clean clone and on a device. Not evidence of accuracy (`export.acceptance`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import lru_cache
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from edge.detector.pipeline import Pipeline
-from edge.model.backends import Backend
+from edge.features import FeatureSpec, FrontEnd
 from edge.model.model import Model
 from edge.model.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.model.specs import ChunkSpec, GroupSpec
-from edge.types import Block, Scores
+from edge.sources.file_search import DEMO_AUDIO
+from edge.types import Block, Event, Scores
+from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
+from training.datasets.files import read_sound
 from training.detector.model import Scorer, class_scores, pooled
-
-BATCH = 16  # streams side by side
-
-
-class Sound(NamedTuple):
-    """Frames of one sound, which is heard from its begin to its end."""
-
-    frames: NDArray[np.floating]
-    """(T, M), 0 where not valid."""
-    valid: NDArray[np.bool_]
-    """(T,)."""
-
-    @classmethod
-    def whole(cls, frames: NDArray[np.floating]) -> Sound:
-        """One of which nothing was lost."""
-        return cls(frames, np.ones(len(frames), np.bool_))
-
-
-class Inputs(NamedTuple):
-    """What a network is given for one step of some streams."""
-
-    frames: NDArray[np.float32]
-    """(B, H, M)."""
-    valid: NDArray[np.float32]
-    """(B, H), 1 where valid."""
-    state: NDArray[np.float32]
-    """(B, S)."""
-
-
-class Answers(NamedTuple):
-    """What it makes of it."""
-
-    scores: NDArray[np.float32]
-    """(B, H / score_frames, C)."""
-    clip: NDArray[np.float32]
-    """(B, L) log-probabilities of the labels of all that was heard."""
-    state: NDArray[np.float32]
-    """(B, S)."""
-
-
-class Heard(NamedTuple):
-    """All that a network says of one sound."""
-
-    scores: NDArray[np.float32]
-    """(T // score_frames, C)."""
-    clip: NDArray[np.float32]
-    """(L,) log-probabilities."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkNetwork:
-    """A network that hears chunks."""
-
-    step: Callable[[Inputs], Answers]
-    state_size: int
-    """S."""
-    chunk: ChunkSpec
-
-    def hear(self, sounds: Sequence[Sound]) -> list[Heard]:
-        """The answers to each of some sounds, in their order."""
-        found: dict[int, Heard] = {}
-        for rows, steps in self._steps(sounds):
-            answers = [answer for _, answer in steps]
-            scores = np.concatenate([answer.scores for answer in answers], 1)
-            first = self.chunk.lookahead_frames // self.chunk.score_frames
-            for row, index in enumerate(rows):
-                count = len(sounds[index].valid) // self.chunk.score_frames
-                found[index] = Heard(scores[row, first : first + count], answers[-1].clip[row])
-        return [found[index] for index in range(len(sounds))]
-
-    def inputs(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Inputs]]:
-        """Every chunk of the sounds that holds anything valid, B = 1, with the state that it meets; and whose it is."""
-        for rows, steps in self._steps(sounds):
-            for given, _ in steps:
-                for row in np.flatnonzero(given.valid.any(1)):
-                    yield rows[row], Inputs(*(part[row : row + 1] for part in given))
-
-    def _steps(self, sounds: Sequence[Sound]) -> Iterator[tuple[list[int], Iterator[tuple[Inputs, Answers]]]]:
-        """Sounds of like length side by side: their indices and the steps from their begin until all is decided."""
-        order = sorted(range(len(sounds)), key=lambda index: len(sounds[index].valid))
-        for first in range(0, len(order), BATCH):
-            rows = order[first : first + BATCH]
-            yield rows, self._side_by_side([sounds[index] for index in rows])
-
-    def _side_by_side(self, sounds: Sequence[Sound]) -> Iterator[tuple[Inputs, Answers]]:
-        spec, state = self.chunk, np.zeros((len(sounds), self.state_size), np.float32)
-        frames, valid = padded(sounds, spec)
-        for start in range(0, frames.shape[1], spec.chunk_frames):
-            part = slice(start, start + spec.chunk_frames)
-            given = Inputs(frames[:, part], valid[:, part], state)
-            answers = self.step(given)
-            yield given, answers
-            state = answers.state
-
-
-def padded(sounds: Sequence[Sound], spec: ChunkSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(B, T, M) frames and (B, T) validity: whole chunks, until the last frame of the longest sound is decided."""
-    longest = max(len(sound.valid) for sound in sounds)
-    length = -(-(longest + spec.lookahead_frames) // spec.chunk_frames) * spec.chunk_frames
-    frames = np.zeros((len(sounds), length, sounds[0].frames.shape[1]), np.float32)
-    valid = np.zeros((len(sounds), length), np.float32)
-    for row, sound in enumerate(sounds):
-        frames[row, : len(sound.valid)] = sound.frames
-        valid[row, : len(sound.valid)] = sound.valid
-    return frames, valid
-
-
-def of_backend(backend: Backend, chunk: ChunkSpec) -> ChunkNetwork:
-    """An artefact in its runtime."""
-
-    def step(given: Inputs) -> Answers:
-        found = backend.run(*given)
-        return Answers(found["scores"], found["clip"], found["next_state"])
-
-    return ChunkNetwork(step, int(str(backend.inputs["state"][1])), chunk)
-
-
-def of_torch(scorer: nn.Module, state_size: int, chunk: ChunkSpec) -> ChunkNetwork:
-    """A `training.detector.model.Scorer`, in evaluation mode, or a program that was made of one."""
-
-    def step(given: Inputs) -> Answers:
-        with torch.no_grad():
-            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in given))))
-
-    return ChunkNetwork(step, state_size, chunk)
-
+from training.frames import extract
+from training.metrics.streaming import COLLAR_S
+from training.synthetic.scene import scene
 
 TORCH = 1e-5  # largest difference between torch at once, in steps, and the fp32 artefact
 STREAMED = 1e-5  # largest difference between the edge's scores and those of the same artefact in steps
 LOST = 0.005  # of any validation metric: half a point
+SEEDS = tuple(range(101, 109))  # neither of the demo, nor of the tests, nor of the synthetic patients of a training
+DURATION_S = 20.0
+BLOCK_S = 0.1
+PACKET_S = 0.02
+Received = Callable[[int, int], NDArray[np.bool_]]
+"""From N samples and their rate, Hz, to which of them arrived, (N,)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +149,7 @@ def from_torch(scorer: Scorer, artefact: ChunkNetwork, sounds: Sequence[Sound]) 
     Labels of clips are compared as probabilities: their logarithms have no bound.
     """
     chunk, worst = artefact.chunk, np.float32(0)
-    stepped, exported = (one.hear(sounds) for one in (of_torch(scorer, scorer.state_size, chunk), artefact))
+    stepped, exported = (one.hear(sounds) for one in (of_torch(scorer, chunk), artefact))
     for sound, *answers in zip(sounds, stepped, exported, strict=True):
         once = at_once(scorer, sound, chunk)
         for answer in answers:
@@ -304,3 +187,136 @@ def streamed(model: Model, network: ChunkNetwork, samples: NDArray[np.float32], 
     pipeline.flush()
     values = np.concatenate([scores.values[scores.valid] for scores in got])
     return float(np.abs(values - measurable_scores(network, [sound])).max())
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenSound:
+    """A synthetic recording with the times of its sounds."""
+
+    name: str
+    samples: NDArray[np.float32]
+    """(N,) at the model's rate."""
+    parts: tuple[tuple[float, float], ...]
+    """Begin and end of each sound in it, seconds."""
+
+
+@lru_cache(maxsize=2)
+def golden_sounds(rate_hz: int) -> tuple[GoldenSound, ...]:
+    """The demo and the scenes, at a rate."""
+    found = [GoldenSound("demo", read_sound(DEMO_AUDIO, rate_hz), ())]
+    for seed in SEEDS:
+        samples, sounds = scene(seed, DURATION_S, rate_hz)
+        parts = tuple((sound.onset_s, sound.end_s) for sound in sounds)
+        found.append(GoldenSound(f"scene {seed}", np.asarray(samples, np.float32), parts))
+    return tuple(found)
+
+
+def golden_events(model: Model, sound: GoldenSound) -> list[Event]:
+    """The ends that the edge reports of one sound, in blocks as a file gives them."""
+    pipeline, size = Pipeline(model), round(BLOCK_S * model.rate_hz)
+    events: list[Event] = []
+    for start in range(0, len(sound.samples), size):
+        piece = sound.samples[start : start + size]
+        events += pipeline.push(Block(start, piece, np.ones(len(piece), np.bool_)))
+    return [event for event in events + pipeline.flush() if event.kind == "end"]
+
+
+def differences(expected: list[Event], found: list[Event], rate_hz: int) -> list[str]:
+    """Differences between two lists of ended events, in words; none when they are alike."""
+    named = [[event.label for event in events] for events in (expected, found)]
+    if named[0] != named[1]:
+        return [f"expected {', '.join(named[0]) or 'nothing'}; found {', '.join(named[1]) or 'nothing'}"]
+    collar = COLLAR_S * rate_hz
+    return [
+        f"{one.label} at {one.onset / rate_hz:.2f} s to {(one.end or 0) / rate_hz:.2f} s found at "
+        f"{other.onset / rate_hz:.2f} s to {(other.end or 0) / rate_hz:.2f} s"
+        for one, other in zip(expected, found, strict=True)
+        if abs(one.onset - other.onset) > collar or abs((one.end or 0) - (other.end or 0)) > collar
+    ]
+
+
+def heard_at_a_bed(samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd) -> Sound:
+    """The frames of a sound of which some samples were lost, (N,) both."""
+    front_end.reset()
+    pieces = front_end.push(Block(0, samples, valid)) + front_end.flush()
+    length = max((piece.start + len(piece.valid) for piece in pieces), default=0)
+    frames, heard = np.zeros((length, front_end.spec.width), np.float32), np.zeros(length, np.bool_)
+    for piece in pieces:
+        part = slice(piece.start, piece.start + len(piece.valid))
+        frames[part] = np.where(piece.valid[:, None], piece.values, np.float32(0))
+        heard[part] = piece.valid
+    return Sound(frames, heard)
+
+
+def with_gaps(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> list[Sound]:
+    """Every golden sound with every pattern of loss."""
+    front_end = FrontEnd(spec)
+    return [
+        heard_at_a_bed(sound.samples, received(len(sound.samples), spec.rate_hz), front_end)
+        for sound in sounds
+        for received in GAPS.values()
+    ]
+
+
+def streams_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
+    """Every golden sound, of which nothing was lost; frames before a high-pass has settled are not valid."""
+    front_end = FrontEnd(spec)
+    return tuple(heard_at_a_bed(s.samples, np.ones(len(s.samples), np.bool_), front_end) for s in sounds)
+
+
+def clips_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
+    """Every sound within the scenes as a clip of its own."""
+    front_end, rate = FrontEnd(spec), spec.rate_hz
+    return tuple(
+        Sound.whole(extract(sound.samples[round(begin * rate) : round(end * rate)], front_end))
+        for sound in sounds
+        for begin, end in sound.parts
+    )
+
+
+def golden_comparison(model: Model) -> ComparisonSet:
+    """The golden sounds to compare artefacts on: for a clean clone, without recordings."""
+    sounds = golden_sounds(model.rate_hz)
+    return ComparisonSet(streams_of(sounds, model.spec), clips_of(sounds, model.spec), "golden sounds")
+
+
+def _packets(share: float) -> Received:
+    """Packets of 20 ms, of which a share is lost, each on its own."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        size = round(PACKET_S * rate_hz)
+        arrived = np.random.default_rng(1).random(-(-count // size)) >= share
+        return np.repeat(arrived, size)[:count]
+
+    return received
+
+
+def _periodic(up_s: float, down_s: float) -> Received:
+    """A link that is up and down in turn."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        return np.arange(count) % round((up_s + down_s) * rate_hz) < up_s * rate_hz
+
+    return received
+
+
+def _late(after_s: float, hole_s: float) -> Received:
+    """Nothing until a moment, and then one long hole."""
+
+    def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
+        at_s = np.arange(count) / rate_hz
+        return (at_s >= after_s) & ((at_s < 2 * after_s) | (at_s >= 2 * after_s + hole_s))
+
+    return received
+
+
+GAPS: dict[str, Received] = {
+    "nothing lost": _packets(0.0),
+    "1 % of packets": _packets(0.01),
+    "5 % of packets": _packets(0.05),
+    "20 ms each second": _periodic(0.98, 0.02),
+    "up 1 s, down 0.3 s": _periodic(1.0, 0.3),
+    "begins late, then 4 s lost": _late(3.1, 4.0),
+    "nothing heard": _packets(1.1),
+}
+"""What arrives of a sound, by name."""

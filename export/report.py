@@ -1,13 +1,10 @@
-"""How long the artefacts take on this machine, and which of them the edge would choose here: measured, not assumed.
-
-One thread, as the edge runs them. They take turns, so that all meet the same disturbances; the best is what the machine
-can do, the median what it did. What a device decides for itself is `laennec optimize`, by the same rule
-(`edge.model.choice`).
-
-The report of an export: a record in the folder of the artefacts that CI reads, and a table for the terminal.
+"""The report of an export: a record in the folder of the artefacts that CI reads, and a table for the terminal.
 
 `NAME.report.json` holds the hash of each artefact, so a file and its report cannot be mixed up unnoticed. It names no
-path and no person; times are of the machine that it names by its processor. Measures nothing.
+path and no person. Of all that it says, the times alone are measured here, on the machine that it names by its
+processor: one thread, as the edge runs them. The artefacts take turns, so that all meet the same disturbances; the best
+is what the machine can do, the median what it did. Which of them the edge would choose here follows by its own rule
+(`edge.model.choice`); a device decides for itself (`laennec optimize`).
 """
 
 from __future__ import annotations
@@ -25,11 +22,26 @@ import numpy as np
 from edge.model.backends import Backend
 from edge.model.choice import MAX_TIME_SHARE, Measurement, choose
 from export.acceptance import BOUNDS, ArtefactResult
-from export.parity import Inputs
+from export.artefacts import FP32
+from export.streams import Inputs
 
 BATCHES = (1, 8, 32)  # streams side by side; the edge has one at a time
 ROUNDS = (100, 40, 15)  # for each of BATCHES
 RUNTIME = "onnxruntime"
+SCHEMA = "laennec.export/1"
+CLASSES_OF_NODES = {
+    "weighted": ("Conv", "Gemm"),
+    "Q/DQ": ("QuantizeLinear", "DequantizeLinear"),
+    "cast": ("Cast",),
+    "non-linear": ("Relu", "Sigmoid", "Softmax", "LogSoftmax", "Clip"),
+    "arithmetic": ("Add", "Sub", "Mul", "Div", "Sqrt", "Max", "MatMul"),
+    "reduce": ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
+}
+EXPLAINED = (
+    "top-1: frames whose highest score is of the same class; decisions: frames and groups of sounds where the same "
+    "event, or none, would open; opened: the same where either would open one."
+)
+MOVED = "moved"  # every other node: reshapes, slices, concatenations
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +89,11 @@ def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
     best = choose(measured, {RUNTIME})
     if best is None:
         return "none", "no artefact for onnxruntime passes"
-    exact = next(r for r in measured if r.variant == "fp32").latency_ms
-    others = [r for r in measured if r.runtime == RUNTIME and r.passes and r.variant != "fp32"]
+    exact = next(r for r in measured if r.variant == FP32).latency_ms
+    others = [r for r in measured if r.runtime == RUNTIME and r.passes and r.variant != FP32]
     times = ", ".join(f"{r.variant} {r.latency_ms:.2f} ms" for r in others) or "no other passes"
     rule = f"another is used when it takes at most {MAX_TIME_SHARE:.0%} of the time of fp32, which is exact"
     return best.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {times}; {rule}"
-
-
-SCHEMA = "laennec.export/1"
-CLASSES_OF_NODES = {
-    "weighted": ("Conv", "Gemm"),
-    "Q/DQ": ("QuantizeLinear", "DequantizeLinear"),
-    "cast": ("Cast",),
-    "non-linear": ("Relu", "Sigmoid", "Softmax", "LogSoftmax", "Clip"),
-    "arithmetic": ("Add", "Sub", "Mul", "Div", "Sqrt", "Max", "MatMul"),
-    "reduce": ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
-}
-EXPLAINED = (
-    "top-1: frames whose highest score is of the same class; decisions: frames and groups of sounds where the same "
-    "event, or none, would open; opened: the same where either would open one."
-)
-MOVED = "moved"  # every other node: reshapes, slices, concatenations
 
 
 @dataclass(frozen=True, slots=True)

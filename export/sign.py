@@ -2,8 +2,9 @@
 
 A package holds the fp32 artefact, the variants beside it, their manifest and an Ed25519 signature of it by the private
 key, which stays here. `--new-key private.pem` makes a pair; the public half goes to `/etc/laennec/model-keys/` of every
-box. Not for making artefacts (`python -m export`) or for checking packages (`edge.model.releases.release`, which the
-box uses, does that; `laennec model install` is the proof).
+box. `--adaptation mine.adaptation` signs what `laennec adapt` made: the signature lies beside it, and both are copied
+to a box whose settings say `models.signed_adaptations: true`. Not for making artefacts (`python -m export`) or for
+checking what was signed (`edge.model.releases`, which the box uses; `laennec model install` is the proof).
 """
 
 from __future__ import annotations
@@ -29,10 +30,12 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge import __version__
 from edge.errors import ConfigError, LaennecError, ModelError
+from edge.model.adaptation import Adaptation
 from edge.model.model import load_model
 from edge.model.releases.key_file import NOT_AFTER
 from edge.model.releases.manifest import MANIFEST, SIGNATURE, TIME_FORMAT, File, Manifest, parse_manifest
 from edge.model.releases.release import tar
+from edge.model.releases.signature import signature_path
 from edge.model.runtime import find_variants
 
 
@@ -46,33 +49,43 @@ class Terms:
     """Oldest version of Laennec that may run it."""
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Sign, or make a key; exit code 2 for the operator's mistakes."""
     parser = argparse.ArgumentParser(prog="python -m export.sign", description=__doc__)
     parser.add_argument("artefact", type=Path, nargs="?", help="the fp32 artefact; the variants beside it are included")
     parser.add_argument("--key", type=Path, help="private key (PEM)")
     parser.add_argument("--out", type=Path, help="the package to write, NAME.model")
     parser.add_argument("--needs", default=__version__, help="oldest version of Laennec that may run it (%(default)s)")
+    parser.add_argument("--adaptation", type=Path, help="sign this instead: NAME.adaptation.sig beside it")
     parser.add_argument("--new-key", type=Path, help="make a pair: this file, mode 0600, and NAME.pub.pem beside it")
     parser.add_argument("--expires", type=date.fromisoformat, help="last day of the new key, such as 2028-01-31")
     parser.add_argument("--passphrase", action="store_true", help="ask for a passphrase that encrypts the new key")
-    given = parser.parse_args()
     try:
-        if given.new_key is not None:
-            public = new_key(given.new_key, _ask(twice=True) if given.passphrase else None, given.expires)
-            print(f"wrote {given.new_key}, which stays here, and {public} for /etc/laennec/model-keys/ of every box")
-            return 0
-        if None in (given.artefact, given.key, given.out):
-            raise ConfigError("expected --key PRIVATE --out NAME.model ARTEFACT, or --new-key PRIVATE; see --help")
-        manifest, package = sign(
-            given.artefact, read_private(given.key), Terms(datetime.now(timezone.utc), given.needs)
-        )
-        _write(given.out, package)
+        print(_done(parser.parse_args(arguments)))
     except LaennecError as error:
         print(f"sign: {error}", file=sys.stderr)
         return 2
-    print(f"wrote {given.out}: release {manifest.sha256[:12]}, {manifest.id}, {', '.join(manifest.files)}")
     return 0
+
+
+def _done(given: argparse.Namespace) -> str:
+    """Do what was asked for; returns what was written, in words."""
+    if given.new_key is not None:
+        public = new_key(given.new_key, _ask(twice=True) if given.passphrase else None, given.expires)
+        return f"wrote {given.new_key}, which stays here, and {public} for /etc/laennec/model-keys/ of every box"
+    if given.adaptation is not None and given.key is not None:
+        out = signature_path(given.adaptation)
+        _write(out, sign_adaptation(given.adaptation, read_private(given.key)))
+        return f"wrote {out}; copy it to the box beside the adaptation"
+    if None in (given.artefact, given.key, given.out):
+        raise ConfigError(
+            "expected --key PRIVATE --out NAME.model ARTEFACT, --key PRIVATE --adaptation FILE, or --new-key PRIVATE; "
+            "see --help"
+        )
+    terms = Terms(datetime.now(timezone.utc), given.needs)
+    manifest, package = sign(given.artefact, read_private(given.key), terms)
+    _write(given.out, package)
+    return f"wrote {given.out}: release {manifest.sha256[:12]}, {manifest.id}, {', '.join(manifest.files)}"
 
 
 def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest, bytes]:
@@ -106,6 +119,25 @@ def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest
     text = manifest.canonical()
     parse_manifest(text)  # refuses here what a box would refuse
     return manifest, tar({MANIFEST: text, SIGNATURE: key.sign(text)} | {n: members[n][1] for n in sorted(members)})
+
+
+def sign_adaptation(path: Path, key: Ed25519PrivateKey) -> bytes:
+    """The signature of an adaptation.
+
+    Raises:
+        ModelError: it is no adaptation, or damaged.
+        ConfigError: it cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+        Adaptation.from_text(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ModelError(f"{path}: expected an adaptation, found no text; make one with  laennec adapt") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give what  laennec adapt  made") from None
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+    return key.sign(content)
 
 
 def new_key(path: Path, passphrase: bytes | None = None, expires: date | None = None) -> Path:
@@ -162,11 +194,11 @@ def _ask(twice: bool = False) -> bytes:
     return given.encode()
 
 
-def _write(path: Path, package: bytes) -> None:
+def _write(path: Path, content: bytes) -> None:
     try:
-        path.write_bytes(package)
+        path.write_bytes(content)
     except OSError as error:
-        raise ConfigError(f"--out {path}: cannot be written ({error.strerror})") from None
+        raise ConfigError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 if __name__ == "__main__":

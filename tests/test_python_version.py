@@ -12,11 +12,7 @@ import pytest
 from tests.conftest import HANGS_S
 
 ROOT = Path(__file__).parents[1]
-ANY_PYTHON = {
-    "export.sign",
-    "export.sign_adaptation",
-    "export.rtx",
-}  # programs that need no training: they work wherever the device does
+ANY_PYTHON = {"export.sign", "export.rtx"}  # programs that need no training: they work wherever the device does
 OLDER = """
 import runpy, sys
 for name in ("torch", "sklearn", "onnxscript", "torchao"): sys.modules[name] = None  # such a Python lacks them

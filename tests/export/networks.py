@@ -7,10 +7,8 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from export.build import heard_sample
-from export.calibration import Sample
-from export.graph import Metadata
-from export.parity import Sound
+from export.artefacts import Metadata, heard_sample
+from export.streams import Sample, Sound
 from training.datasets import CLASSES
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Detector, NetworkSpec, Scorer

@@ -10,11 +10,10 @@ from onnx import TensorProto, helper
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.parity import compare_outputs
-from export.build import FP32, graphs
-from export.check import conformance
-from export.graph import to_graph
-from export.parity import ChunkNetwork, Heard, from_torch, of_backend
-from export.qdq import BEHIND, Graph
+from export.artefacts import FP32, graphs, to_graph
+from export.parity import from_torch
+from export.rules import BEHIND, Graph, conformance
+from export.streams import ChunkNetwork, Heard, of_backend
 from tests.export.networks import RECIPE, small_ensemble, small_metadata, small_sample, small_scorer, small_sounds
 from training.detector.model import Scorer
 

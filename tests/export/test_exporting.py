@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,15 +14,16 @@ import pytest
 
 from edge.errors import ConfigError
 from edge.model.model import DEFAULT_PATH, load_model
-from export import exporting as output
+from export import exporting
 from export.__main__ import main
+from export.acceptance import ArtefactResult
+from export.artefacts import FP32, PTQ, QAT, make, weights_sha256
 from export.checkpoint import Checkpoint
-from export.exporting import ExportOptions, export
-from export.golden import golden_sounds
-from export.graph import weights_sha256
-from export.release import release
+from export.exporting import ExportOptions, _Export, export
+from export.parity import ComparisonSet, golden_sounds
+from export.recordings import EvaluationData
 from tests.edge.artefacts import variant_paths
-from tests.export.networks import RECIPE
+from tests.export.networks import small_sounds
 from tests.export.runs import RELEASED, make_run
 
 THRESHOLDS = dict.fromkeys(json.loads((RELEASED / "result.json").read_text())["thresholds"], 0.21)
@@ -38,7 +39,7 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
     lines: list[str] = []
     out = tmp_path_factory.mktemp("out") / "model.onnx"
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("export.golden.SEEDS", (101,))
+        patched.setattr("export.parity.SEEDS", (101,))
         patched.setattr("export.report.ROUNDS", (2, 2, 2))
         golden_sounds.cache_clear()
         try:
@@ -96,13 +97,8 @@ def test_a_new_fp32_artefact_removes_the_variants_of_the_old_one(exported: tuple
     folder = tmp_path / "out"
     shutil.copytree(exported[0].parent, folder)
     shutil.copy(RELEASED.parents[2] / "edge" / "models" / "default.onnx", folder / "model.onnx")
-    output.remove_stale(folder / "model.onnx")
+    exporting.remove_stale(folder / "model.onnx")
     assert not (folder / "model.trt-fp16.onnx").exists()
-
-
-@pytest.mark.parametrize("given", ["", "final", "final/best.pt"])
-def test_a_run_may_be_given_by_its_folder_or_its_final_network(run: Path, given: str) -> None:
-    assert Checkpoint.open(run / given).folder == run
 
 
 def test_what_is_no_finished_run_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -116,26 +112,6 @@ def test_what_cannot_be_left_out_is_told(run: Path, tmp_path: Path, name: str) -
         export(ExportOptions(run, tmp_path / "x.onnx", None, tmp_path, (name,)), lambda _: None)
 
 
-def test_other_recordings_than_it_was_trained_on_are_refused(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("export.checkpoint.read_recordings", lambda *_: ())
-    with pytest.raises(ConfigError, match="other chest recordings than"):
-        Checkpoint.open(run).recordings(tmp_path)
-
-
-def test_a_release_holds_what_an_export_needs_and_names_no_machine(run: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "released"
-    release(run, folder)
-    release(run, folder)  # again, over the first
-    files = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
-    networks = [f"{name}/{file}" for name in ("final", "fold-0") for file in ("best.pt", "probe.pt", "run.json")]
-    assert files == [*networks, "recipe.json", "result.json"]
-    assert "command" not in json.loads((folder / "final" / "run.json").read_text())
-    assert Checkpoint.open(folder).folds == [0]
-    Checkpoint.open(folder).scorer()
-
-
 @pytest.fixture(scope="module")
 def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with two final networks, whose mean has a calibration and a threshold of its own."""
@@ -147,7 +123,7 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_run_with_several_final_networks_is_exported_as_their_mean_and_as_the_first_alone(
     several: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.golden.SEEDS", ())
+    monkeypatch.setattr("export.parity.SEEDS", ())
     monkeypatch.setattr("export.report.ROUNDS", (1, 1, 1))
     golden_sounds.cache_clear()
     out = tmp_path / "out" / "mine.onnx"
@@ -179,40 +155,6 @@ def test_a_run_with_several_final_networks_is_exported_as_their_mean_and_as_the_
         export(ExportOptions(several, tmp_path / "light.onnx", None, tmp_path), lambda _: None)
 
 
-def test_a_release_holds_every_final_network(several: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "released"
-    release(several, folder)
-    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"final", "final-1", "fold-0"}
-    assert set(Checkpoint.open(folder).models) == {"default", "light"}
-    (folder / "final-1" / "best.pt").unlink()
-    with pytest.raises(ConfigError, match="final-1"):
-        Checkpoint.open(folder).scorer()
-
-
-def test_a_run_that_was_fine_tuned_ships_its_one_network(several: Path, tmp_path: Path) -> None:
-    tuned = shutil.copytree(several, tmp_path / "tuned")
-    shutil.rmtree(tuned / "final-1")
-    result = json.loads((tuned / "result.json").read_text())
-    (tuned / "result.json").write_text(json.dumps({**result, "fine_tuned": {}}))
-    assert Checkpoint.open(tuned).models == {"default": ("final",)}
-
-
-def test_a_release_never_replaces_a_folder_that_is_none(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
-    with pytest.raises(ConfigError, match="is no released training"):
-        release(run, tmp_path / "mine")
-    assert (tmp_path / "mine" / "thesis.txt").exists()
-
-
-def test_a_network_of_another_recipe_is_refused(run: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(run, copy)
-    (copy / "recipe.json").write_text(replace(RECIPE, seed=5).to_json())
-    with pytest.raises(ConfigError, match="trained with another recipe"):
-        Checkpoint.open(copy).scorer()
-
-
 @pytest.mark.rest
 def test_an_interrupted_write_leaves_what_was_there(
     exported: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
@@ -225,7 +167,7 @@ def test_an_interrupted_write_leaves_what_was_there(
 
     monkeypatch.setattr(Path, "write_text", full)
     with pytest.raises(OSError, match="No space"):
-        output.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
+        exporting.write(out, {"fp32": b"new"}, "card", None)  # type: ignore[arg-type]
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == before
 
 
@@ -247,7 +189,44 @@ def test_killed_before_the_fp32_artefact_is_moved_the_old_one_stands_and_no_stra
 
     monkeypatch.setattr("export.exporting.os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        output.write(out, sealed, "card", report)  # type: ignore[arg-type]
+        exporting.write(out, sealed, "card", report)  # type: ignore[arg-type]
     assert load_model(out).sha256 == old
     assert variant_paths(out) == {}
     assert not list(folder.glob(".model-*"))
+
+
+@dataclass
+class Strict:
+    """An acceptance that lets int8 for TensorRT pass only when it was trained."""
+
+    made: list[str]
+    comparison: ComparisonSet
+
+    def check(self, name: str, content: bytes) -> ArtefactResult:
+        failed = ["top1 0.98, at least 0.99"] if name.startswith("trt-int8") and QAT not in self.made else []
+        return ArtefactResult(name, "", len(content), {}, None, None, 0.0, [], "", failed)
+
+
+@pytest.mark.rest
+def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+    checkpoint, sounds = Checkpoint.open(run), small_sounds(2)
+    comparison = ComparisonSet(sounds, sounds, "noise")
+    kept = make(checkpoint.scorer(), checkpoint.metadata(), None, [FP32])[FP32]
+
+    def made_of(_scorer: object, _metadata: object, _sample: object, names: list[str], how: str) -> dict[str, bytes]:
+        made.append(how)
+        return dict.fromkeys(names, kept)
+
+    monkeypatch.setattr(exporting, "make", made_of)
+    monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, comparison))
+    monkeypatch.setattr("export.report.ROUNDS", (1, 1, 1))
+    said: list[str] = []
+    left_out = ("cpu-int8", "trt-int8-fp16")
+    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report({})
+    assert made == [PTQ, QAT]
+    assert report.int8 == {"trt-int8": QAT}
+    assert report.failed == []
+    assert any("trt-int8 top1 0.98, at least 0.99" in line for line in said)

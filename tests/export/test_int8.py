@@ -14,13 +14,10 @@ from onnx import numpy_helper
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
 from edge.model.parity import compare_outputs
-from export.build import FP32, KINDS, artefacts, graphs
-from export.calibration import Sample
-from export.check import conformance
-from export.graph import to_graph
-from export.parity import of_backend
-from export.qdq import BEHIND, Graph
-from export.quantize import quantize, train_quantized
+from export.artefacts import FP32, KINDS, graphs, sealed, to_graph
+from export.int8 import quantize, train_quantized
+from export.rules import BEHIND, Graph, conformance
+from export.streams import Sample, of_backend
 from tests.export.networks import RECIPE, small_metadata, small_sample, small_scorer, small_sounds
 
 pytestmark = pytest.mark.rest  # seconds of a core for each graph
@@ -106,8 +103,8 @@ def test_the_float_network_is_left_as_it_was() -> None:
 def test_a_trained_int8_network_answers_nearer_to_the_float_one_and_keeps_the_rules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("export.quantize.LEARNING_RATE", 2e-4)  # for a small network and few chunks
-    monkeypatch.setattr("export.quantize.EPOCHS", 12)
+    monkeypatch.setattr("export.int8.LEARNING_RATE", 2e-4)  # for a small network and few chunks
+    monkeypatch.setattr("export.int8.EPOCHS", 12)
     scorer, sample = small_scorer(), _louder(small_sample(16), 10)  # a loud chunk makes the steps of int8 coarse
     with torch.no_grad():  # answers that differ
         scorer.detector.head.weight *= 30
@@ -121,9 +118,9 @@ def test_a_trained_int8_network_answers_nearer_to_the_float_one_and_keeps_the_ru
 
 def test_variants_name_the_fp32_artefact_the_sample_and_their_makers(made: Graphs) -> None:
     sample = small_sample()
-    sealed = artefacts(made, small_metadata(), small_scorer(), sample)
-    found = {name: Model(content, OnnxBackend(content)).variant for name, content in sealed.items()}
-    parent = hashlib.sha256(sealed[FP32]).hexdigest()
+    contents = sealed(made, small_metadata(), small_scorer(), sample)
+    found = {name: Model(content, OnnxBackend(content)).variant for name, content in contents.items()}
+    parent = hashlib.sha256(contents[FP32]).hexdigest()
     assert {name: v.parent for name, v in found.items()} == {name: "" if name == FP32 else parent for name in KINDS}
     assert {v.name: v.runtime for v in found.values()} == {name: kind.runtime for name, kind in KINDS.items()}
     assert {name for name, v in found.items() if v.calibration == sample.record()} == {n for n in KINDS if "int8" in n}

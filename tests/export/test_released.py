@@ -15,12 +15,21 @@ from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model, load_model
 from edge.settings.names import NAMES, bundled
 from export.acceptance import BOUNDS, lost
-from export.build import KINDS, make
-from export.check import conformance
+from export.artefacts import KINDS, make, versions, weights_sha256
 from export.checkpoint import Checkpoint
-from export.golden import clips_of, differences, golden_events, golden_sounds, streams_of, with_gaps
-from export.graph import versions, weights_sha256
-from export.parity import ChunkNetwork, ComparisonSet, Sound, distance, from_torch, of_backend
+from export.parity import (
+    ComparisonSet,
+    clips_of,
+    differences,
+    distance,
+    from_torch,
+    golden_events,
+    golden_sounds,
+    streams_of,
+    with_gaps,
+)
+from export.rules import conformance
+from export.streams import ChunkNetwork, Sound, of_backend
 from tests.edge.artefacts import variant_paths
 from tests.export.graphs import taken_apart
 

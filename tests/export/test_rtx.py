@@ -1,6 +1,6 @@
 """NVIDIA's real parser and builder take every artefact, and what they must refuse is refused.
 
-What the parser takes although it should not (uint8, a scale for each channel of an activation) `export.check` refuses.
+What the parser takes although it should not (uint8, a scale for each channel of an activation) `export.rules` refuses.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ import pytest
 
 from edge.model.model import DEFAULT_PATH
 from edge.model.runtime import Artefact, find_variants
-from export.check import conformance
-from export.qdq import Graph
 from export.rtx import available, try_build
+from export.rules import Graph, conformance
 from tests.conftest import HANGS_S
 from tests.export.graphs import FP16, FP32, INT8, graph
 

@@ -7,7 +7,7 @@ training that was killed must go on with it:
 
     precision.json     the precision, and why; remove it to choose again
 
-Not for what a network on the edge computes with (`export.graph`).
+Not for what a network on the edge computes with (`export.artefacts`).
 """
 
 from __future__ import annotations

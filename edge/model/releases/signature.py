@@ -1,6 +1,6 @@
 """Signatures (Ed25519) of models and of adaptations, and whose this box accepts.
 
-Not for private keys, which stay on the workstation (`export.sign`, `export.sign_adaptation`), nor for what was signed
+Not for private keys, which stay on the workstation (`export.sign`), nor for what was signed
 (`edge.model.releases.manifest`, `edge.model.adaptation`). An expired key counts for what is installed already.
 
 The signature of an adaptation is a file beside it, `NAME.adaptation.sig`: over its bytes, by the keys that sign models
@@ -133,5 +133,5 @@ def _read_beside(adaptation: Path, path: Path, most_bytes: int) -> bytes:
     except OSError as error:
         raise ModelError(
             f"adaptation {adaptation}: not signed, {path} cannot be read ({error.strerror}); sign it with  python -m "
-            "export.sign_adaptation  or set models.signed_adaptations: false"
+            "export.sign --adaptation  or set models.signed_adaptations: false"
         ) from None

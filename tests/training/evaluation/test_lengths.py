@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge.features import FrontEnd
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import load_model
-from export.parity import Sound, of_backend
+from export.streams import Sound, of_backend
 from tests.training.detector.edge import RECIPE
 from training.datasets import Recording
 from training.detector.inference import clip_answers

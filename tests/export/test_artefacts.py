@@ -16,8 +16,9 @@ from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
 from edge.model.specs import Variant
 from edge.types import Block, Scores
-from export.golden import heard_at_a_bed
-from export.graph import OPSET, strip, to_artefact, to_graph, weights_sha256
+from export.artefacts import strip, to_artefact, to_graph, weights_sha256
+from export.parity import heard_at_a_bed
+from export.rules import OPSET
 from tests.export.networks import BIAS, RECIPE, SCALE, small_metadata, small_scorer
 from training.detector.inference import stream_logits
 from training.detector.model import Scorer, class_scores

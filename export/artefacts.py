@@ -1,14 +1,17 @@
-"""A network as an ONNX artefact: the graph, what the edge must know beside it, and the seal.
+"""One network as all of its artefacts: the graphs, what the edge must know beside them, and the seal.
 
-Not for training (`training`), for loading (`edge.model.model`) nor for testing what was written (`export.parity`).
-The file holds no path, no name of a person and no external data; two exports of one checkpoint are equal byte for byte.
+    network -> fp32 -> trt-fp16
+                    -> cpu-int8
+            -> trt-int8 (ranges, or ranges and a training) -> trt-int8-fp16
 
-Half precision: the same graph with its weighted operations in fp16 and everything else in float32.
+Not for training (`training`), for loading (`edge.model.model`), for how a network becomes int8 (`export.int8`) nor for
+testing what was made (`export.acceptance`). A file holds no path, no name of a person and no external data; two exports
+of one checkpoint are equal byte for byte.
 
-For TensorRT, whose precision lives in the file (strongly typed networks). Weights and products are what half precision
-makes smaller and faster. What a stream remembers stays in float32: its sums reach 50 000, where fp16 ends at 65 504,
-and rounding them at every chunk would add up for hours. onnxruntime's CPU can execute it, slower than fp32: good for a
-check of the numbers, not for service. Not for int8 (`quantize`).
+Half precision is for TensorRT, whose precision lives in the file (strongly typed networks). Weights and products are
+what it makes smaller and faster. What a stream remembers stays in float32: its sums reach 50 000, where fp16 ends at
+65 504, and rounding them at every chunk would add up for hours. onnxruntime's CPU can execute it, slower than fp32:
+good for a check of the numbers, not for service.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import hashlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
@@ -34,10 +37,42 @@ from edge.model.model import SCHEMA
 from edge.model.onnx_file import seal
 from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
 from edge.model.training_domain import TrainingDomain
+from export.rules import INPUTS, MAX_BATCH, METADATA, OPSET, OUTPUTS
+from export.streams import Sample, Sound, of_torch, sample_of
+from training.detector.model import Scorer
 
-OPSET = 20  # the newest that every TensorRT we know parses
-MAX_BATCH = 1024
-INPUTS, OUTPUTS = ("frames", "valid", "state"), ("scores", "clip", "next_state")
+FP32 = "fp32"
+PTQ, QAT = "ptq", "qat"
+SAMPLE_SEED = 1  # which chunks of the recordings
+_TORCH = ("torch", "onnx", "onnxscript")
+HALF = ("Conv", "Gemm", "QuantizeLinear", "DequantizeLinear")
+"""Kinds of operation in fp16; so is a ReLU that takes what one of them gives, for the two are fused."""
+SMALLEST = np.finfo(np.float16).smallest_subnormal
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Runtime and precision of a variant."""
+
+    runtime: str
+    precision: str
+    packages: tuple[str, ...]
+    """Packages that make it; their versions go into the metadata."""
+
+    @property
+    def is_int8(self) -> bool:
+        """Whether ranges were measured for it."""
+        return "int8" in self.precision
+
+
+KINDS = {
+    FP32: Kind("onnxruntime", "fp32", _TORCH),
+    "cpu-int8": Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime")),
+    "trt-fp16": Kind("tensorrt", "fp16", _TORCH),
+    "trt-int8": Kind("tensorrt", "int8", (*_TORCH, "torchao")),
+    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao")),
+}
+TRT_INT8 = ("trt-int8", "trt-int8-fp16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +121,70 @@ class Metadata:
             texts["ages"] = to_json(self.ages)
         if self.burden_limits is not None:
             texts["burden_limits"] = self.burden_limits.to_json()
-        return {f"laennec.{key}": text for key, text in texts.items()}
+        return {f"{METADATA}{key}": text for key, text in texts.items()}
+
+
+def heard_sample(scorer: Scorer, metadata: Metadata, sounds: Sequence[Sound]) -> Sample:
+    """What the int8 ranges of a network are measured on: chunks of sounds, with the states that it has before them."""
+    return sample_of(of_torch(scorer, metadata.chunk), sounds, SAMPLE_SEED)
+
+
+def make(
+    scorer: Scorer, metadata: Metadata, sample: Sample | None, names: Sequence[str], how: str = PTQ
+) -> dict[str, bytes]:
+    """The sealed artefacts of a network, by variant.
+
+    Args:
+        scorer: the network.
+        metadata: what all carry.
+        sample: what int8 ranges are measured on; None when no variant is int8.
+        names: variants, fp32 among them.
+        how: the way to int8 for TensorRT, `PTQ` or `QAT`.
+    """
+    return sealed(graphs(scorer, metadata, sample, names, how), metadata, scorer, sample)
+
+
+def graphs(
+    scorer: Scorer, metadata: Metadata, sample: Sample | None, names: Sequence[str], how: str = PTQ
+) -> dict[str, onnx.ModelProto]:
+    """The graphs of a network by variant, in the order of `KINDS`; arguments as for `make`."""
+    made = {FP32: to_graph(scorer, scorer.state_size, metadata)}
+    if "trt-fp16" in names:
+        made["trt-fp16"] = to_fp16(made[FP32])
+    if sample is not None and "cpu-int8" in names:
+        from export.int8 import quantize_cpu
+
+        made["cpu-int8"] = strip(quantize_cpu(made[FP32], sample))
+    if sample is not None and set(TRT_INT8) & set(names):
+        from export.int8 import quantize, train_quantized
+
+        program = (train_quantized if how == QAT else quantize)(scorer, sample)
+        made["trt-int8"] = to_graph(program, scorer.state_size, metadata)
+        made["trt-int8-fp16"] = to_fp16(made["trt-int8"])
+    return {name: made[name] for name in KINDS if name in names}
+
+
+def sealed(
+    made: Mapping[str, onnx.ModelProto], metadata: Metadata, scorer: Scorer, sample: Sample | None
+) -> dict[str, bytes]:
+    """Sealed artefacts by variant; each but fp32 names the fp32 one as its parent.
+
+    Args:
+        made: graphs by variant, fp32 first.
+        metadata: what all carry.
+        scorer: whose weights they are.
+        sample: what int8 ranges were measured on.
+    """
+    checkpoint = weights_sha256(scorer.detector)
+    record = sample.record() if sample is not None else None
+    contents: dict[str, bytes] = {}
+    for name, graph in made.items():
+        kind = KINDS[name]
+        parent = hashlib.sha256(contents[FP32]).hexdigest() if name != FP32 else ""
+        calibration = record if kind.is_int8 else None
+        variant = Variant(name, kind.runtime, kind.precision, parent, checkpoint, calibration, versions(*kind.packages))
+        contents[name] = to_artefact(graph, metadata, variant)
+    return contents
 
 
 def to_artefact(graph: onnx.ModelProto, metadata: Metadata, variant: Variant) -> bytes:
@@ -103,12 +201,13 @@ def to_graph(network: nn.Module, state_size: int, metadata: Metadata) -> onnx.Mo
 
     Args:
         network: `training.detector.model.Scorer` in evaluation mode, or a quantized program of one
-            (`export.quantize`): maps frames (B, H, M), valid (B, H) and state (B, S) to scores, the log-probabilities
+            (`export.int8`): maps frames (B, H, M), valid (B, H) and state (B, S) to scores, the log-probabilities
             of clips and the next state.
         state_size: S.
         metadata: with H and M.
     """
-    inputs = example(state_size, metadata)
+    length = metadata.chunk.chunk_frames
+    inputs = torch.zeros(2, length, metadata.features.width), torch.ones(2, length), torch.zeros(2, state_size)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
@@ -125,12 +224,6 @@ def to_graph(network: nn.Module, state_size: int, metadata: Metadata) -> onnx.Mo
             verbose=False,
         )
     return strip(program.model_proto)
-
-
-def example(state_size: int, metadata: Metadata) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Frames (2, H, M), validity (2, H) and state (2, S) that a network can be traced with."""
-    length = metadata.chunk.chunk_frames
-    return torch.zeros(2, length, metadata.features.width), torch.ones(2, length), torch.zeros(2, state_size)
 
 
 def strip(graph: onnx.ModelProto) -> onnx.ModelProto:
@@ -168,11 +261,6 @@ def versions(*packages: str) -> dict[str, str]:
 
 def _without_build(text: str) -> str:
     return text.partition("+")[0]
-
-
-HALF = ("Conv", "Gemm", "QuantizeLinear", "DequantizeLinear")
-"""Kinds of operation in fp16; so is a ReLU that takes what one of them gives, for the two are fused."""
-SMALLEST = np.finfo(np.float16).smallest_subnormal
 
 
 def to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:

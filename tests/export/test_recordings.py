@@ -1,4 +1,4 @@
-"""The sample: every kind and patient has its share, nobody of the validation fold is in it, a seed decides all."""
+"""The draw: every kind and patient has its share, nobody of the validation fold is in it, a seed decides all."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from export.calibration import EACH, Side, Strata, draw, picks, sample_of
-from export.parity import Sound, of_torch, padded
-from tests.export.networks import RECIPE, small_sample, small_scorer, small_sounds
+from export.checkpoint import Checkpoint
+from export.parity import ComparisonSet
+from export.recordings import EvaluationData, HeldoutFold, Side, Strata, draw, picks, validation_note
+from export.streams import Sound
+from tests.export.networks import small_sounds
+from tests.export.runs import make_run
 from training.datasets import Recording
 from training.detector.hyperparameters import Recipe
 from training.detector.training_data import TrainingData
@@ -66,29 +68,6 @@ def test_a_seed_decides_the_draw_and_another_one_gives_another(training_data: Tr
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_chunks_are_drawn_with_the_state_that_the_network_has_before_them() -> None:
-    scorer, sound = small_scorer(), small_sounds(2)[1]
-    network = of_torch(scorer, scorer.state_size, RECIPE.chunk)
-    sample = sample_of(network, [sound], seed=0)
-    assert len(sample) == EACH
-    length, state, states = RECIPE.chunk.chunk_frames, torch.zeros(1, scorer.state_size), {}
-    frames, valid = (torch.from_numpy(part) for part in padded([sound], RECIPE.chunk))
-    for start in range(0, frames.shape[1], length):
-        part = slice(start, start + length)
-        states[frames[:, part].numpy().tobytes()] = state.numpy()
-        with torch.no_grad():
-            state = scorer(frames[:, part], valid[:, part], state)[2]
-    for row in range(EACH):
-        expected = states[sample.inputs.frames[row : row + 1].tobytes()]
-        np.testing.assert_allclose(sample.inputs.state[row : row + 1], expected, atol=1e-5)
-
-
-def test_a_sample_is_known_by_what_was_heard() -> None:
-    one, again, other = small_sample(2), small_sample(2), small_sample(2, seed=5)
-    assert one.record() == again.record() == {"chunks": len(one), "seed": one.seed, "sha256": one.sha256}
-    assert other.sha256 != one.sha256
-
-
 def test_test_sets_and_synthetic_patients_are_on_neither_side() -> None:
     tested = Recording(Path("x.wav"), "p", "Normal", (), split="inter")
     synthetic = Recording(Path("synthetic", "1"), "p", "Normal", (), is_synthetic=True)
@@ -109,3 +88,15 @@ def test_kinds_take_turns_whatever_their_sizes(count: int, seed: int, kinds: int
     drawn = Counter(number % kinds for number in picks(found, count, np.random.default_rng(seed)))
     assert sum(drawn.values()) == count
     assert max(drawn.values()) - min(drawn.get(k, 0) for k in range(kinds)) <= 1
+
+
+def test_it_says_on_whom_it_was_validated_or_why_on_nobody(tmp_path: Path) -> None:
+    checkpoint, sounds = Checkpoint.open(make_run(tmp_path / "small")), small_sounds()
+    fold, comparison = HeldoutFold(0, sounds, _recordings()[:3], sounds[:3]), ComparisonSet(sounds, sounds, "noise")
+    assert "3 chest recordings of 2 patients in 1 of 5 folds" in validation_note(
+        checkpoint, EvaluationData(sounds, comparison, (fold,))
+    )
+    assert "has no network that left patients out" in validation_note(
+        checkpoint, EvaluationData(sounds, comparison, ())
+    )
+    assert "give DATA=folder" in validation_note(checkpoint, None)

@@ -1,20 +1,17 @@
-"""Int8 for TensorRT: explicit Q/DQ, symmetric, by torchao's PT2E; after a training where ranges alone do not do.
+"""A network in int8: for TensorRT by torchao's PT2E, for onnxruntime's CPU by its own static quantization.
 
-Convolutions get int8 inputs (one scale) and int8 weights (one scale for each output channel), as TensorRT wants them:
-no zero points, nothing on biases, nothing between a convolution and its ReLU. What stays in float says `export.qdq`.
-Ranges come from a sample (`export.calibration`). `train_quantized` then teaches the quantized network, with its
-rounding in place, to give the outputs of the float one on the same sample: no label is needed, so the reference stays
-the float network.
+Both are explicit Q/DQ with one scale for each output channel of a weight, on the convolutions that int8 is for
+(`export.rules.Graph.convolutions`), with ranges from a sample (`export.streams.Sample`). There are two because
+TensorRT's parser refuses the CPU's file, and onnxruntime is slower on TensorRT's.
 
-Source: Jacob et al. 2018 (1712.05877), quantization-aware training; NVIDIA TensorRT guide, explicit quantization.
+TensorRT: symmetric, one scale for an activation; no zero points, nothing on biases, nothing between a convolution and
+its ReLU. `train_quantized` teaches the quantized network, with its rounding in place, to give the outputs of the float
+one on the same sample: no label is needed, so the reference stays the float network.
+CPU: unsigned activations, which fuse in its kernels; ranges are percentiles of what a sample gives, so that one loud
+chunk does not stretch them.
 
-Int8 for onnxruntime's CPU: static Q/DQ in the places where its kernels fuse.
-
-Unsigned activations and signed weights for each channel fuse the convolutions that int8 is for (`export.qdq`); ranges
-are percentiles of what a sample gives, so that one loud chunk does not stretch them. TensorRT's parser refuses a file
-of this shape, and this runtime is slower on a file of that shape: so there are two.
-
-Source: onnxruntime, "Quantize ONNX models"; Wu et al. 2020 (2004.09602), percentile calibration.
+Source: Jacob et al. 2018 (1712.05877), quantization-aware training; Wu et al. 2020 (2004.09602), percentile
+calibration; NVIDIA TensorRT guide, explicit quantization; onnxruntime, "Quantize ONNX models".
 """
 
 from __future__ import annotations
@@ -38,19 +35,28 @@ from torch.fx import GraphModule
 from torch.nn import functional
 
 import edge.model.backends.onnx  # noqa: F401  it forbids onnxruntime to report to its maker, before the first import of it
-from export.calibration import Sample
-from export.graph import INPUTS, MAX_BATCH, strip
-from export.parity import Inputs
-from export.qdq import Graph, within_networks
+from export.rules import INPUTS, MAX_BATCH, Graph, within_networks
+from export.streams import Inputs, Sample
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # torchao warns of kernels for GPUs that are not here
     for name in ("torchao", "torch.utils._pytree"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process
     from torchao.quantization.pt2e import HistogramObserver, PerChannelMinMaxObserver
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
     from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, QuantizationSpec, Quantizer
 
+OPERATIONS = ["Conv", "Relu"]  # with the sums of the context a score differs by .031 instead of .0012
+PERCENTILE = 99.9999
+CPU_BATCH = 8
 BATCH = 16
 EPOCHS = 6  # on 256 windows the mean difference of a score falls from .0011 to .0010; with 12 it is .0012
 CLIP = 0.02  # weight of the loss of clips; that of the scores has 1
@@ -75,7 +81,7 @@ _WEIGHTS = QuantizationSpec(
 
 
 class TensorRtQuantizer(Quantizer):  # type: ignore[misc]
-    """Says which tensors are int8: both inputs of a convolution that int8 is for (`export.qdq.Graph.convolutions`)."""
+    """Says which tensors are int8: both inputs of a convolution that int8 is for."""
 
     def annotate(self, model: GraphModule) -> GraphModule:
         """Say which nodes of the graph are quantized, and how."""
@@ -191,22 +197,6 @@ def _one_thread_without_warnings() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from onnxruntime.quantization import (
-        CalibrationDataReader,
-        CalibrationMethod,
-        QuantFormat,
-        QuantType,
-        quantize_static,
-    )
-    from onnxruntime.quantization.shape_inference import quant_pre_process
-
-OPERATIONS = ["Conv", "Relu"]  # with the sums of the context a score differs by .031 instead of .0012
-PERCENTILE = 99.9999
-CPU_BATCH = 8
-
-
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """The sample in the form that onnxruntime asks for."""
 
@@ -251,4 +241,4 @@ def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:
         )
         quantized = onnx.load(result)
     quantized.producer_name, quantized.producer_version = graph.producer_name, graph.producer_version
-    return strip(quantized)
+    return quantized

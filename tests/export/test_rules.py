@@ -12,8 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.model.model import DEFAULT_PATH
 from edge.model.runtime import find_variants
-from export.check import VARIANTS, conformance
-from export.qdq import BEHIND, Graph
+from export.rules import BEHIND, VARIANTS, Graph, conformance
 from tests.export.graphs import FP16, FP32, INT8, graph
 
 ARTEFACTS = find_variants(DEFAULT_PATH)
