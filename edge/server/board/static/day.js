@@ -15,7 +15,7 @@ export function drawDay(canvas, day) {
   const ready = prepared(canvas);
   if (!ready) return;
   const { context, width, height } = ready;
-  const { left, right, isNarrow } = besides(width);
+  const { left, right, isNarrow } = besides(context, width, [t("Measured"), ...day.groups.map((group) => brief(group.words))]);
   const x = isNarrow ? 4 : left;
   const inner = { x, isNarrow, width: width - x - right, height: height - AXIS - 4 };
   const rows = Math.max(1, day.groups.length);

@@ -30,23 +30,24 @@ export function grid(count, width, height, part) {
 // Grids of both parts: tiles that need attention, and the others.
 export function layout(attention, others, width, height) {
   if (!attention || !others) {
-    const only = atLeast(grid(Math.max(1, attention + others), width, height, attention ? "attention" : "others"), width, attention ? "attention" : "others");
+    const only = readable(Math.max(1, attention + others), width, height, attention ? "attention" : "others");
     return { attention: only, others: only };
   }
   let best = null;
   for (let share = 0.2; share <= 0.85; share += 0.025) {
-    const first = grid(attention, width, share * (height - GAP), "attention");
-    const second = grid(others, width, (1 - share) * (height - GAP), "others");
-    const worth = Math.min(first.size, LARGER * second.size);
-    if (!best || worth > best.worth) best = { worth, first, second };
+    const heights = [share * (height - GAP), (1 - share) * (height - GAP)];
+    const worth = Math.min(grid(attention, width, heights[0], "attention").size, LARGER * grid(others, width, heights[1], "others").size);
+    if (!best || worth > best.worth) best = { worth, heights };
   }
-  return { attention: atLeast(best.first, width, "attention"), others: atLeast(best.second, width, "others") };
+  return { attention: readable(attention, width, best.heights[0], "attention"), others: readable(others, width, best.heights[1], "others") };
 }
 
-// Tiles that would be too small to read are as small as they may be, and the page scrolls.
-function atLeast(found, width, part) {
+// The grid; tiles that would be too small to read are as small as they may be, and where the rows do not fit the page scrolls.
+function readable(count, width, height, part) {
+  const found = grid(count, width, height, part);
   const smallest = SMALLEST[part];
   if (found.height >= smallest.height && found.width >= smallest.width) return found;
-  const columns = Math.max(1, Math.floor((width + GAP) / (smallest.width + GAP)));
-  return { ...found, columns: Math.min(columns, found.columns), height: Math.max(found.height, smallest.height) };
+  const columns = Math.min(found.columns, Math.max(1, Math.floor((width + GAP) / (smallest.width + GAP))));
+  const rows = Math.ceil(count / columns);
+  return { columns, height: Math.max(smallest.height, (height - (rows - 1) * GAP) / rows) };
 }

@@ -60,9 +60,9 @@ export class Picture {
     const ready = prepared(this.canvas);
     if (!ready || !this.columns.head) return;
     const { context, width, height } = ready;
-    const { left, right, isNarrow } = besides(width);
     const { columns } = this;
     const { head } = columns;
+    const { left, right, isNarrow } = besides(context, width, head.classes.map(soundBrief));
     const lane = Math.max(LEAST_LANE, Math.min(LANE, (LANES * (height - ROW * ROWS - AXIS)) / Math.max(1, head.classes.length)));
     const lanes = lane * head.classes.length;
     const plot = { x: left, y: ROW * ROWS, isNarrow, width: width - left - right, height: Math.max(LEAST_PICTURE, height - ROW * ROWS - AXIS - lanes) };

@@ -10,8 +10,13 @@ export const FONT = "15px system-ui, \"Segoe UI\", Roboto, \"Noto Sans\", \"Deja
 
 const NARROW_PX = 560; // a canvas that is no wider is on a phone
 
-// What stands left and right of a plot, pixels: names and scales; on a phone names stand in the plot.
-export const besides = (width) => (width > NARROW_PX ? { left: 132, right: 74, isNarrow: false } : { left: 62, right: 52, isNarrow: true });
+// What stands left and right of a plot, pixels: names, as wide as the widest of them, and scales; on a phone names stand
+// in the plot.
+export function besides(context, width, names) {
+  if (width <= NARROW_PX) return { left: 62, right: 52, isNarrow: true };
+  const widest = Math.max(...names.map((name) => context.measureText(name).width));
+  return { left: Math.max(132, Math.ceil(widest) + 12), right: 74, isNarrow: false };
+}
 
 // A cleared context in CSS pixels, and the size; null while the canvas has none.
 export function prepared(canvas) {

@@ -82,7 +82,9 @@ export class TileView {
   // What there is beside that which the tile says first; what is of a patient stays in sight on the smallest tile.
   #drawAlso(tile) {
     const text = tile.before ? t("before: {words}", { words: tile.before.split(", ").map(said).join(", ") }) : tile.also ? `+ ${said(tile.also)}` : "";
-    fit(this.also, text);
+    // The English words of parts of their own: a narrow tile leaves them out.
+    if (this.also.textContent !== text) this.also.replaceChildren(...text.split(/( \([^()]+\))/).map((part) => (part.startsWith(" (") ? make("span", "english", part) : part)));
+    room(this.also, text, 700);
     setHidden(this.also, !text);
     this.also.classList.toggle("of-patient", Boolean(tile.before) || tile.is_also_of_patient);
   }

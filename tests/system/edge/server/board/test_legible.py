@@ -22,9 +22,11 @@ from tests.system.edge.server.board.conftest import (
     steady,
     tile,
 )
+from tests.system.edge.server.board.pictures import SCREENS, tell
 
 STYLE = Path(__file__).parents[5] / "edge/server/board/static/base.css"
 Open = Callable[..., Any]
+WORDS = ".tile, .face, .tile .words, .tile .heard, .tile .also, .tile .detail, .tile .facts, .tile .open, .tile table"
 PHONE = {"width": 390, "height": 844}
 LINES = {"Hi": "high", "Me": "medium", "Lo": "low"}
 LEAST = 3.0  # contrast of what is no text, WCAG 2.2, 1.4.11
@@ -40,6 +42,9 @@ COVERED = """(all) => all.filter((tile) => {
 SHORTENED = """(all) => all
   .filter((each) => each.scrollWidth > each.clientWidth || each.scrollHeight > each.clientHeight + 2)
   .map((each) => `${each.textContent}: ${each.clientWidth} of ${each.scrollWidth}`)"""
+WIDER = """(all) => all.filter((each) => each.offsetParent && each.scrollWidth > each.clientWidth)
+  .map((each) => `${each.className}: ${each.textContent}: ${each.clientWidth} of ${each.scrollWidth}`)"""
+LEFT_IS_FREE = "(c) => c.getContext('2d').getImageData(0, 0, 2, c.height).data.every((each) => each === 0)"
 ICONS = """(root) => ({ bars: root.querySelectorAll(".shape .line").length,
   colour: getComputedStyle(root.querySelector(".shape")).color })"""
 RINGS = """(all) => all.map((open) => {
@@ -190,6 +195,34 @@ def test_no_word_of_a_state_is_cut(
     shown(page, ".level-seen", beds // 3)
     steady(page)
     assert page.locator(".words").evaluate_all(SHORTENED) == []
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_no_word_is_cut_on_a_phone_a_tablet_or_a_wall(
+    board: RunningBoard, ward: FakeWard, open_page: Open, language: str
+) -> None:
+    tell(ward)
+    page = open_page(board.url, locale=language)
+    shown(page, ".tile", 8)
+    page.locator(".level-unknown").wait_for()
+    page.locator(".tile .heard:not([hidden])").nth(1).wait_for()
+    for width, height in SCREENS.values():
+        page.set_viewport_size({"width": width, "height": height})
+        steady(page)
+        assert page.locator(WORDS).evaluate_all(WIDER) == [], width
+        assert page.locator(".face").evaluate_all(CUT) == [], width
+
+
+@pytest.mark.parametrize("width", [768, 3840])
+def test_the_names_beside_the_day_of_a_bed_are_whole(
+    board: RunningBoard, ward: FakeWard, open_page: Open, width: int
+) -> None:
+    ward.tell_bed("bed1")
+    first = open_page(board.url)
+    shown(first, ".tile", 1)  # the board has heard of it, so the page has a day to draw at once
+    page = open_page(f"{board.url}{bed_path('bed1')}", locale="de", viewport={"width": width, "height": 1200})
+    page.locator("#day-words:not(:empty)").wait_for()
+    assert page.locator("#day").evaluate(LEFT_IS_FREE)
 
 
 def icon(page: Any, selector: str) -> Any:
