@@ -66,31 +66,30 @@ def run(  # noqa: PLR0913 - the options of the command
     tree = read_yaml(config) if config is not None else {}
     effective = settings.parse_config(_overridden(tree, given, fast), str(config or "command line"), folder)
     with stop_on_signals() as stop:
-        _serve(effective, stop, is_ward=not source)
+        _serve(effective, stop, is_ward=not source, origin=str(config or "command line"))
 
 
-def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
+def _serve(effective: Any, stop: threading.Event, is_ward: bool, origin: str) -> None:
     """Run all streams to their end; in a ward a missing microphone is waited for, at a prompt it is an error."""
     from edge.delivery.outbox import Outbox
     from edge.detector.warm import warm_up
+    from edge.features.spec import FeatureSpec
     from edge.model.model import DEFAULT_PATH, LIGHT_PATH
-    from edge.model.releases.signature import check_signed
-    from edge.model.releases.store import active_model
-    from edge.model.runtime import open_model
     from edge.node import capacity
     from edge.node.model_comparison import open_shadow
     from edge.node.service import Service
     from edge.node.systemd import Notifier
-    from edge.settings.node import check_classes
+    from edge.settings.errors import together
 
     notifier = Notifier.from_environment()
     notifier.send(STATUS="loading the model")
     warm_up()  # before the model: the compiler's memory is free again before the runtime needs it
     lines: list[str] = []  # for the log, after what may be an operator's mistake
-    path = active_model(effective)
-    artefact = open_model(path, effective.runtime, lines.append)
-    check_classes(effective, artefact)
-    check_signed(effective.models, (stream.adaptation for stream in effective.streams))
+    path, artefact, errors = _open_model(effective, lines)
+    if artefact is None or errors:  # all mistakes at once, those of the sources too; nothing is made on the disk
+        with ExitStack() as opened:
+            rate_hz = FeatureSpec().rate_hz if artefact is None else artefact.rate_hz
+            raise together(origin, [*errors, *_open_sources(effective, rate_hz, is_ward, opened)[1]])
     lighter = LIGHT_PATH if path in (None, DEFAULT_PATH) and LIGHT_PATH.exists() else None
     if line := capacity.warning(artefact, len(effective.streams), lighter):
         logger.warning(line)
@@ -98,7 +97,9 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
     with ExitStack() as opened:
         outbox = Outbox(effective.outbox_path(), effective.outbox.max_mb, effective.outbox.max_age_h)
         opened.callback(outbox.close)
-        sources = _open_sources(effective, artefact.rate_hz, is_ward, opened)
+        sources, errors = _open_sources(effective, artefact.rate_hz, is_ward, opened)
+        if errors:
+            raise together(origin, errors)
         for line in lines:
             logger.info("%s", line)
         outcome = Service(effective, artefact, sources, outbox, notifier, shadow).run(stop)
@@ -118,17 +119,37 @@ def _serve(effective: Any, stop: threading.Event, is_ward: bool) -> None:
         raise typer.Exit(EXIT_MISTAKE)
 
 
-def _open_sources(effective: Any, rate_hz: int, is_ward: bool, opened: ExitStack) -> list[Any]:
-    """The sources of all streams.
+def _open_model(effective: Any, lines: list[str]) -> tuple[Path | None, Any, list[LaennecError]]:
+    """The model's path, the model (None: it does not open), and what the settings ask of it that it does not have."""
+    from edge.commands.doctor.model import misfits
+    from edge.commands.doctor.sources import whole_adaptation
+    from edge.model.releases.store import active_model
+    from edge.model.runtime import open_model
+    from edge.settings.errors import errors_of
 
-    Raises:
-        LaennecError: naming all that cannot be opened.
-    """
-    from edge.settings.errors import joined
+    try:
+        path = active_model(effective)
+        artefact = open_model(path, effective.runtime, lines.append)
+    except LaennecError as error:
+        return None, None, [error]
+    adaptations = sorted({stream.adaptation for stream in effective.streams} - {None})
+    checks = [partial(whole_adaptation, each, artefact, effective.models) for each in adaptations]
+    return path, artefact, [*misfits(effective, artefact), *errors_of(checks)]
+
+
+def _open_sources(
+    effective: Any, rate_hz: int, is_ward: bool, opened: ExitStack
+) -> tuple[list[Any], list[LaennecError]]:
+    """The sources of all streams, and why some of them cannot be opened."""
     from edge.sources.opening import open_or_retry, open_source
 
-    bridge, sources, errors = _bridge(effective, rate_hz), [], list[LaennecError]()
-    for item in effective.streams:
+    sources, errors, streams = list[Any](), list[LaennecError](), effective.streams
+    try:
+        bridge = _bridge(effective, rate_hz)
+    except LaennecError as error:
+        bridge, streams = None, [item for item in streams if not item.source.startswith("link:")]
+        errors.append(error)
+    for item in streams:
         look = partial(open_source, item.source, rate_hz, item.channel, item.pace, bridge)
         try:
             sources.append(open_or_retry(item.source, look) if is_ward else look())
@@ -136,11 +157,7 @@ def _open_sources(effective: Any, rate_hz: int, is_ward: bool, opened: ExitStack
             errors.append(error)
         else:
             opened.callback(sources[-1].close)
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise ConfigError(joined("streams", [str(error) for error in errors]))
-    return sources
+    return sources, errors
 
 
 def _bridge(effective: Any, rate_hz: int) -> Any:

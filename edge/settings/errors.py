@@ -6,11 +6,13 @@ of Python; nothing of it is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+
+from edge.errors import ConfigError, LaennecError
 
 MOST = 20  # lines; a file with more mistakes than this is of another program
 
@@ -35,6 +37,38 @@ BOUNDS = {
     "string_too_long": "must be at most {max_length} characters",
     "literal_error": "must be {expected}",
 }
+
+
+class MistakesError(ConfigError):
+    """One or several mistakes, a line for each.
+
+    Args:
+        origin: as for `joined`.
+        mistakes: at least one.
+    """
+
+    def __init__(self, origin: str, mistakes: Sequence[str]) -> None:
+        super().__init__(joined(origin, mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+def errors_of(checks: Iterable[Callable[[], object]]) -> list[LaennecError]:
+    """What is wrong by each of the checks, each of which raises it; one that fails does not keep the others."""
+    errors: list[LaennecError] = []
+    for check in checks:
+        try:
+            check()
+        except LaennecError as error:
+            errors.append(error)
+    return errors
+
+
+def together(origin: str, errors: Sequence[LaennecError]) -> LaennecError:
+    """The errors of several checks as one, at least one; the only one as it is."""
+    if len(errors) == 1:
+        return errors[0]
+    lines = [error.mistakes if isinstance(error, MistakesError) else (str(error),) for error in errors]
+    return MistakesError(origin, [line for each in lines for line in each])
 
 
 def joined(origin: str, mistakes: Sequence[str]) -> str:

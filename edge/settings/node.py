@@ -22,7 +22,7 @@ from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, fie
 from edge.contract.fields import ID_PATTERN, SELF_TEST_STREAM
 from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN, Mqtt
-from edge.settings.errors import closest, joined, mistakes_of, shortened
+from edge.settings.errors import MistakesError, closest, joined, mistakes_of, shortened
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.names import LIVE, STANDARD_INPUT, Outside, RuntimeName
 from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file
@@ -287,7 +287,7 @@ def check_classes(config: Config, model: HasEventClasses) -> None:
             if name not in known
         ]
     if mistakes:
-        raise ConfigError(joined("settings", mistakes))
+        raise MistakesError("settings", mistakes)
 
 
 def config_hash(config: Config) -> str:

@@ -32,8 +32,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN
+from edge.settings.errors import MistakesError
 from edge.settings.section import Host, PathBeside, Section
 
 ADULT_YEARS = 18.0
@@ -183,9 +183,13 @@ def check_groups(alarms: AlarmSettings, groups: Iterable[str]) -> None:
         ConfigError: naming the key and the groups that there are.
     """
     known = list(groups)
-    for name in alarms.burden:
-        if name not in known:
-            raise ConfigError(f"alarms.burden.{name}: the model has no group {name!r}; it has {', '.join(known)}")
+    mistakes = [
+        f"alarms.burden.{name}: the model has no group {name!r}; it has {', '.join(known)}"
+        for name in alarms.burden
+        if name not in known
+    ]
+    if mistakes:
+        raise MistakesError("settings", mistakes)
 
 
 MARGIN_S = 15.0  # what is decided and scored lies so far behind the newest sound at most, with what may wait

@@ -12,16 +12,18 @@ import socket
 import threading
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge.commands.doctor import Check, fail, ok, warn
-from edge.errors import ConfigError, LaennecError
+from edge.errors import LaennecError
 from edge.model.model import Model
 from edge.node.model_comparison import load_shadow
-from edge.settings.node import Config
-from edge.settings.sections import Metrics
+from edge.settings.errors import errors_of, together
+from edge.settings.node import Config, check_classes
+from edge.settings.sections import Metrics, check_groups
 
 if TYPE_CHECKING:
     from edge.model.model import Model
@@ -49,19 +51,22 @@ def chosen(named: Path | None, config: Config | None) -> tuple[Path | None, list
 def model(path: Path | None, config: Config | None) -> tuple[Check, Model | None]:
     """Load the artefact as a run would, which checks its seal, its metadata and its graph."""
     from edge.model.runtime import open_model
-    from edge.settings.node import check_classes
 
     try:
         loaded = open_model(path, configured_runtime(config))
     except LaennecError as error:
         return fail("model", str(error), REPAIR), None
-    try:
-        if config is not None:
-            check_classes(config, loaded)
-    except ConfigError as error:
-        return fail("model", str(error), "change the configuration, or name another model"), loaded
+    if errors := [] if config is None else misfits(config, loaded):
+        found = str(together("settings", errors))
+        return fail("model", found, "change the configuration, or name another model"), loaded
     found = f"{loaded.id}, sha256 {loaded.sha256[:12]}, features {loaded.features_sha256[:12]}, {loaded.runtime}"
     return ok("model", found), loaded
+
+
+def misfits(config: Config, loaded: Model) -> list[LaennecError]:
+    """What the settings ask of the loaded model and it does not have: classes, groups of classes."""
+    groups = [group.name for group in loaded.groups]
+    return errors_of((partial(check_classes, config, loaded), partial(check_groups, config.alarms, groups)))
 
 
 def runtime(path: Path | None, config: Config | None) -> list[Check]:

@@ -166,11 +166,20 @@ def adapted(stream: Stream, model: Model, models: Models) -> Check:
     assert stream.adaptation is not None
     name = f"adaptation {stream.id}"
     try:
-        found = load_adaptation(stream.adaptation, model)
-        check_signed(models, [stream.adaptation])
+        found = whole_adaptation(stream.adaptation, model, models)
     except LaennecError as error:
         return fail(name, str(error), f"the service does not start; change streams ({stream.id}).adaptation")
     return ok(name, found.lines()[0].removeprefix("adaptation: "))
+
+
+def whole_adaptation(path: Path, model: Model, models: Models) -> Adaptation:
+    """An adaptation that a node may use.
+
+    Raises:
+        LaennecError: it is not signed where the settings ask for it, damaged, or of another model.
+    """
+    check_signed(models, [path])
+    return load_adaptation(path, model)
 
 
 def outdated_pyaudio() -> str:

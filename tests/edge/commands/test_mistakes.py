@@ -53,8 +53,36 @@ def test_every_source_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         run(config=config, outbox=tmp_path / "outbox.db")
     head, *others = str(error.value).splitlines()
-    assert head == "streams: 2 mistakes"
+    assert head == f"{config}: 2 mistakes"
     assert [line.split(": ")[0] for line in others] == [f"  {tmp_path / 'a.wav'}", f"  {tmp_path / 'c.wav'}"]
+
+
+def test_mistakes_of_classes_groups_adaptations_and_sources_are_told_in_one_go(tmp_path: Path) -> None:
+    config, box = tmp_path / "ward.yaml", tmp_path / "outbox.db"
+    (tmp_path / "other.adaptation").write_text(adaptation(model="f" * 64).to_text())
+    config.write_text(
+        "alarms: {burden: {whistles: {limit_s_per_min: 6}}}\n"
+        f"streams: [{{id: a, source: a.wav, thresholds: {{wheezes: 0.5}}, tracking: {{stridors: {{keep: 0.5}}}}}},"
+        f" {{id: b, source: {DEMO_AUDIO}, adaptation: other.adaptation}}]"
+    )
+    with pytest.raises(ConfigError) as error:
+        run(config=config, outbox=box)
+    head, *lines = str(error.value).splitlines()
+    assert head == f"{config}: 5 mistakes"
+    said = ("thresholds.wheezes", "tracking.stridors", "burden.whistles", "made for model ffffff", "a.wav")
+    assert [text in line for text, line in zip(said, lines, strict=True)] == [True] * 5, lines
+    assert not box.exists()
+
+
+def test_a_model_that_does_not_open_and_sources_that_are_missing_are_told_in_one_go(tmp_path: Path) -> None:
+    config = tmp_path / "ward.yaml"
+    config.write_text("model: none.onnx\nstreams: [{id: a, source: a.wav}, {id: b, source: b.wav}]")
+    with pytest.raises(ConfigError) as error:
+        run(config=config, outbox=tmp_path / "outbox.db")
+    head, *lines = str(error.value).splitlines()
+    assert head == f"{config}: 3 mistakes"
+    said = ("none.onnx", "a.wav", "b.wav")
+    assert [text in line for text, line in zip(said, lines, strict=True)] == [True] * 3, lines
 
 
 def test_what_comes_at_its_own_pace_is_not_played_fast(mistake: Callable[..., str]) -> None:

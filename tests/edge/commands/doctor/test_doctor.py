@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.commands.demo_broker import Broker
 from edge.commands.doctor import Check, box, fail, ok, warn, worst
 from edge.commands.doctor import box as software
+from edge.commands.doctor import model as artefact
 from edge.commands.doctor.delivery import broker as look_at_broker
 from edge.commands.doctor.examine import DoctorOptions, as_json, as_line, examine
 from edge.delivery.dispatch import Dispatch
@@ -25,6 +26,7 @@ from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox import Outbox
 from edge.model.model import DEFAULT_PATH, Model, load_model
 from edge.node.health import box_fingerprint
+from edge.settings.node import parse_config
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.fakes import RudeBroker
 from tests.edge.server.board import ward_messages as made
@@ -54,6 +56,16 @@ def test_an_invalid_configuration_fails_and_the_rest_is_looked_at(tmp_path: Path
     assert checks["configuration"].verdict == "fail"
     assert "did you mean 'streams'" in checks["configuration"].found
     assert checks["model"].verdict == "ok"
+
+
+def test_classes_and_groups_that_the_model_lacks_are_named_together() -> None:
+    stream = {"id": "a", "source": "b", "thresholds": {"wheezes": 0.5}}
+    config = parse_config({"streams": [stream], "alarms": {"burden": {"whistles": {"limit_s_per_min": 6}}}}, "x")
+    check, loaded = artefact.model(None, config)
+    assert (check.verdict, loaded is not None) == ("fail", True)
+    head, *lines = check.found.splitlines()
+    assert head == "settings: 2 mistakes"
+    assert [text in line for text, line in zip(("'wheezes'", "'whistles'"), lines, strict=True)] == [True, True]
 
 
 def test_a_damaged_model_fails_without_a_self_test(tmp_path: Path) -> None:
