@@ -1,9 +1,7 @@
-"""Messages as they wait in the outbox, how many do, and the newest of them in memory.
+"""Messages as they wait in the outbox, and the newest of them in memory, so that what is sent next asks no disk. Pure.
 
-What this process put into the outbox and the broker does not have yet, in memory: what is sent next asks no disk.
-
-A copy, never the only place: whatever is not here is read from the outbox (`edge.delivery.outbox`), and `forget` is
-always right. It is bounded, so a broker that is away for long costs no memory. Pure.
+It is a copy, never the only place: whatever is not here is read from the outbox (`edge.delivery.outbox`), and `forget`
+is always right. It is bounded, so a broker that is away for long costs no memory.
 """
 
 from __future__ import annotations

@@ -1,18 +1,13 @@
-"""How long events take on their way: stage by stage, and by stream until the broker has acknowledged them.
+"""How long events take: by stage (sound, window, scores, disk, wire), and by stream until their acknowledgement.
 
-How long an event took on its way, stage by stage: of the sound, to the window, to the scores, to disk, to the wire.
+Each event of this process is counted by its stages once, when it is sent for the first time (`LatencyCounts`). Not for
+wall time: all of this is monotonic, so a step of the clock changes no latency. What was on disk when a process died has
+no latency of disk and wire any more, for the monotonic clock of another start may be another; it is then not known, and
+never a guess.
 
-Each event of this process is also counted by its latencies once, when it is sent for the first time (`LatencyCounts`).
-
-Not for wall time: all of this is monotonic, so a step of the clock changes no latency. What was on disk when a process
-died has no latency of disk and wire any more, for the monotonic clock of another start may be another; it is then not
-known, and never a guess.
-
-How late events reach the broker: from the sound that they tell of to its acknowledgement (PUBACK), by stream.
-
-Not for what each stage takes, and not for what waited while no broker was there: that is marked `late`, and its age is
-that of the outage. Events of files at full speed have no moment of their sound; they count from their decision. Pure,
-on the caller's clock; one thread measures, any reads `status`.
+The lag of a stream (`DeliveryLag`) runs from the sound to the acknowledgement. What waited while no broker was there is
+not in it: that is marked `late`, and its age is that of the outage. Events of files at full speed have no moment of
+their sound; they count from their decision. Pure, on the caller's clock; one thread measures, any reads `status`.
 """
 
 from __future__ import annotations

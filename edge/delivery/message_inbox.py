@@ -1,23 +1,18 @@
-"""Messages on their way to the outbox: bounded, with their priorities, gap messages at most so many a minute.
+"""Messages on their way to the outbox: a bounded queue by priority, in which gap messages are few. Nobody waits for it.
 
-What a message is worth when there is no room for all: the one place that knows the order of their kinds.
-
-Not for the order of sending (`edge.delivery.sender`). The invariant of those two: whatever is full, nothing goes while
-something of a lower priority could go instead; of one priority the store takes the oldest.
+Not for the order of sending (`edge.delivery.sender`), nor for storing (`edge.delivery.outbox`). Whatever is full, here
+or on the disk, nothing is dropped while something of a lower priority could be; of one priority the store drops the
+oldest, and this queue, which is full where the disk has stalled, the newest. What is left keeps its order.
 
 A change of an alarm is worth most, by the priority that the alarm had; then the begin and the end of a sound; then what
 was lost of a stream, which its coverage tells too; then the updates of a sound that lasts, which its end repeats.
 
-Bounds the gap messages of a stream: a device that reboots in a loop must not fill the outbox and the ward's network.
+A device that reboots in a loop must not fill the outbox and the ward's network with gaps. Within a minute a stream's
+first `MOST` gaps are messages of their own; what follows becomes one message when the minute is over, which says how
+many gaps it stands for and how much they lost (`GapLimit`: pure, on the caller's clock; the health report counts each
+gap).
 
-Not for the gaps themselves: the detector sees each, and the health report counts each. Within a minute a stream's first
-`MOST` gaps are messages of their own; what follows becomes one message when the minute is over, which says how many
-gaps it stands for and how much they lost. Nothing is dropped; pure, on the caller's clock.
-
-Messages on their way to the outbox: a bounded queue in memory, which nobody who has a message waits for.
-
-Not for keeping (`edge.delivery.outbox`). It is full where the disk has stalled; then the least important message is
-dropped, which may be the one that comes, and of several the newest. What is left keeps its order. Records of alarms and
+Records of alarms and
 minutes come with their messages and are taken with them, in one piece.
 """
 

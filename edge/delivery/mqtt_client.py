@@ -1,15 +1,12 @@
-"""One paho client in MQTT 5 and 3.1.1, and what comes to it from the broker.
+"""How one paho client is built and connected in MQTT 5 and 3.1.1, and the messages that it is subscribed to.
 
-Messages that come from the broker: what the node subscribes to, and each message as a plain record.
+Not for what happens to the connection (`edge.delivery.session`), nor for what messages mean (`edge.node.alarms`,
+`edge.server.board`). MQTT 5 keeps the session for a while after a break, so that a short one does not show the will;
+3.1.1 cannot tell a break from an end, so there every session is a clean one.
 
-Not for what they mean (`edge.node.alarms`, `edge.server.board`). To a node a retained message is no order: that is of
+To a node a retained message is no order: that is of
 the moment, and one that is stored would be carried out again at each connection, so it is dropped. In 3.1.1 its first
 copy cannot be told from another. Whoever reads states (`Listening.stored`) gets what the broker has stored, marked so.
-
-How one paho client is built and connected, in MQTT 5 and in 3.1.1.
-
-Not for what happens to the connection (`edge.delivery.session`). MQTT 5 keeps the session for a while after a break, so
-that a short one does not show the will; 3.1.1 cannot tell a break from an end, so there every session is a clean one.
 """
 
 from __future__ import annotations

@@ -1,28 +1,21 @@
-"""What is sent next, what is in flight, what was refused, and what goes at once (QoS 0) or not at all.
+"""Which waiting message is sent next, what is in flight, and what the broker refused. Pure: it sends nothing.
 
-What is in flight in one connection to the broker: pure bookkeeping, no clock and no I/O of its own.
+`InFlight` is of one connection to the broker. Messages up to `backlog_end` were decided before the connection was up:
+the backlog, which goes oldest first and at a bounded rate; after it come live messages, which go at once. A message
+that must not overtake another is held behind it and becomes due when the broker has acknowledged that one.
 
-Not for storing or sending. Messages up to `backlog_end` were decided before the connection was up: the backlog, which
-goes oldest first and at a bounded rate; after it come live messages, which go at once. A message that must not overtake
-another is held behind it and becomes due when the broker has acknowledged that one.
-
-Which messages the broker refuses, and why: counted for the health report and the doctor.
-
-Not for deciding when they are tried again (`edge.delivery.dispatch`). Pure bookkeeping. Only MQTT 5 has an answer for a
+`Refusals` counts what the broker refuses for the health report and the doctor. Only MQTT 5 has an answer for a
 message that is refused; a 3.1.1 broker acknowledges it and throws it away.
 
-Which waiting message goes next. Pure: it reads the outbox and what is in flight, and sends nothing.
-
-The invariant: a message of an event goes out only when no earlier `rev` of the same event waits any more, that is, when
-the broker has acknowledged it or the outbox has given it up. So a consumer meets the revs of one id in their order,
-whatever was refused or broke in between. An `end` that is decided live while its onset still waits in the backlog
-brings the onset forward and follows it.
+The invariant of `next_messages`: a message of an event goes out only when no earlier `rev` of the same event waits any
+more, that is, when the broker has acknowledged it or the outbox has given it up. So a consumer meets the revs of one id
+in their order, whatever was refused or broke in between. An `end` that is decided live while its onset still waits in
+the backlog brings the onset forward and follows it.
 
 Otherwise: what is due, then live messages in order, then the backlog in order, as far as send quota and rate allow.
 
-Messages of the moment, QoS 0: they go at once or not at all, and never in such numbers that others wait for them.
-
-Not for what must arrive (`edge.delivery.dispatch`). A message counts as on its way until the network has taken all of
+`BestEffort` is for messages of the moment, QoS 0: they go at once or not at all, and never in such numbers that others
+wait for them. A message counts as on its way until the network has taken all of
 it; while `MOST` are, the connection is too slow for more.
 """
 

@@ -1,6 +1,4 @@
-"""From frames to the chunks that the model scores, and the score frames of time in which nothing was valid.
-
-Frames in, the chunks that the model hears out: H frames each, on a grid of absolute frame indices.
+"""From frames to the chunks that the model scores: H frames each, on a grid of absolute frame indices.
 
 The grid may be shifted by a phase, so that the chunks of many streams are not all complete at the same moment.
 
@@ -16,11 +14,9 @@ trained with them so; nothing is repeated, mirrored or spliced. Once nothing was
 made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of silence
 from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
 
-Score frames of sound in which nothing was valid for so long that the detector makes no chunk of it.
-
-A device without contact marks its samples; after some seconds the model is not asked any more, but the time of the bed
-goes on: burden, coverage and lag are to see that nothing of it was measured. Not for time in which no sound comes at
-all (`NodeStream.silent_s`).
+Of sound without a chunk come empty score frames (`IdleFrames`). A device without contact marks its samples; after some
+seconds the model is not asked any more, but the time of the bed goes on: burden, coverage and lag are to see that
+nothing of it was measured. Not for time in which no sound comes at all (`NodeStream.silent_s`).
 """
 
 from __future__ import annotations

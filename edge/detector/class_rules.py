@@ -1,17 +1,9 @@
-"""What becomes an event: the tracker's rules of each class, after lost sound, and as a stream's settings have them.
+"""What becomes an event: how long and how sure a sound of each class must be, also after lost sound.
 
-How long and how far below its threshold a sound of one class may be: what the tracker asks of each class.
-
-Not for the threshold itself, and not for what classes share: which of them are one group, and the running median of its
-scores (`edge.model.specs.GroupSpec`). A class for which nothing else is said has the numbers of its group.
-
-How much surer the tracker must be of a sound that follows on lost sound, and for how long.
-
-Not for what is lost (`edge.detector.concealment`) and not for tracking (`edge.detector.tracker`).
-
-What becomes an event on one stream, where that is not as the model has it.
-
-Not for finding events (`edge.detector.tracker`) and not for what a device needs (`edge.model.adaptation`).
+Not for finding events (`edge.detector.tracker`), for thresholds or what a device needs (`edge.model.adaptation`), for
+what is lost (`edge.detector.concealment`), nor for what classes share: which of them are one group, and the running
+median of its scores (`edge.model.specs.GroupSpec`). A class for which nothing else is said has the numbers of its
+group.
 """
 
 from __future__ import annotations

@@ -1,16 +1,9 @@
-"""A whole recording: read in pieces, named from its scores, or why it cannot be judged.
+"""What a whole recording is called by its scores: Normal, CAS, DAS, both, or Poor Quality; or why it cannot be judged.
 
-What a whole recording is called, from its streaming scores: Normal, CAS, DAS, both, or Poor Quality. Pure.
-
-Not for pieces of a recording, and not fitted here (`training.detector.answers` does, and uses these formulas): a few
+Not for detecting (`.detect`), nor for finding what is wrong (`edge.detector.quality`, `edge.detector.sound_check`). The
+answer is fitted in `training.detector.answers`, which uses these formulas: a few
 statistics of each group of sounds, one logistic regression that tells Poor Quality from the rest, one among the rest.
 The official tasks 2-1 and 2-2 of SPRSound ask this.
-
-Why a recording cannot be judged: its length, its loudness, its device, its contact or the model; and what to do.
-
-Not for finding what is wrong (`edge.detector.quality`, `edge.detector.sound_check`). Pure.
-
-All samples or chunks of a sound file, for whoever measures or compares. Not for detecting (`.detect`).
 """
 
 from __future__ import annotations

@@ -1,14 +1,10 @@
-"""Statistics of sound: of its samples, and of the frames that the model gets.
+"""Statistics of a segment of sound: of its samples (silence, clipping), and of the frames that the model gets.
 
-What a segment of samples says by itself, whatever the model: silence, clipping, a constant, not a number.
+Samples are counted by themselves, for frames lack what is below their lowest band, and do not exist where a sample is
+not a number. Samples are summed as whole multiples of `UNIT`, so segments add up exactly in any cut. Not for lost
+samples: they are no part of the sound, and the source counts them.
 
-Frames cannot tell: they lack what is below their lowest band, and do not exist where a sample is not a number. Samples
-are summed as whole multiples of `UNIT`, so segments add up exactly in any cut. Not for lost samples: they are no part
-of the sound, and the source counts them.
-
-What a segment of sound is like as a whole: level, contrast and long-term spectrum, from the frames the model gets.
-
-All are sums over frames, so segments add up, and any cut of the sound gives the same numbers:
+Those of frames are sums, too, so segments add up, and any cut of the sound gives the same numbers:
 
     level of a frame   power of all bands of the longest window, dB re full-scale rms
     level              the frame level that three quarters of the frames stay below

@@ -1,14 +1,12 @@
-"""What the alarms of a node look at, and the commands on their way to them.
+"""What the alarms of a node look at, and the commands of people on their way to the thread that carries them out.
 
-Commands on their way to the thread that carries them out: fair by user, acknowledgements first, each one answered.
+Not for deciding (`edge.ward.alarms`), nor for what commands mean (`edge.node.alarms`, `edge.node.live_view`). Which
+alarms there are is by the settings; of their measurements, whatever is not known is None.
 
-Not for what they mean (`edge.node.alarms`, `edge.node.live_view`). Of one user `OF_USER` wait, of all `USERS` users;
-who has waited longest is next, and no acknowledgement waits for anything but acknowledgements of others and the one
-command that is carried out. What is refused here is answered without waiting and without a place in front of alarms.
-
-What the alarms of a node look at: which there are, by the settings, and their measurements now.
-
-Not for deciding (`edge.ward.alarms`). Whatever is not known is None, and stays out of the way of what is.
+Commands are taken fairly by user, acknowledgements first, and each is answered. Of one user `OF_USER` wait, of all
+`USERS` users; who has waited longest is next, and no acknowledgement waits for anything but acknowledgements of others
+and the one command that is carried out. What is refused here is answered without waiting and without a place in front
+of alarms.
 """
 
 from __future__ import annotations

@@ -1,13 +1,7 @@
-"""The respiratory rate of each bed: measured in the scoring thread, published each 5 s.
-
-The breath of one bed: measured by the thread that scores, shown in the status of its stream.
+"""Respiratory rate and pauses of each bed: measured by the thread that scores; rates are published each 5 s.
 
 Not for the figures (`edge.ward.respiratory_rate`). What was measured long ago is not shown as a number: a source that
 gives nothing, or nothing but masked sound, has no rate.
-
-The respiratory rates of all beds of a running node, published each 5 s.
-
-Called from the loop that watches the node; never waits.
 """
 
 from __future__ import annotations

@@ -1,15 +1,11 @@
-"""How many beds this box sustains: measured by playing beds in real time, and stored.
-
-How many beds this box sustained when it was measured, stored for the next start of a node.
+"""How many beds this box sustains: measured by playing beds to the engine in real time, and stored for the next start.
 
 A number holds for one artefact in one runtime on one processor; after any upgrade there is none until `laennec bench`
 is run again.
 
-Plays beds to the engine in real time and measures how late it decides: how many this box sustains.
-
-Readers, engine and streams are those of the service; outbox and broker are not in it, which the headroom is for. The
-sound is a recording that is repeated, for each bed from another place on. Not for choosing a variant of the model
-(`edge.model.benchmark`), nor for printing (`edge.commands.box`).
+What is measured is how late the engine decides. Readers, engine and streams are those of the service; outbox and broker
+are not in it, which the headroom is for. The sound is a recording that is repeated, for each bed from another place on.
+Not for choosing a variant of the model (`edge.model.benchmark`), nor for printing (`edge.commands.box`).
 """
 
 from __future__ import annotations

@@ -1,13 +1,8 @@
-"""The clips of a node, and the thread that writes them.
+"""The clips of a node: the memory of each stream, and the one thread that writes them, speech left out; nobody waits.
 
-The thread that brings clips to the disk, speech left out; nobody waits for it.
-
-Not for which sound becomes a clip (`edge.clips.recorder`). What waits is bounded in clips and bytes; what does not fit,
-what the disk refuses and what holds speech is not stored, counted by its cause, and told.
-
-The clips of a whole node: the memory of each stream, the one writer, and what is said of them.
-
-Not for which sound is kept (`edge.clips.recorder`); made only where the settings have `clips`.
+Not for which sound becomes a clip (`edge.clips.recorder`); made only where the settings have `clips`. What waits is
+bounded in clips and bytes; what does not fit, what the disk refuses and what holds speech is not stored, counted by its
+cause, and told.
 """
 
 from __future__ import annotations

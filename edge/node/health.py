@@ -1,15 +1,12 @@
-"""`info` and `health` of a node and its streams, and the fingerprint of the box.
-
-A fingerprint of this machine, so that two boxes with one name can be distinguished.
-
-Not an address of anything and not a secret: eight hexadecimal digits of a hash. Boxes that were flashed from one image
-have the same host name and often the same /etc/machine-id, but not the same serial number or network hardware: those
-are hashed where the kernel shows them. Only the warning that two boxes have one name depends on it.
-
-What a node says of itself and of its streams: `info` once, `health` every half minute.
+"""What a node publishes of itself and of its streams: `info` once, `health` every half minute. Pure.
 
 Split by stream, so that no message grows with the number of beds: a broker refuses one that is larger than it allows,
-and some allow 4 kB. Pure: bodies of messages, nothing is published or measured here (`edge.node.service`).
+and some allow 4 kB. Nothing is published or measured here (`edge.node.service`).
+
+`info` has a fingerprint of the box, so that two with one name can be distinguished. It is no address and no secret:
+eight hexadecimal digits of a hash. Boxes that were flashed from one image
+have the same host name and often the same /etc/machine-id, but not the same serial number or network hardware: those
+are hashed where the kernel shows them. Only the warning that two boxes have one name depends on it.
 """
 
 from __future__ import annotations

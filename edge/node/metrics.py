@@ -1,17 +1,14 @@
-"""Metrics for Prometheus, and the HTTP server that hands them out.
+"""The health of a node and of its streams as metrics of Prometheus, and the HTTP server that hands them out.
 
-The health of a node and of its streams as metrics of Prometheus.
-
-Not for measuring. Made of the very bodies that go to the topics `health` and `s/<stream>/health`: whatever number,
-switch or verdict stands there has a metric, so the two cannot differ. Beside them stand only the histograms of
+Not for measuring. Metrics are made of the very bodies that go to the topics `health` and `s/<stream>/health`: whatever
+number, switch or verdict stands there has a metric, so the two cannot differ. Beside them stand only the histograms of
 latencies, of which each event carries its own. The tables give names and kinds; a field that is not named there becomes
 a gauge called after its path. Labels are the configured streams and the fixed words of the reports, so there are never
 more series than those.
 
-`/metrics` over HTTP, for Prometheus: one thread, one answer at a time, all else cut off.
-
-Whoever asks and then hangs, or asks all the time, costs nobody anything: an exchange is cut off after `EXCHANGE_S`, the
-text is made at most once in `FRESH_S`, and connections beyond those that the kernel queues are refused by it.
+The server has one thread and gives one answer at a time. Whoever asks and then hangs, or asks all the time, costs
+nobody anything: an exchange is cut off after `EXCHANGE_S`, the text is made at most once in `FRESH_S`, and connections
+beyond those that the kernel queues are refused by it.
 """
 
 from __future__ import annotations

@@ -1,21 +1,17 @@
-"""Which chunks are scored next, and which streams are shed when the box is too slow.
+"""Which chunks are scored next, and which streams are shed when the box is too slow. Pure, on its caller's clock.
 
-Which chunks the model hears next: those with the earliest deadlines, of at most 16 streams in one call.
-
-Pure, on its caller's clock; not for threads, sound or what is left out under overload. A stream has at most one chunk
+Next are the chunks with the earliest deadlines, of at most 16 streams in one call. A stream has at most one chunk
 here, the next of its own, so that chunks of a stream stay in order. A deadline never moves, so none waits for ever:
 later chunks have later ones.
 
 Source: earliest deadline first (C. L. Liu, J. W. Layland, 1973).
 
-What is left out when a box is too slow for its beds: whole segments of some streams, in a stated order.
-
-Not for the leaving out itself (`edge.node.inbox`). Pure, on its caller's clock. While the sound that waits takes longer
-than `MOST_WORK_S` to compute, streams rest, one after the other: a stream that rests loses what waits and what comes in
-the next `SHED_S`, as a gap. First those of low priority, then normal, then high; of one priority those that were heard
-for longest. No stream is silenced: one that has rested is heard for `SCORED_S` before it rests again, unless all others
-rest or have just rested. Where those that are heard load the box to less than `MOST_LOAD`, it was only a pause, and
-what waits is soon done: then twice as much may wait.
+Shed are whole segments of some streams, in a stated order (`edge.node.inbox` does it). While the sound that waits takes
+longer than `MOST_WORK_S` to compute, streams rest, one after the other: a stream that rests loses what waits and what
+comes in the next `SHED_S`, as a gap. First those of low priority, then normal, then high; of one priority those that
+were heard for longest. No stream is silenced: one that has rested is heard for `SCORED_S` before it rests again, unless
+all others rest or have just rested. Where those that are heard load the box to less than `MOST_LOAD`, it was only a
+pause, and what waits is soon done: then twice as much may wait.
 
 Long segments, because the model needs seconds of unbroken sound: half of each chunk would be worth nothing.
 """

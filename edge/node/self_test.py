@@ -1,14 +1,11 @@
-"""The node's self-test, and what watches a node beside its health.
-
-The node tests itself: the bundled synthetic wheeze on a virtual bed, through the model to the broker and back.
+"""The node tests itself: the bundled synthetic wheeze on a virtual bed, through the model to the broker and back.
 
 Not for the verdict (`edge.ward.self_test`), and not a measure of accuracy. The virtual bed is a stream like any other
 to the threads that read and score, left out before any other; its events are marked `self_test` and always of mode
 `Test`. It is in no count of the node's streams and has no status, trend, alarm or place in the history of the ward.
 
-How a running node is watched, beside its health: by itself and by Prometheus.
-
-Not for the beds: whatever fails here is told, and they are heard as before. What is off in the settings is not there.
+`Watch` holds what watches a running node: self-test and metrics, where the settings have them. What fails there is
+logged, and the beds go on as before.
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""Live spectrograms: a stream's newest sound and scores, cut into tiles of log-mel columns.
-
-Segments of sound as columns of log-mel levels, one column to a score frame: what a live spectrogram is made of.
+"""Live spectrograms: a stream's newest sound and scores, cut into tiles of log-mel columns, one to a score frame.
 
 Not what the model gets, which is levelled for it and may have several windows, nor the scores; and not for drawing. The
 front-end is that of `edge.features`, with the bands of the model and the longest of its windows, in dB re full scale.
@@ -13,13 +11,10 @@ A frame that touches a sample that was not heard is not valid, and a column with
 stood in for what was lost (`edge.detector.concealment`) is not in it. Each segment is made of its own sound alone, so
 any cut gives the same columns.
 
-What is kept of one stream while somebody looks at it: its newest sound and scores, cut into segments for pictures.
-
-Not for making pictures of them (`edge.node.live_view` does, in a thread of its own) and not for who may look. Called by
-the thread that scores: it keeps what it is given, copies and computes nothing, and hands a segment on with the chunk
-that decides it, or with as much sound as a chunk has where none of it is valid. While nobody looks, a look at the clock
-is all that it costs. A segment begins with the first sound that came while somebody looked, and none has a column
-twice.
+Pictures are made in a thread of its own (`edge.node.live_view`). Called by the thread that scores, this keeps what it
+is given, copies and computes nothing, and hands a segment on with the chunk that decides it, or with as much sound as a
+chunk has where none of it is valid. While nobody looks, a look at the clock is all that it costs. A segment begins with
+the first sound that came while somebody looked, and none has a column twice.
 """
 
 from __future__ import annotations

@@ -1,14 +1,9 @@
-"""Events, pauses and gaps of one stream as messages and log lines, and how long they took.
+"""Events, pauses and gaps of one stream as messages and log lines, with the latency of each event until it was decided.
 
-How long the events of a stream took until they were decided: in sound, to the window, to the scores.
-
-Not for what comes after (`edge.delivery.latency`), and not for wall time (`edge.node.clock`): durations are those of
-samples and of the monotonic clock. The thread that reads notes what arrives, the one that scores asks; between them
-lies a bounded deque, which is safe without a lock: one side appends, the other takes.
-
-What one stream tells the world: its events and gaps as messages and log lines.
-
-Not for deciding what sounds, and not for sending. Wall time enters here, through the stream's `Timeline`.
+Not for deciding what sounds, nor for sending and what that takes (`edge.delivery.latency`). Wall time enters through
+the stream's `Timeline`; durations are those of samples and of the monotonic clock. The thread that reads notes what
+arrives, the one that scores asks; between them lies a bounded deque, which is safe without a lock: one side appends,
+the other takes.
 """
 
 from __future__ import annotations

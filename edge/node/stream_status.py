@@ -1,19 +1,10 @@
-"""The frozen status of one stream, its state, and what it counts.
+"""The status of one stream: its totals, its state, its sound of the last seconds. Made by the thread that scores it.
 
-What a stream says of itself: its totals, its state, and how its sound of the last seconds was.
-
-Not for when any of this is published (`edge.node.service`), and without a clock.
-
-How one stream is: made by the thread that scores it, read by everybody else.
-
-Not for measuring (`edge.node.stream`). A status is frozen and replaced as a whole: whoever reads `stream.status` once
-has a picture that fits together, waits for nobody and changes nothing. The alarms, the service and the metrics see a
-`StreamView`, which has nothing else. A status that is old says that the thread that makes it stands still: nothing is
-detected on any bed, which the state as it was then would hide.
-
-What a stream has received and found, counted in samples and frames, and how long computing it took.
-
-Counted and read by the thread that scores alone.
+Not for measuring (`edge.node.stream`), nor for when any of this is published (`edge.node.service`). A status is frozen
+and replaced as a whole: whoever reads `stream.status` once has a picture that fits together, waits for nobody and
+changes nothing. The alarms, the service and the metrics see a `StreamView`, which has nothing else. A status that is
+old says that the thread that makes it stands still: nothing is detected on any bed, which the state as it was then
+would hide.
 """
 
 from __future__ import annotations

@@ -1,12 +1,6 @@
-"""Burden and coverage of each bed: measured in the scoring thread, published each minute.
-
-The burden and the coverage of one bed, for the thread that scores alone.
+"""Burden and coverage of each bed: measured by the thread that scores, published each minute by the main loop.
 
 Not for the figures (`edge.ward.burden`). Others read them in the status of the stream (`edge.node.stream_status`).
-
-The burden of all beds of a running node: published every minute, and nothing else.
-
-Not for measuring. Called from the loop that watches the node; never waits.
 """
 
 from __future__ import annotations

@@ -1,15 +1,10 @@
-"""Limits of the burden for a budget of alarms, from the remembered minutes of a ward. Pure.
+"""Which limit of the burden keeps a budget of alarms, found by counting those that each limit would have raised. Pure.
 
-The burden over five minutes of the beds of a ward, from what was remembered of each minute. Pure.
-
-As coarse as the minutes: alarms that come and go between two are not seen. A minute without a row, or with less than
-half of it measured, is treated as `edge.ward.burden` does: five minutes of which less than half was measured are
-unknown. Not for reading the history.
-
-Which limit of the burden keeps a budget of alarms: counting the alarms that limits would have raised. Pure.
-
-An alarm begins where the burden reaches the limit and ends where it falls below `HYSTERESIS` times the limit; while the
-burden is unknown nothing changes. Not for raising alarms, and not for how a burden is measured (`edge.ward.burden`).
+The burden over five minutes comes from the remembered minutes of the ward, and is as coarse as they are: alarms that
+come and go between two are not seen. A minute without a row, or with less than half of it measured, is treated as
+`edge.ward.burden` does: five minutes of which less than half was measured are unknown. An alarm begins where the burden
+reaches the limit and ends where it falls below `HYSTERESIS` times the limit; while the burden is unknown nothing
+changes. Not for raising alarms, and not for how a burden is measured (`edge.ward.burden`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,4 @@
-"""The rules of one alarm, and its history made short. Pure functions on a virtual clock.
-
-The rules of one alarm: state and input -> what changes. Pure functions on a virtual clock.
+"""The rules of one alarm, from state and input to what changes, and its history made short. Pure, on a virtual clock.
 
 Not for many alarms or commands by name (`edge.ward.alarms`). After IEC 60601-1-8:
 
@@ -20,11 +18,10 @@ A burden's condition is present from its limit on and over below `HYSTERESIS` of
 What is not known (None) changes no presence, so it can neither raise nor clear anything: a person must look. Times are
 seconds.
 
-The history of alarms made short: what is said again and changes no signal becomes one record with a count. Pure.
-
-Not for files (`edge.delivery.alarm_table`). Whatever changes a signal, an episode or a priority stays as it was.
-Between two such changes of an alarm, of each cause and person the last record stays: it says how many there were, and
-since when. So whoever pauses a signal a thousand times writes one line of history, and what was before it stays.
+In the history what comes again and changes no signal becomes one record with a count (`folded`). Whatever changes a
+signal, an episode or a priority stays as it was. Between two such changes of an alarm, of each cause and person the
+last record stays: it says how many there were, and since when. So whoever pauses a signal a thousand times writes one
+line of history, and what was before it stays.
 """
 
 from __future__ import annotations
