@@ -1,24 +1,22 @@
-"""What the quality verdict measures: movements of levels, voice, lines, evidence of contact.
+"""What quality is judged by, on whatever device: how levels move, voice, lines, evidence of contact. Pure.
 
-How the level of a band moves over time: what tells breath, heart and rubbing from noise, on whatever device.
+Not for judging (`edge.detector.quality`), nor for what each sample says by itself (`edge.detector.statistics`).
 
-A device that weakens a band by 30 dB moves its level by 30 dB and changes nothing of how it moves. Of noise that does
-not change, the levels of frames of 32 ms scatter by what the width of the band gives and by nothing else: means over
-128 ms have a standard deviation of some 0.8 dB (300 to 590 Hz) to 2 dB (30 to 60 Hz) at any level and any colour.
-Whatever sounds in between adds to that.
-Pure; levels are dB every `HOP_S`, (T,) of one band.
+**Movement of a level** distinguishes breath, heart and rubbing from noise. A device that weakens a band by 30 dB moves
+its level by 30 dB and changes nothing of how it moves. Of noise that does not change, the levels of frames of 32 ms
+scatter by what the width of the band gives and by nothing else: means over 128 ms have a standard deviation of some 0.8
+dB (300 to 590 Hz) to 2 dB (30 to 60 Hz) at any level and any colour. Whatever sounds in between adds to that. Levels
+are dB every `HOP_S`, (T,) of one band.
 
-How much of a voice is in a short frame of sound: the ripple that its harmonics make in the log spectrum.
-
-A voice is a pulse train: its harmonics, 70 to 400 Hz apart, make a ripple in the log spectrum, in a band that breath
-and heart leave to their noise. Its height is a cepstral peak, which a gain does not change. A wheeze is one harmonic or
-two, and makes none. Not for how many frames are speech: see `edge.detector.quality` of a stream, `edge.clips.speech` of
-a clip.
+**Voice** in a short frame is the ripple that its harmonics make in the log spectrum. A voice is a pulse train: its
+harmonics, 70 to 400 Hz apart, make a ripple in the log spectrum, in a band that breath and heart leave to their noise.
+Its height is a cepstral peak, which a gain does not change. A wheeze is one harmonic or two, and makes none. Not for
+how many frames are speech: see `edge.detector.quality` of a stream, `edge.clips.speech` of a clip.
 
 Source: Noll, J. Acoust. Soc. Am. 41, 1967; its prominence: Hillenbrand et al., J. Speech Hear. Res. 37, 1994. Here the
 peak itself, of the log spectrum without its mean and slope.
 
-What two seconds of samples say of the sound: five band levels over time, voiced frames, and lines of the spectrum.
+Of two seconds of samples there are five band levels over time, voiced frames, and lines of the spectrum:
 
     levels   dBFS of frames of 32 ms every 16 ms, Hann: of 30 to 60, 60 to 110 and 110 to 200 Hz, where a heart and a
              body that moves are heard; of 300 to 590 Hz, where breath is heard through the chest; and of 590 to 1180 Hz
@@ -27,14 +25,12 @@ What two seconds of samples say of the sound: five band levels over time, voiced
     lines    in the spectrum of the last half second, bins of 2 Hz that rise `LINE_DB` above the mean of those 8 to
              20 Hz away. A bin of noise is exponential, so one in ten million does by chance
 
-All are of whole segments on a grid of absolute samples, so any cut of the sound gives the same. Not for judging
-(`edge.detector.quality`), nor for what each sample tells by itself (`edge.detector.statistics`).
+All are of whole segments on a grid of absolute samples, so any cut of the sound gives the same.
 
-Evidence that the sensor touches somebody: a heart or a body that moves, heard below 200 Hz.
-
-A sensor in the air hears noise: at its low end too, and at any level and colour, as loud as a device makes it. What it
-does not hear are beats. So what counts is by how much the levels of three low bands pulse
-(`edge.detector.quality_measures.pulse_db`), which neither a gain nor the curve of a device changes.
+**Evidence of contact** is a heart or a body that moves, heard below 200 Hz. A sensor in the air hears noise: at its low
+end too, and at any level and colour, as loud as a device makes it. What it does not hear are beats. So what counts is
+by how much the levels of three low bands pulse (`edge.detector.quality_measures.pulse_db`), which neither a gain nor
+the curve of a device changes.
 
 A breath that stopped is told from a sensor that came loose by this (a pause needs the evidence), and a sensor that is
 called loose has none of it. Evidence is no proof: a sensor that rubs on cloth pulses, too, which quality looks for
@@ -42,7 +38,7 @@ first. Without it nothing is known: a heart may lie below the noise of a device,
 
 The weights are a logistic regression of sound without breath (hearts alone, and chests of four kinds of device and
 their simulated variants, whose breath was replaced by their own quiet time) against sensors in the air (`python -m
-training.evaluation.sound_quality`). Pure.
+training.evaluation.sound_quality`).
 """
 
 from __future__ import annotations

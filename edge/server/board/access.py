@@ -1,19 +1,14 @@
-"""Who may see and do what: signing in, sessions, roles, limits, and the log of it.
+"""Who may see and do what: signing in, sessions, roles and limits, and the log of it. For one event loop.
 
-The log of who signed in and what was ordered: a JSON line each, in a file of its own.
-
-Not for alarms (the node logs every transition, `laennec alarms`). It grows to `MAX_BYTES`, then the one before is
+The log has a JSON line for who signed in and for what was ordered, in a file of its own. It is not for alarms, of which
+the node logs every transition (`laennec alarms`). It grows to `MAX_BYTES`, then the one before is
 replaced. A disk that takes no line stops no order: that an alarm is answered counts more, and the node logs it too.
-
-Who is asking, what they may, and how often: sessions, roles, limits. For one event loop.
 
 Not for the file of users (`edge.server.board.users`). Without such a file everybody who reaches the board may do
 everything; it then listens on this machine alone (`edge.settings.board`). What changes anything needs the session's own
 token beside its cookie, which no other site's page can read.
 
-Who signs in: a password or a token, with quotas that keep guessing slow and nobody else out.
-
-Not for the file of users (`edge.server.board.users`). What is wrong counts, against the host that it came from and
+Quotas keep guessing slow and nobody else out. A wrong password or token counts against the host that it came from and
 never against the person that was named: nobody can lock another one out. A browser in which somebody has signed in
 before has a quota of its own for that person, proven by a cookie (OWASP's device cookie), so a flood from its own
 address does not keep it out either. A token has 256 bits, so nobody guesses one, and checking it costs no hash: wrong

@@ -1,19 +1,11 @@
-"""The board over HTTP (starlette): its routes, its own files, fleet and shift.
+"""The board over HTTP (starlette): its pages, its own files, and what pages ask for.
 
-The board's own files: pages, style and ES modules, read once at the start.
-
-What several pages have, such as the dialog in which people sign in, is a file of `static/parts`, and a line
-`<!-- part: NAME -->` in them. Not for anything that changes. A path that is not in the list is no file: nothing of the
+Its own files are read once at the start. What several pages have, such as the dialog in which people sign in, is a file
+of `static/parts`, and a line `<!-- part: NAME -->` in them. A path that is not in the list is no file: nothing of the
 disk can be asked for.
 
-What pages ask for now and then: the boxes behind the beds, and what a shift hands over.
-
-Not for the ward as it changes (`edge.server.board.feed`).
-
-The board's pages and what they ask for, over HTTP (starlette).
-
-Not for what is shown (`edge.server.board.ward_view`) or who may (`edge.server.board.access`, `edge.server.board.guard`,
-`edge.server.board.guard`).
+Not for the ward as it changes (`edge.server.board.feed`), for what is shown (`edge.server.board.ward_view`) or who may
+(`edge.server.board.access`, `edge.server.board.guard`).
 
     /  /static/*       the page: files of this package, read once
     /api/me            who the browser is, and the session's token for whatever changes something

@@ -1,16 +1,12 @@
-"""The page of one bed as it changes: who looks, and the live picture that the node is asked for.
+"""The page of one bed as it changes: its tile, its events, and the live picture that its node is asked for.
 
-Asking a node for the live picture of a bed while somebody looks at it; and in words why there is none.
+Not for the picture itself, the ward (`edge.server.board.feed`) or HTTP (`edge.server.board.bed_api`). A node sends
+tiles for `MOST_LOOK_S` from each command `look` on, so that it ends by itself when the board dies; the board asks again
+every `AGAIN_S`, once for all viewers of a bed, and says when the last has gone. What a bed was asked for is forgotten
+with its last viewer.
 
-Not for the picture. A node sends tiles for `MOST_LOOK_S` from each command `look` on, so that it ends by itself when
-the board dies; the board asks again every `AGAIN_S`, once for all viewers of a bed, and says when the last has gone.
-What a bed was asked for is forgotten with its last viewer.
-
-Who looks at which bed, and what they are told of it: its tile, the live picture, its events.
-
-Not for the ward (`edge.server.board.feed`), HTTP (`edge.server.board.bed_api`). A message is turned into bytes once,
-however many look. A viewer that is slow loses tiles of the picture, counted in `lost`, and delays nobody; one that
-takes nothing at all is dropped, connects again and gets everything anew.
+A message is turned into bytes once, however many look. A viewer that is slow loses tiles of the picture, counted in
+`lost`, and delays nobody; one that takes nothing at all is dropped, connects again and gets everything anew.
 """
 
 from __future__ import annotations

@@ -1,14 +1,9 @@
-"""The last 24 hours of one bed: its events, burden and coverage. Pure.
-
-The events of a bed as a list: from what was heard, from the clips that are there, and from what people said; and its
-pauses of breath. Pure.
+"""The last 24 hours of one bed: its events and pauses; burden and coverage in slots of five minutes. Pure.
 
 Not for marks in the live picture (`edge.server.board.bed_feed`). What the board has heard is gone when it starts again;
 events that have a clip or a label are then known from these.
 
-The last 24 hours of one bed: burden and coverage in slots of five minutes. Pure.
-
-Not a record (`edge.server.board.shift` hands over the same): what the board has heard since it was started. A slot of
+Not a record (`edge.server.board.shift` hands over the same): it begins when the board starts. A slot of
 which nothing was heard, or nothing measured, is unknown, never quiet.
 """
 

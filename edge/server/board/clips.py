@@ -1,16 +1,12 @@
-"""The clips that the board may read: their sound and their pictures.
-
-Which clips lie in the folder that the board may read, and the sound of one of them.
+"""The clips in the folder that the board may read: the sound of one, and its picture.
 
 Not for recording or removing them: the node does, meanwhile. A clip is known by what the folder holds: its name there
 must be a ULID and its description whole. Nothing of a request ever becomes part of a path before it was found here.
 What reads clips brings Numba, 2 s and some 60 MB, so it is imported where a folder is set, and not before.
 
-The picture of a clip, in the form of a tile of the live picture, so that the page draws both alike.
-
-Not for the live picture itself (the node makes it) nor for files on a workstation (`edge.pictures`). Bands are those of
-the front-end `log-mel`; samples that were lost are marked as not heard, and a column is heard only if all of it was.
-Numba's kernels take some seconds at the first picture, so this is imported when one is asked for.
+Not for pictures of files on a workstation (`edge.pictures`). Bands are those of the front-end `log-mel`; samples that
+were lost are marked as not heard, and a column is heard only if all of it was. Numba's kernels take some seconds at the
+first picture, so this is imported when one is asked for.
 """
 
 from __future__ import annotations

@@ -1,22 +1,16 @@
 """Connections of browsers: how many, for how long, and which has to go.
 
-How many connections there may be, and who has to go where there are too many. Pure.
+Not for what is asked (`edge.server.board.app`). A connection waits for its client while its request is not whole yet,
+and when its answer is complete. Of those an address has `MAX_WAITING`, then its oldest is dropped: who only opens
+connections loses them again, and a browser at the same address, which asks at once, does not. Where all are taken, the
+address that has most loses its oldest. A connection that is being answered is never dropped.
 
-A connection waits for its client while its request is not whole yet, and when its answer is complete. Of those an
-address has `MAX_WAITING`, then its oldest is dropped: who only opens connections loses them again, and a browser at the
-same address, which asks at once, does not. Where all are taken, the address that has most loses its oldest. A
-connection that is being answered is never dropped.
+One that asks for nothing, or takes nothing, for some seconds is closed. A connection is for one request
+(`edge.server.board.guard` says so in every answer), so one that is open without any is of use to nobody and would take
+the place of a screen. What an answer has sent and nobody takes is thrown away, not waited for.
 
-One connection of a browser: closed where it asks for nothing, or takes nothing, for some seconds.
-
-Not for what is asked (`edge.server.board.app`). A connection is for one request (`edge.server.board.guard` says so in
-every answer), so one that is open without any is of use to nobody and would take the place of a screen. What an answer
-has sent and nobody takes is thrown away, not waited for.
-
-Accepts connections for the board, each within these bounds, and gives up slow handshakes.
-
-Only public parts of asyncio and uvicorn are used: sockets that were accepted are handed to the loop one by one
-(`loop.connect_accepted_socket`), and uvicorn is started without any.
+Slow handshakes are given up. Only public parts of asyncio and uvicorn are used: sockets that were accepted are handed
+to the loop one by one (`loop.connect_accepted_socket`), and uvicorn is started without any.
 """
 
 from __future__ import annotations

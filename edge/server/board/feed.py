@@ -1,13 +1,7 @@
-"""Server-sent events: the whole ward to every viewer, then what changed.
+"""Server-sent events: the whole ward to every viewer, then what changed, each through a bounded queue of its own.
 
-One viewer's server-sent events, until it leaves or takes nothing any more.
-
-The browser connects again by itself and gets everything anew.
-
-What viewers are told: the whole ward once, then what changed; each through a bounded queue of its own.
-
-Not for HTTP (`edge.server.board.app`). A viewer that takes nothing is dropped, not waited for: it connects again and
-gets the whole ward. A change is turned into bytes once, however many look.
+Not for HTTP (`edge.server.board.app`). A viewer that takes nothing is dropped, not waited for: it connects again by
+itself and gets the whole ward. A change is turned into bytes once, however many look.
 """
 
 from __future__ import annotations

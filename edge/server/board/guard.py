@@ -1,14 +1,8 @@
-"""What every request passes: origins, sizes and headers, then its session.
+"""What every request passes: names, origins and sizes, then its session; and the headers that every answer carries.
 
-What every request passes first and every answer carries: names, origins and sizes; headers that bind the browser.
-
-Not for sessions (`edge.server.board.access`). The Host header must be one of the board's own names, or another site's
-name could be pointed here; what changes anything must come from the board's own page. The policy lets no script, style
-or connection in but the board's own files, and no text become markup (Trusted Types).
-
-The session of a request, and what a request holds, for whoever answers one.
-
-Not for what a session may (`edge.server.board.access`).
+Not for what a session may (`edge.server.board.access`). The Host header must be one of the board's own names, or
+another site's name could be pointed here; what changes anything must come from the board's own page. The policy lets no
+script, style or connection in but the board's own files, and no text become markup (Trusted Types).
 """
 
 from __future__ import annotations

@@ -1,14 +1,10 @@
-"""What people said of events: stored, and exported as recordings that a training reads.
-
-What people said of events: true, false, or another sound; with who and when, on the board's disk for good.
+"""What people said of events (true, false, another sound): stored for good, and exported for a training.
 
 Not for showing (`edge.server.board.bed_history`). A file of JSON lines that is only ever appended to, synced before
 anybody is told that a label is kept; of an event the last label counts, and those before stay in the file. A line that
 a power cut tore is left out and counted, never the lines around it.
 
-Labels of people as recordings that a training reads: the clips, and one table `annotations.csv`.
-
-Not for the training (`training.datasets.folder` reads it, and says what each column may be). A person has said
+Exported are the clips and one table, `annotations.csv` (`training.datasets.folder` reads it). A person has said
 something of one event, and nothing of the rest of its clip: each clip has a line `Unknown` without times, which says
 so, so that the rest is taken neither for silent nor for sounding. An event that was called false is a line `Normal`:
 breath without an adventitious sound. All clips of a bed count as of one patient, for nobody says who lay there: so no

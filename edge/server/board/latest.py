@@ -1,15 +1,11 @@
-"""The last message of each kind of a bed or node, and the events of every bed. Pure.
-
-What was heard of one bed or node: the last message of each kind, with the moment at which it was made. Pure.
+"""The last message of each kind of a bed or node, and when it was made; the events and pauses of a bed. Pure.
 
 Not for taking messages (`edge.server.board.ward`). Times here are seconds on the board's clock, which only goes
 forward: a message that comes live was made now, whatever its own clock says; one that the broker had stored is as old
 as its `ts` says, and of unknown age where the board's clock has not reached that yet. So neither a node's wrong clock
 nor a step of the board's makes an old state look fresh.
 
-The events and pauses of breath of every bed, as last heard: one for each id, onset, updates and end together. Pure.
-
-Not for the live picture (`edge.server.board.bed_feed`) and not for keeping them: this is memory, the last `MAX_SOUNDS`
+Events and pauses are one for each id, onset, updates and end together. They are in memory alone: the last `MAX_SOUNDS`
 of a bed, and as many pauses. Copies and late revs change nothing: of an id the highest rev counts, of two the first.
 """
 

@@ -1,18 +1,13 @@
-"""A fair share for everyone: hosts and networks, turns at slow work, live screens. Pure.
-
-What an address of a client counts as: one host, one network. Pure.
+"""A fair share for every client: what counts as one host or network, turns at slow work, live screens. Pure.
 
 Not for whether a proxy is believed (uvicorn does that, as `listen.proxies` says). A host of IPv6 owns a whole /64, so
 that is one host here; an IPv4 address that an IPv6 socket shows as `::ffff:10.0.0.5` is the IPv4 address.
 
-Turns at work of which one is done at a time: networks by turns, in each its hosts by turns.
+Of slow work (`edge.server.board.access`: the hash of a password, 64 MB and 50 ms of a core) one piece is done at a
+time: networks by turns, in each its hosts by turns. Who asks often waits behind himself. Where too many wait, the last
+of the host that has most, of the network that has most, is refused.
 
-Not for what the work is (`edge.server.board.access`: the hash of a password, 64 MB and 50 ms of a core). Who asks often
-waits behind himself. Where too many wait, the last of the host that has most, of the network that has most, is refused.
-
-Whose live screens there are: few of one session, and of nobody so many that there is no place for another person.
-
-Not for what a screen is told (`edge.server.board.feed`, `edge.server.board.bed_feed`), which have the places. A screen
+Live screens are few of one session, and of nobody so many that there is no place for another person. A screen
 that has to go is the oldest; its browser connects again by itself.
 """
 

@@ -1,15 +1,11 @@
-"""The board's session with the broker, and its bounded inbox.
+"""The board's session with the broker, which reads states and sends orders; its inbox, bounded in bytes.
 
-Messages on their way from the broker's thread to the board: the last of each topic, within a bound of bytes.
-
-Not for reading them (`edge.contract`). States replace each other, so a flood on one topic costs one message a look;
-but of a node's status, whose order counts, and of answers every message stays, and of events and tiles the last
+Not for what messages mean (`edge.contract`). States replace each other, so a flood on one topic costs one message a
+look; but of a node's status, whose order counts, and of answers every message stays, and of events and tiles the last
 `MAX_IN_ORDER` of a topic. What has no room is counted.
 
-The board's session with the broker: it reads states and answers, and sends orders.
-
-Not for what the messages mean. Credentials stay here and never reach a browser. The session has no will and leaves
-nothing at the broker; its client id is its own, so several boards may run.
+Credentials stay here and never reach a browser. The session has no will and leaves nothing at the broker; its client id
+is its own, so several boards may run.
 """
 
 from __future__ import annotations

@@ -1,18 +1,13 @@
-"""The state of the ward as the messages tell it, and which bed makes room for another. Pure.
+"""The state of the ward by its messages, and which bed makes room for another. Pure.
 
-Which bed makes room for another, where a board has no more: so that no node takes the room of all others. Pure.
+Not for what it means now (`edge.server.board.ward_view`), nor for the age of a message (`edge.server.board.latest`).
+Everything is bounded, and no node takes the room of all others. What has no room is counted in `refused`.
 
 Anybody whom the broker lets write a node's topics can invent beds there. A node has a claim to as many beds as its
 `info` says, once it has told its birth; what it has beyond that is surplus. A bed that its node has a claim to takes
 the place of surplus, of the node with most; where there is none, the node with most beds gives one to a node that has
 fewer. Surplus takes the place of nothing but surplus, of a node that has more of it. So what settles is the same in any
 order of messages.
-
-What was heard of every node and bed: messages in, the state of the ward kept. Pure.
-
-Not for what it means now (`edge.server.board.ward_view`), nor for the age of a message (`edge.server.board.latest`).
-
-Everything is bounded. What has no room is counted in `refused`, never left out silently.
 """
 
 from __future__ import annotations
