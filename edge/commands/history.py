@@ -60,10 +60,10 @@ def events(
     csv: CsvOption = False,
 ) -> None:
     """List the sounds of a day, each as it was said last."""
-    from edge.server.history.queries import events as ask
+    from edge.server.history.queries import events as find
 
-    asked = _query(day, bed, site)
-    _show(database, lambda connection: ask(connection, asked, label), jsonl, csv)
+    query = _query(day, bed, site)
+    _show(database, lambda connection: find(connection, query, label), jsonl, csv)
 
 
 @app.command()
@@ -79,9 +79,9 @@ def burden(
     """List the burden of each bed: over the whole time and in its worst hour, or hour by hour."""
     from edge.server.history.queries import burden_by_bed, burden_by_hour
 
-    asked = _query(day, bed, site)
-    ask = burden_by_hour if hours else burden_by_bed
-    _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+    query = _query(day, bed, site)
+    find = burden_by_hour if hours else burden_by_bed
+    _show(database, lambda connection: find(connection, query), jsonl, csv)
 
 
 def _listing(question: Callable[[], Question]) -> None:
@@ -95,8 +95,8 @@ def _listing(question: Callable[[], Question]) -> None:
         jsonl: JsonlOption = False,
         csv: CsvOption = False,
     ) -> None:
-        asked, ask = _query(day, bed, site), question()
-        _show(database, lambda connection: ask(connection, asked), jsonl, csv)
+        query, find = _query(day, bed, site), question()
+        _show(database, lambda connection: find(connection, query), jsonl, csv)
 
     app.command(question.__name__, help=question.__doc__)(command)
 
@@ -162,7 +162,7 @@ def prune(
         engine.dispose()
 
 
-def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: bool) -> None:
+def _show(database: str | None, find: Callable[[Any], Answer], jsonl: bool, csv: bool) -> None:
     from edge.server.history.database import check_tables, default_url, open_database, transaction
     from edge.server.history.queries import show
 
@@ -170,7 +170,7 @@ def _show(database: str | None, ask: Callable[[Any], Answer], jsonl: bool, csv: 
     try:
         check_tables(engine)
         with transaction(engine) as connection:
-            answer = ask(connection)
+            answer = find(connection)
     finally:
         engine.dispose()
     show(answer, "jsonl" if jsonl else "csv" if csv else "table")

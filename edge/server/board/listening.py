@@ -31,7 +31,7 @@ class _Listener:
     address: Address
     until_s: float
     """On the board's clock."""
-    heard_s: float
+    last_sound_s: float
     """When sound came last."""
     why: str = ""
     """Why it is over; empty: it is not."""
@@ -68,7 +68,7 @@ class ListeningHub:
         for viewer, listener in self._listeners.items():
             if listener.address != address or listener.why:
                 continue
-            listener.heard_s = now_s
+            listener.last_sound_s = now_s
             message = message or _message("sound", encode({**sound.body(), "time": sound.time}))
             if viewer.queue.qsize() < MAX_PIECES:
                 viewer.queue.put_nowait(message)
@@ -78,7 +78,7 @@ class ListeningHub:
         for viewer, listener in self._listeners.items():
             if listener.why:
                 continue
-            is_silent = now_s - listener.heard_s >= SILENT_S
+            is_silent = now_s - listener.last_sound_s >= SILENT_S
             listener.why = condition(listener.address) or (OVER if now_s >= listener.until_s else NO_SOUND * is_silent)
             if listener.why:
                 try:

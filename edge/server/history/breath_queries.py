@@ -14,7 +14,7 @@ from edge.server.history.tables import BEDS, GROUPS, HOUR_MS, MINUTE_S, MINUTES,
 KNOWN_MINUTES = 30  # of an hour, at least; as the burden has it
 
 
-def breath_by_hour(connection: Connection, asked: Query) -> Answer:
+def breath_by_hour(connection: Connection, query: Query) -> Answer:
     """How each bed breathed in each hour: mean rate of its minutes, and the shares of breathing with sound.
 
     A number is of the minutes that know it, None where that is less than half of the hour.
@@ -27,27 +27,29 @@ def breath_by_hour(connection: Connection, asked: Query) -> Answer:
         for found, all_of in pairs
         for column in (func.count(found), func.sum(found), func.sum(case((found.is_not(None), all_of))))
     ]
-    when = and_(m.at_ms > asked.begin_ms, m.at_ms <= asked.end_ms, m.rate_why.is_not(None))
-    query = select(m.bed_id, hour, func.count(m.rate_per_min), func.avg(m.rate_per_min), *sums)
-    query = query.where(of_beds(connection, m.bed_id, asked), when).group_by(m.bed_id, hour).order_by(m.bed_id, hour)
-    names, rows = names_of(connection, asked), []
-    for bed, number, told, rate, *numbers in connection.execute(query):
+    when = and_(m.at_ms > query.begin_ms, m.at_ms <= query.end_ms, m.rate_why.is_not(None))
+    statement = select(m.bed_id, hour, func.count(m.rate_per_min), func.avg(m.rate_per_min), *sums)
+    statement = (
+        statement.where(of_beds(connection, m.bed_id, query), when).group_by(m.bed_id, hour).order_by(m.bed_id, hour)
+    )
+    names, rows = names_of(connection, query), []
+    for bed, number, answered, rate, *numbers in connection.execute(statement):
         shares = [_share(*numbers[at : at + 3]) for at in range(0, len(numbers), 3)]
-        known = rate if told >= KNOWN_MINUTES else None
-        rows.append((int(number) * HOUR_MS, *names[bed], known, told / 60, *shares))
+        known = rate if answered >= KNOWN_MINUTES else None
+        rows.append((int(number) * HOUR_MS, *names[bed], known, answered / 60, *shares))
     columns: Columns = {"hour": "time", **PLACE, "breaths_per_min": "number", "answered": "number"}
     ends = [f"{name}_of_{of}" for of in ("time", "breaths") for name in GROUPS]
     return Answer({**columns, **dict.fromkeys(ends, "number")}, rows)
 
 
-def pauses(connection: Connection, asked: Query) -> Answer:
+def pauses(connection: Connection, query: Query) -> Answer:
     """Each pause of breath that began in the time, as it was said last."""
     p, later = PAUSES.c, PAUSES.alias("later")
-    when = and_(p.onset_ms >= asked.begin_ms, p.onset_ms < asked.end_ms)
+    when = and_(p.onset_ms >= query.begin_ms, p.onset_ms < query.end_ms)
     length_s = (p.end_ms - p.onset_ms) / 1000.0
     wanted = select(p.onset_ms, *place_columns(), length_s, p.limit_s, p.contact, p.type, p.end_reason, p.mode, p.id)
-    of_day = wanted.join(BEDS, BEDS.c.id == p.bed_id).where(of_beds(connection, p.bed_id, asked), when)
-    query = of_day.where(~exists().where(later.c.id == p.id, later.c.rev > p.rev)).order_by(p.onset_ms, p.id)
+    of_day = wanted.join(BEDS, BEDS.c.id == p.bed_id).where(of_beds(connection, p.bed_id, query), when)
+    statement = of_day.where(~exists().where(later.c.id == p.id, later.c.rev > p.rev)).order_by(p.onset_ms, p.id)
     columns: Columns = {
         "onset": "time",
         **PLACE,
@@ -59,7 +61,7 @@ def pauses(connection: Connection, asked: Query) -> Answer:
         "mode": "text",
         "id": "text",
     }
-    return Answer(columns, connection.execute(query).all())
+    return Answer(columns, connection.execute(statement).all())
 
 
 def _share(minutes: int, found: float | None, all_of: float | None) -> float | None:

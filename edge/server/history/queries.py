@@ -78,15 +78,15 @@ class Missing:
     seen_ms: int
 
 
-def events(connection: Connection, asked: Query, label: str | None = None) -> Answer:
+def events(connection: Connection, query: Query, label: str | None = None) -> Answer:
     """Each sound that began in the time, as it was said last."""
     e, later = EVENTS.c, EVENTS.alias("later")
-    when = and_(e.onset_ms >= asked.begin_ms, e.onset_ms < asked.end_ms)
+    when = and_(e.onset_ms >= query.begin_ms, e.onset_ms < query.end_ms)
     of_label = [e.label == label] if label else []
     same = and_(later.c.id == e.id, later.c.onset_ms == e.onset_ms, later.c.rev > e.rev)
-    among = and_(later.c.onset_ms >= asked.begin_ms, later.c.onset_ms < asked.end_ms)
+    among = and_(later.c.onset_ms >= query.begin_ms, later.c.onset_ms < query.end_ms)
     if connection.dialect.name == "postgresql":  # which joins the two as wholes
-        among = and_(among, of_beds(connection, later.c.bed_id, asked))
+        among = and_(among, of_beds(connection, later.c.bed_id, query))
     wanted = select(
         e.onset_ms,
         *place_columns(),
@@ -100,8 +100,8 @@ def events(connection: Connection, asked: Query, label: str | None = None) -> An
         e.mode,
         e.id,
     )
-    of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(of_beds(connection, e.bed_id, asked), when, *of_label)
-    query = of_day.where(~exists().where(same, among)).order_by(e.onset_ms, e.id)
+    of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(of_beds(connection, e.bed_id, query), when, *of_label)
+    statement = of_day.where(~exists().where(same, among)).order_by(e.onset_ms, e.id)
     columns: Columns = {
         "onset": "time",
         **PLACE,
@@ -115,32 +115,32 @@ def events(connection: Connection, asked: Query, label: str | None = None) -> An
         "mode": "text",
         "id": "text",
     }
-    return Answer(columns, connection.execute(query).all())
+    return Answer(columns, connection.execute(statement).all())
 
 
-def burden_by_hour(connection: Connection, asked: Query) -> Answer:
+def burden_by_hour(connection: Connection, query: Query) -> Answer:
     """The burden of each bed in each hour."""
     h = HOURS.c
     sounds = (h[f"{name}_ms"] for name in GROUPS)
-    query = _of_hours(connection, asked, h.bed_id, h.hour_ms, h.measured_ms, h.judged_ms, *sounds)
-    names = names_of(connection, asked)
+    statement = _of_hours(connection, query, h.bed_id, h.hour_ms, h.measured_ms, h.judged_ms, *sounds)
+    names = names_of(connection, query)
     rows = [
         (hour_ms, *names[bed], measured_ms / HOUR_MS, *(_burden(sound_ms, judged_ms) for sound_ms in sounds))
-        for bed, hour_ms, measured_ms, judged_ms, *sounds in connection.execute(query.order_by(h.bed_id, h.hour_ms))
+        for bed, hour_ms, measured_ms, judged_ms, *sounds in connection.execute(statement.order_by(h.bed_id, h.hour_ms))
     ]
     columns: Columns = {"hour": "time", **PLACE, "coverage": "number"}
     return Answer({**columns, **{f"{name}_s_per_min": "number" for name in GROUPS}}, rows)
 
 
-def burden_by_bed(connection: Connection, asked: Query) -> Answer:
+def burden_by_bed(connection: Connection, query: Query) -> Answer:
     """The burden of each bed over the whole time, and in its worst hour."""
     h = HOURS.c
     worst = [func.max(case((h.judged_ms >= JUDGED_MS, h[f"{name}_ms"] * 60.0 / h.judged_ms))) for name in GROUPS]
     sums = [func.sum(column) for column in (h.measured_ms, h.judged_ms, *(h[f"{name}_ms"] for name in GROUPS))]
-    query = _of_hours(connection, asked, h.bed_id, *sums, *worst).group_by(h.bed_id).order_by(h.bed_id)
-    names, size = names_of(connection, asked), len(GROUPS)
+    statement = _of_hours(connection, query, h.bed_id, *sums, *worst).group_by(h.bed_id).order_by(h.bed_id)
+    names, size = names_of(connection, query), len(GROUPS)
     rows = []
-    for bed, measured_ms, judged_ms, *numbers in connection.execute(query):
+    for bed, measured_ms, judged_ms, *numbers in connection.execute(statement):
         means = [None if not judged_ms else float(sound_ms) * 60 / float(judged_ms) for sound_ms in numbers[:size]]
         pairs = zip(means, numbers[size:], strict=True)
         rows.append((*names[bed], float(measured_ms) / HOUR_MS, *(number for pair in pairs for number in pair)))
@@ -149,17 +149,17 @@ def burden_by_bed(connection: Connection, asked: Query) -> Answer:
     return Answer({**columns, **more}, sorted(rows))
 
 
-def coverage(connection: Connection, asked: Query) -> Answer:
+def coverage(connection: Connection, query: Query) -> Answer:
     """Of each bed how much of the time was measured, and why the rest was not; `not_told_h`: no trend came."""
     h, loss = HOURS.c, LOSSES.c
     sums = func.sum(h.measured_ms), func.sum(h.minutes)
-    measured = connection.execute(_of_hours(connection, asked, h.bed_id, *sums).group_by(h.bed_id)).all()
-    when = and_(loss.hour_ms >= asked.begin_ms, loss.hour_ms < asked.end_ms)
-    lost = select(loss.bed_id, loss.cause, func.sum(loss.lost_ms)).where(of_beds(connection, loss.bed_id, asked), when)
+    measured = connection.execute(_of_hours(connection, query, h.bed_id, *sums).group_by(h.bed_id)).all()
+    when = and_(loss.hour_ms >= query.begin_ms, loss.hour_ms < query.end_ms)
+    lost = select(loss.bed_id, loss.cause, func.sum(loss.lost_ms)).where(of_beds(connection, loss.bed_id, query), when)
     causes: defaultdict[int, list[tuple[float, str]]] = defaultdict(list)
     for bed, cause, lost_ms in connection.execute(lost.group_by(loss.bed_id, loss.cause)):
         causes[bed].append((float(lost_ms) / HOUR_MS, cause))
-    names, all_h = names_of(connection, asked), (asked.end_ms - asked.begin_ms) / HOUR_MS
+    names, all_h = names_of(connection, query), (query.end_ms - query.begin_ms) / HOUR_MS
     known = {bed: (float(measured_ms) / HOUR_MS, float(minutes) / 60) for bed, measured_ms, minutes in measured}
     rows = []
     for bed, place in names.items():
@@ -177,14 +177,14 @@ def coverage(connection: Connection, asked: Query) -> Answer:
     return Answer(columns, sorted(rows))
 
 
-def alarms(connection: Connection, asked: Query) -> Answer:
+def alarms(connection: Connection, query: Query) -> Answer:
     """Each change of an alarm."""
     a = ALARMS.c
-    when = and_(a.changed_ms >= asked.begin_ms, a.changed_ms < asked.end_ms)
+    when = and_(a.changed_ms >= query.begin_ms, a.changed_ms < query.end_ms)
     wanted = select(a.changed_ms, *place_columns(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
-    query = wanted.join(BEDS, BEDS.c.id == a.bed_id).where(when, *asked.places()).order_by(a.changed_ms)
+    statement = wanted.join(BEDS, BEDS.c.id == a.bed_id).where(when, *query.places()).order_by(a.changed_ms)
     names = ("condition", "priority", "cause", "signal", "by", "why", "mode")
-    return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(query).all())
+    return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(statement).all())
 
 
 def missing_numbers(connection: Connection) -> Answer:
@@ -206,9 +206,9 @@ def missing(connection: Connection) -> list[Missing]:
     s = SEQUENCES.c
     wanted = select(BEDS.c.site, BEDS.c.node, s.seq_start, STARTS.c.seq_before, s.first, s.last, s.since_ms)
     of_start = and_(STARTS.c.bed_id == s.bed_id, STARTS.c.seq_start == s.seq_start)
-    query = wanted.join(BEDS, BEDS.c.id == s.bed_id).outerjoin(STARTS, of_start)
+    statement = wanted.join(BEDS, BEDS.c.id == s.bed_id).outerjoin(STARTS, of_start)
     nodes: defaultdict[tuple[str, str], dict[int, Start]] = defaultdict(dict)
-    for row in connection.execute(query.order_by(s.bed_id, s.seq_start, s.first)):
+    for row in connection.execute(statement.order_by(s.bed_id, s.seq_start, s.first)):
         start = nodes[row.site, row.node].setdefault(row.seq_start, Start(row.seq_before, []))
         start.ranges.append(Range(row.first, row.last, row.since_ms))
     return [_missing(node, missed) for node, starts in sorted(nodes.items()) for missed in missing_of(starts)]
@@ -218,15 +218,15 @@ def _missing(node: tuple[str, str], missed: MissingNumbers) -> Missing:
     return Missing(*node, missed.first, missed.last, missed.count, missed.seen_ms)
 
 
-def of_beds(connection: Connection, column: Any, asked: Query) -> ColumnElement[bool]:
+def of_beds(connection: Connection, column: Any, query: Query) -> ColumnElement[bool]:
     """That a row is of the beds that are asked for, so that each database finds its index.
 
     SQLite steps from bed to bed, all of them included. PostgreSQL plans by how many beds are named.
     """
-    chosen = select(BEDS.c.id).where(*asked.places())
+    chosen = select(BEDS.c.id).where(*query.places())
     if connection.dialect.name == "sqlite":
         return cast("ColumnElement[bool]", column.in_(chosen))
-    if not asked.places():
+    if not query.places():
         return true()
     return cast("ColumnElement[bool]", column.in_(list(connection.scalars(chosen))))
 
@@ -236,16 +236,16 @@ def place_columns() -> tuple[Any, Any, Any]:
     return BEDS.c.site, BEDS.c.node, BEDS.c.stream
 
 
-def names_of(connection: Connection, asked: Query) -> dict[int, tuple[str, str, str]]:
+def names_of(connection: Connection, query: Query) -> dict[int, tuple[str, str, str]]:
     """Site, node and stream of each bed."""
-    query = select(BEDS.c.id, *place_columns()).where(*asked.places())
-    return {bed: (site, node, stream) for bed, site, node, stream in connection.execute(query)}
+    statement = select(BEDS.c.id, *place_columns()).where(*query.places())
+    return {bed: (site, node, stream) for bed, site, node, stream in connection.execute(statement)}
 
 
-def _of_hours(connection: Connection, asked: Query, *wanted: Any) -> Select[Any]:
+def _of_hours(connection: Connection, query: Query, *wanted: Any) -> Select[Any]:
     """Of the hours of the beds in the time."""
-    when = and_(HOURS.c.hour_ms >= asked.begin_ms, HOURS.c.hour_ms < asked.end_ms)
-    return select(*wanted).where(of_beds(connection, HOURS.c.bed_id, asked), when)
+    when = and_(HOURS.c.hour_ms >= query.begin_ms, HOURS.c.hour_ms < query.end_ms)
+    return select(*wanted).where(of_beds(connection, HOURS.c.bed_id, query), when)
 
 
 def _burden(sound_ms: int, judged_ms: int) -> float | None:
