@@ -7,15 +7,14 @@ or a broken thing is one line on stderr and exit code 2; a service that does not
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
+from deploy.box.layout import die_with_parent
 from deploy.commands import BUILD, configure, credentials, install, logs, model, rollback, sign_folder, status, undeploy
 from deploy.devices import PROFILES, DeployError
 from deploy.remote import Local, Ssh, Target
@@ -47,7 +46,7 @@ def main(argv: list[str] | None = None) -> int:
 def guarded(work: Callable[[], int]) -> int:
     """Do some work; what stops it is one line, and an exit code."""
     if os.environ.get("MAKELEVEL"):  # a make that is killed leaves no deployment behind that goes on unseen
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        die_with_parent()
     try:
         return work()
     except DeployError as error:

@@ -18,10 +18,11 @@ from typing import Any
 
 from deploy.box.examine import READ_BOARD, Facts
 from deploy.box.layout import BOARD, LISTING
+from deploy.box.service import WELL
 from deploy.box.session import ORPHAN, PATIENCE_S, UNDER_WAY
 from deploy.devices import DeployError, choose_python, date_of, describe
 from deploy.release import Software, check_wheels, make, part_of, read, read_signed, sign, write_signed
-from deploy.remote import Target, ask, facts_of
+from deploy.remote import Target, ask, facts_of, tell
 from deploy.tools import PROJECT, check_settings
 
 BUILD = PROJECT / "build/deploy"
@@ -44,15 +45,15 @@ READERS = {"node": "laennec", "board": "laennec-board"}  # users of the services
 def _step(text: str) -> Iterator[Callable[[str], None]]:
     """As the steps on the box are told."""
     began_s, remarks = time.monotonic(), list[str]()
-    print(f"  {text} ... ", end="", flush=True)
+    tell({"begin": text})
     yield remarks.append
-    print(f"{time.monotonic() - began_s:.1f} s" + (f" ({'; '.join(remarks)})" if remarks else ""), flush=True)
+    tell({"end": time.monotonic() - began_s, "remark": "; ".join(remarks)})
 
 
 def install(target: Target, options: argparse.Namespace) -> int:
     """Make a release of this clone run on the box, or leave the box as it was."""
-    config = text_of("CONFIG", options.config) if options.config else None
-    board = text_of("BOARD", Path(options.board)) if options.board not in ("", NO_BOARD) else None
+    config = _text_of("CONFIG", options.config) if options.config else None
+    board = _text_of("BOARD", Path(options.board)) if options.board not in ("", NO_BOARD) else None
     print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
     facts = _examined(target)
     if facts.keys and not options.sign and not options.wheelhouse:  # told before the minutes of building
@@ -87,7 +88,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
         python=python.path,
         files=files,
         system_site=system_site,
-        hold_s=hold_s(target, options),
+        hold_s=_hold_s(target, options),
         is_forced=options.force,
         keeps_board=has_board,
         keep=options.keep,
@@ -95,7 +96,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
     )
     if not result["is_new"]:
         print("nothing to do: the same release with the same settings runs already (FORCE=1 makes it again)")
-    finish(target, result)
+    _finish(target, result)
     return 0
 
 
@@ -150,12 +151,12 @@ def configure(target: Target, options: argparse.Namespace) -> int:
     """Change the settings alone: the box reads and judges them, and goes back if it is not healthy."""
     if not options.config:
         raise DeployError("expected CONFIG=ward.yaml, found none")
-    files = {"ward.yaml": text_of("CONFIG", options.config)}
+    files = {"ward.yaml": _text_of("CONFIG", options.config)}
     print(f"configuring {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    result = ask(target, "configure", files=files, hold_s=hold_s(target, options), keep=options.keep)
+    result = ask(target, "configure", files=files, hold_s=_hold_s(target, options), keep=options.keep)
     if not result["is_new"]:
         print("nothing to do: it runs with these settings already")
-    finish(target, result)
+    _finish(target, result)
     return 0
 
 
@@ -178,13 +179,13 @@ def model(target: Target, options: argparse.Namespace) -> int:
         {part: path} if part else None,
         part=part,
         model=wanted,
-        hold_s=hold_s(target, options),
+        hold_s=_hold_s(target, options),
         keep=options.keep,
     )
     if not result["is_new"]:
         print("nothing to do: it is the active model already")
     print(f"model: {result['model']}")
-    finish(target, result)
+    _finish(target, result)
     return 0
 
 
@@ -226,7 +227,7 @@ def _carried(word: str) -> dict[str, Any]:
     }
 
 
-def finish(target: Target, result: dict[str, Any]) -> None:
+def _finish(target: Target, result: dict[str, Any]) -> None:
     """Say what runs now, and after a switch how long nobody was heard."""
     status = f" ({result['status']})" if result["status"] else ""
     print(
@@ -235,12 +236,12 @@ def finish(target: Target, result: dict[str, Any]) -> None:
     )
 
 
-def hold_s(target: Target, options: argparse.Namespace) -> float:
+def _hold_s(target: Target, options: argparse.Namespace) -> float:
     """How long it must be healthy, seconds."""
     return HOLD_S[target.has_systemd] if options.healthy_s is None else float(options.healthy_s)
 
 
-def text_of(name: str, path: Path) -> str:
+def _text_of(name: str, path: Path) -> str:
     """What a file of settings holds; `name` is that of the option.
 
     Raises:
@@ -254,8 +255,8 @@ def text_of(name: str, path: Path) -> str:
 
 def rollback(target: Target, options: argparse.Namespace) -> int:
     """Go back to the release before, or to the one that is named."""
-    result = ask(target, "rollback", release=options.release, hold_s=hold_s(target, options), keep=options.keep)
-    finish(target, result)
+    result = ask(target, "rollback", release=options.release, hold_s=_hold_s(target, options), keep=options.keep)
+    _finish(target, result)
     return 0
 
 
@@ -264,7 +265,7 @@ def status(target: Target, options: argparse.Namespace) -> int:
     found = ask(target, "status")
     if options.json:
         print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
-        return 0 if found["phase"] in ("ready", "running") else 1
+        return 0 if found["phase"] in WELL else 1
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if found["trial"]:
@@ -286,7 +287,7 @@ def status(target: Target, options: argparse.Namespace) -> int:
         print(f"last switch: {date_of(found['switched_s'])}, deaf for {found['deaf_s']:.1f} s")
     if found["has_board"]:
         print("board: systemctl status laennec-board")
-    return 0 if found["phase"] in ("ready", "running") else 1
+    return 0 if found["phase"] in WELL else 1
 
 
 def _cut_off(found: dict[str, Any]) -> str:

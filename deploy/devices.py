@@ -6,6 +6,7 @@ Source: JetPack and L4T releases as in NVIDIA's release notes; PEP 600 for what 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from deploy.box.examine import Facts, Python
@@ -116,7 +117,7 @@ def _suggestion(facts: Facts) -> str:
 
 def _python(profile: Profile, facts: Facts) -> Python:
     wanted = JETPACK_PYTHON.get(int(facts.l4t.split(".")[0])) if profile.is_jetson else None
-    fit = [each for each in facts.pythons if each.has_venv and (wanted is None or _minor(each.version) == wanted)]
+    fit = [each for each in facts.pythons if each.has_venv and (wanted is None or each.minor == wanted)]
     if not fit:
         seen = ", ".join(f"{each.version} ({each.path})" for each in facts.pythons) or "none"
         raise DeployError(
@@ -126,16 +127,10 @@ def _python(profile: Profile, facts: Facts) -> Python:
     return fit[0]
 
 
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
-
-
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 def date_of(seconds: float) -> str:
     """A moment for people: seconds since 1970, UTC."""
-    import time
-
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))

@@ -84,7 +84,7 @@ def make(
     Raises:
         DeployError: a wheel cannot be built, or a package not be laid.
     """
-    minor = ".".join(python.version.split(".")[:2])
+    minor = python.minor
     glibc = f"2.{min(int(facts.glibc.split('.')[1]), NEWEST_GLIBC)}"
     with alone(build):
         tools = make_tools(build)
@@ -125,7 +125,7 @@ def check_wheels(folder: Path, python: Python, facts: Facts) -> None:
     Raises:
         DeployError: with the first that does not fit.
     """
-    minor = "".join(python.version.split(".")[:2])
+    minor = python.minor.replace(".", "")
     for path in sorted(folder.glob("*.whl")):
         made_for, abi, platform = path.stem.split("-")[-3:]
         fits = "py3" in made_for.split(".") or abi == "abi3" or f"cp{minor}" in made_for.split(".")

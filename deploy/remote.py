@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Protocol
 
-from deploy.box.examine import PYTHONS, Facts, Python
+from deploy.box.examine import OLDEST_PYTHON, PYTHONS, Facts, Python
 from deploy.box.layout import CHUNK, Part
 from deploy.devices import DeployError
 
@@ -45,7 +45,7 @@ NO_PYTHON, NO_SUDO = 86, 87
 START = """
 for name in {pythons}; do
   found=$(command -v $name) || continue
-  "$found" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null || continue
+  "$found" -c 'import sys; sys.exit(sys.version_info < {oldest})' 2>/dev/null || continue
   {check}
   exec {may} "$found" -I -c '{load}' {size}
 done
@@ -263,6 +263,7 @@ def _start(size: int, may_sudo: bool) -> str:
     """The command that runs a program of `size` bytes on the box, as root where it must."""
     return START.format(
         pythons=" ".join(PYTHONS),
+        oldest=OLDEST_PYTHON,
         load=LOAD,
         size=size,
         no_python=NO_PYTHON,
@@ -292,7 +293,7 @@ def _converse(given: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[s
             elif "result" in message or "error" in message:
                 return dict(message)
             else:
-                _print(message)
+                tell(message)
     except (BrokenPipeError, ValueError):
         return None
     return None
@@ -306,7 +307,8 @@ def _feed(given: IO[bytes], paths: Sequence[Path]) -> None:
     given.flush()
 
 
-def _print(message: dict[str, Any]) -> None:
+def tell(message: Mapping[str, Any]) -> None:
+    """Print how a step goes on: `begin`, `end` with its seconds and a `remark`, `failed`; or a `note`."""
     if "begin" in message:
         print(f"  {message['begin']} ... ", end="", flush=True)
     elif "failed" in message:

@@ -23,6 +23,7 @@ from typing import Any
 
 from deploy.__main__ import guarded
 from deploy.box.layout import last_words
+from deploy.box.service import WELL
 from deploy.commands import BUILD
 from deploy.devices import DeployError
 from deploy.fleet import Box, FleetSettings, load_fleet, plan
@@ -30,7 +31,6 @@ from deploy.tools import PROJECT
 from edge.errors import LaennecError
 
 HEAD = ("box", "site/node", "release", "model", "settings", "service", "deaf")
-WELL = ("ready", "running")
 DIGITS = 12  # of a hash
 COMMANDS = ("deploy", "configure", "model", "credentials", "rollback", "status")
 

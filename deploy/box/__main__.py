@@ -1,8 +1,4 @@
-"""Answer the one request that stands on standard input. Run by `deploy.remote`, on the box.
-
-Other settings alone are a release that shares its environment with another, judged as any release is: `make rollback`
-goes back to the settings before.
-"""
+"""Answer the one request that stands on standard input. Run by `deploy.remote`, on the box."""
 
 from __future__ import annotations
 
@@ -12,32 +8,20 @@ import os
 import pwd
 import shutil
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.build import install
+from deploy.box.build import clear_up, configure, install
 from deploy.box.credentials import credentials
-from deploy.box.examine import (
-    DOCTOR,
-    EXAMINED,
-    complete,
-    examine,
-    facts,
-    free_mb,
-    named_as_given,
-    read_settings,
-    write_settings,
-)
+from deploy.box.examine import facts, free_mb
 from deploy.box.layout import (
     KEPT_RELEASES,
     BoxLayout,
     LastSwitch,
     Refusal,
-    Release,
     Trial,
     digest_of,
     discard,
@@ -49,67 +33,12 @@ from deploy.box.service import Process, Service, Systemd
 from deploy.box.session import Session, Wire, at_work, only_one, watch_workstation
 from deploy.box.switch import forget_model, go_back, repair, switch, unlink_settings, wait_until_healthy
 
-OF_ITS_OWN = ("venv", "ward.yaml", EXAMINED, "release.json")  # what a release does not share with another
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
-
-
-def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
-    """Change the settings alone, or leave everything as it was.
-
-    Args:
-        session: whose.
-        request: `files` with ward.yaml, `hold_s`, `keep`.
-        given: open as long as the workstation is there.
-
-    Returns:
-        What `switch` remarks; `is_new`: whether anything was done.
-
-    Raises:
-        Refusal: with what the box runs as before.
-    """
-    layout, files = session.layout, request["files"]
-    with session.wire.step("clearing up what an earlier deployment left") as remarks:
-        remarks += repair(session)
-    watch_workstation(session, given)
-    running, health = layout.running(), session.service.health()
-    made = read_record(layout.current / "release.json", Release)
-    if made is None:
-        raise Refusal("expected a release whose settings could be changed, found none; run make deploy")
-    if (
-        layout.config.exists()
-        and layout.config.read_text() == files["ward.yaml"]
-        and health.is_asked
-        and health.is_well
-    ):
-        return {**session.outcome(health), "is_new": False}
-    name = layout.next_name(running[5:])
-    try:
-        _share(layout, running, name)
-        write_settings(layout, layout.releases / name, files["ward.yaml"])
-        with named_as_given(session, files, name):
-            read_settings(session, layout.releases / name)
-            examine(session, layout.releases / name, (DOCTOR,))
-        complete(session, files, Release(name, time.time(), made.python, after=running))
-    except (Refusal, OSError):
-        discard(layout, name)
-        raise
-    keep = request.get("keep") or KEPT_RELEASES
-    return {**switch(session, name, request["hold_s"], is_untried=True, keep=keep), "is_new": True}
-
-
-def _share(layout: BoxLayout, old: str, new: str) -> None:
-    """A release with the files and the environment of another one; nobody writes into either, they are replaced."""
-    folder = layout.releases / new
-    folder.mkdir(parents=True)
-    (folder / "venv").symlink_to(f"../{layout.software(old)}/venv")
-    for path in (layout.releases / old).iterdir():
-        if path.name not in OF_ITS_OWN and path.is_file():
-            os.link(path, folder / path.name)
 
 
 def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """What this box is; refused to a user who may not deploy here, before anything is built."""
-    there = _nearest(session.layout)
+    there = session.layout.nearest()
     if not request["systemd"] and not os.access(there, os.W_OK | os.X_OK):
         is_read_only = os.statvfs(there).f_flag & os.ST_RDONLY
         code = errno.EROFS if is_read_only else errno.EACCES if os.path.isdir(there) else errno.ENOTDIR
@@ -159,8 +88,7 @@ def logs(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[st
 
 def mend(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
     """End or undo what a deployment left that was cut off."""
-    with session.wire.step("clearing up what an earlier deployment left") as remarks:
-        remarks += repair(session)
+    clear_up(session)
     return {}
 
 
@@ -275,16 +203,11 @@ def _explained(layout: BoxLayout, error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"{error}; free some room there, then deploy again"
     if error.errno in (errno.EACCES, errno.EPERM):
-        me, there = _named(os.geteuid()), _nearest(layout)
+        me, there = _named(os.geteuid()), layout.nearest()
         owner = _named(there.stat().st_uid)
         asked = f"expected the right to read and change what lies below {there}, which belongs to {owner}"
         return f"{asked}; found that {me} lacks it ({error}); deploy as {owner}, or give another ROOT=DIR"
     return f"{error}; mend it, then try again"
-
-
-def _nearest(layout: BoxLayout) -> Path:
-    """Where everything lies, or the folder above in which it would be made; as far as this user can see."""
-    return next(path for path in (layout.base, *layout.base.parents) if os.path.exists(path))
 
 
 def _named(user: int) -> str:

@@ -1,7 +1,8 @@
-"""Make a release on the box out of the files that were laid for it, and let it judge the box before any switch.
+"""Make a release on the box, out of files that came or of another release, and let it judge the box before a switch.
 
-Not for switching to it (`switch`). Nothing outside its own folder and the store of files changes here, so a release
-that fails is simply removed.
+Other settings alone are a release that shares its environment with another, judged as any release is: `make rollback`
+goes back to the settings before. Not for switching to it (`switch`). Nothing outside its own folder and the store of
+files changes here, so a release that fails is simply removed.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.examine import complete, examine, named_as_given, read_settings, write_settings
+from deploy.box.examine import DOCTOR, EXAMINED, complete, examine, named_as_given, read_settings, write_settings
 from deploy.box.layout import (
     BOARD,
     CHUNK,
@@ -38,6 +40,7 @@ from deploy.box.switch import repair, switch
 
 COMPILED = 0.25  # of the size of its files is what Python, Numba and the demonstration add (measured: .17, x86-64)
 COMPILE = "from edge.detector.warm import warm_up; warm_up()"
+OF_ITS_OWN = ("venv", "ward.yaml", EXAMINED, "release.json")  # what a release does not share with another
 DEMO = "demo.flac"
 # The bundled minute again and again for an hour: a service that comes to the end of its files ends.
 REPEAT = """
@@ -74,8 +77,7 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     """
     layout, wire, parts = session.layout, session.wire, listed(request["files"][LISTING])
     check_signed(layout, request)
-    with wire.step("clearing up what an earlier deployment left") as remarks:
-        remarks += repair(session)
+    clear_up(session)
     if not request.get("is_forced") and _runs_already(session, request):
         return {**session.outcome(session.service.health()), "is_new": False}
     check_room(layout, parts)
@@ -85,18 +87,85 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     watch_workstation(session, given)
     name = layout.next_name(request["version"])
     made = Release(name, time.time(), request["python"], after=layout.running())
-    try:
+    with _whole_or_gone(layout, name):
         _build(session, request, parts, layout.releases / name)
         with named_as_given(session, request["files"], name):
             read_settings(session, layout.releases / name)
             _compile(session, layout.releases / name)
             examine(session, layout.releases / name)
         complete(session, request["files"], made)
+    return _switch(session, request, name)
+
+
+def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+    """Change the settings alone, or leave everything as it was.
+
+    Args:
+        session: whose.
+        request: `files` with ward.yaml, `hold_s`, `keep`.
+        given: open as long as the workstation is there.
+
+    Returns:
+        What `switch` remarks; `is_new`: whether anything was done.
+
+    Raises:
+        Refusal: with what the box runs as before.
+    """
+    layout, files = session.layout, request["files"]
+    clear_up(session)
+    watch_workstation(session, given)
+    running, health = layout.running(), session.service.health()
+    made = read_record(layout.current / "release.json", Release)
+    if made is None:
+        raise Refusal("expected a release whose settings could be changed, found none; run make deploy")
+    if (
+        layout.config.exists()
+        and layout.config.read_text() == files["ward.yaml"]
+        and health.is_asked
+        and health.is_well
+    ):
+        return {**session.outcome(health), "is_new": False}
+    name = layout.next_name(running[5:])
+    with _whole_or_gone(layout, name):
+        _share(layout, running, name)
+        write_settings(layout, layout.releases / name, files["ward.yaml"])
+        with named_as_given(session, files, name):
+            read_settings(session, layout.releases / name)
+            examine(session, layout.releases / name, (DOCTOR,))
+        complete(session, files, Release(name, time.time(), made.python, after=running))
+    return _switch(session, request, name)
+
+
+def clear_up(session: Session) -> None:
+    """Mend what a deployment left that was cut off, and tell it."""
+    with session.wire.step("clearing up what an earlier deployment left") as remarks:
+        remarks += repair(session)
+
+
+@contextmanager
+def _whole_or_gone(layout: BoxLayout, name: str) -> Iterator[None]:
+    """Remove a release that is refused before it is complete."""
+    try:
+        yield
     except (Refusal, OSError):
         discard(layout, name)
         raise
+
+
+def _switch(session: Session, request: dict[str, Any], name: str) -> dict[str, Any]:
+    """Switch to a release that has never run."""
     keep = request.get("keep") or KEPT_RELEASES
     return {**switch(session, name, request["hold_s"], is_untried=True, keep=keep), "is_new": True}
+
+
+def _share(layout: BoxLayout, old: str, new: str) -> None:
+    """A release with the files and the environment of another one; nobody writes into either, they are replaced."""
+    folder = layout.releases / new
+    folder.mkdir(parents=True)
+    (folder / "venv").symlink_to(f"../{layout.software(old)}/venv")
+    for path in (layout.releases / old).iterdir():
+        if path.name not in OF_ITS_OWN and path.is_file():
+            os.link(path, folder / path.name)
 
 
 def _runs_already(session: Session, request: dict[str, Any]) -> bool:

@@ -73,6 +73,11 @@ class Python:
     has_pyaudio: bool
     has_venv: bool
 
+    @property
+    def minor(self) -> str:
+        """Such as 3.10: what a wheel is made for."""
+        return ".".join(self.version.split(".")[:2])
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -162,8 +167,7 @@ def l4t_of(text: str) -> str:
 
 def free_mb(layout: BoxLayout) -> int:
     """Room on the disk that would hold `layout`, MB."""
-    there = next(each for each in [layout.base, *layout.base.parents] if each.exists())
-    return shutil.disk_usage(there).free // 1_000_000
+    return shutil.disk_usage(layout.nearest()).free // 1_000_000
 
 
 def _pythons() -> tuple[Python, ...]:

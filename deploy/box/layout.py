@@ -129,6 +129,10 @@ class BoxLayout:
         self.run = self.root / "run/laennec"
         self.log = self.root / "var/log/laennec/laennec.log"
 
+    def nearest(self) -> Path:
+        """Where everything lies, or the folder above in which it would be made; as far as this user can see."""
+        return next(path for path in (self.base, *self.base.parents) if os.path.exists(path))
+
     def strays(self) -> list[Path]:
         """What a killed deployment may have left half written beside the releases."""
         halves = (".ward.yaml.new", "ward.yaml.part", "ward.yaml.before.part")
@@ -257,7 +261,7 @@ def digest_of(path: Path) -> str:
 
 
 def die_with_parent() -> None:
-    """In a new child: end when this program does, so that nothing goes on behind the next deployment's back."""
+    """End when the program above does (in a new child: this one), so that nothing goes on unseen behind its back."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, prctl(2)
 
 

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from deploy.box.build import receive
+from deploy.box.build import clear_up, receive
 from deploy.box.examine import DOCTOR, examine, read_settings
 from deploy.box.layout import (
     KEPT_RELEASES,
@@ -29,7 +29,7 @@ from deploy.box.layout import (
     write_record,
 )
 from deploy.box.session import Session, watch_workstation
-from deploy.box.switch import forget_model, go_back_to_model, judge, record_model, repair, restore_model
+from deploy.box.switch import forget_model, go_back_to_model, judge, record_model, restore_model
 
 INSTALLED = re.compile(r"^installed ([0-9a-f]{12}):", re.MULTILINE)
 
@@ -62,8 +62,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
         Refusal: with what the box runs as before.
     """
     layout, wire = session.layout, session.wire
-    with wire.step("clearing up what an earlier deployment left") as remarks:
-        remarks += repair(session)
+    clear_up(session)
     active = _changeable(layout)
     wanted = _install(session, Part(*request["part"]), given) if request.get("part") else str(request["model"])
     watch_workstation(session, given)

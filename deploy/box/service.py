@@ -40,6 +40,7 @@ EXAMINED_WITH = (
 )
 PHASES = {"active": "ready", "activating": "starting", "reloading": "starting", "deactivating": "starting"}
 STOP_S = 10.0  # how long the service may take to end before it is killed, as in the unit and in `run.sh`
+WELL = ("ready", "running")  # phases
 START_S = 5.0  # how long `run.sh` may take beyond that until it has taken over
 LOG_BYTES = 5_000_000  # the log is begun anew beyond, the one before is kept
 
@@ -61,7 +62,7 @@ class Health:
     @property
     def is_well(self) -> bool:
         """Whether it runs, and has not failed."""
-        return self.phase in ("ready", "running") and not self.has_failed
+        return self.phase in WELL and not self.has_failed
 
 
 class Service(Protocol):

@@ -118,7 +118,7 @@ def keep_edited(layout: BoxLayout) -> list[str]:
 
 
 def restore_settings(layout: BoxLayout, had_config: bool) -> None:
-    """What `set_settings_aside` kept; where it kept nothing, the settings are those of a release."""
+    """What `back_up_settings` kept; where it kept nothing, the settings are those of a release."""
     if not had_config:
         remove(layout.config)
     elif layout.config_before.exists():
