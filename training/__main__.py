@@ -112,6 +112,8 @@ def _changes(asked: argparse.Namespace) -> dict[str, Any]:
         key, is_given, value = change.partition("=")
         if not is_given:
             raise ConfigError(f"--set {change}: expected KEY=VALUE, as in loop.batch=16")
+        if not value.strip():
+            raise ConfigError(f"--set {change}: no value; write --set '{key}=\"\"' for an empty text, quotes and all")
         try:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:

@@ -77,7 +77,7 @@ def _read_run(folder: Path, recipe: Recipe, training_data: TrainingData) -> Earl
         raise ConfigError(f"recipe: earlier = {folder}: expected a finished training ({error})") from None
     chest = [r for r in training_data.recordings if r.is_real_chest]
     if hashed_names(chest) != trained_on:
-        raise ConfigError(f"recipe: earlier = {folder}: trained on other recordings; give --set earlier= for none")
+        raise ConfigError(f"recipe: earlier = {folder}: trained on other recordings; leave it out")
     if training_data.fold_of(before) != training_data.fold_of(recipe):
         raise ConfigError(f"recipe: earlier = {folder}: its folds hold other patients; give folds = {before.folds}")
     return EarlierRun(before, [load_network(before, folder / f"fold-{fold}") for fold in range(before.folds)])

@@ -110,6 +110,7 @@ def test_the_same_command_again_goes_on_and_another_recipe_is_refused(
         (["--set", "loop.batches=3"], "loop.batches: Extra inputs are not permitted (found 3)"),
         (["--set", "features.mel.bands=-1"], "features.mel: feature spec: bands = -1, allowed: 1 to 1024"),
         (["--set", "loop.batch"], "expected KEY=VALUE"),
+        (["--set", "loop.monitor="], """no value; write --set 'loop.monitor=""' for an empty text"""),
         (["--set", "loop.batch=["], "--set loop.batch=[: is no YAML"),
         (["--set", "network.sizes.channels=abc"], "network.sizes: channels = 'abc', expected a list of whole numbers"),
         (["--set", "network.sizes.channels=[]"], "network.sizes: channels = [], expected a list of whole numbers"),
