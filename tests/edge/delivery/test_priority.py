@@ -164,7 +164,7 @@ def test_the_last_rev_of_each_alarm_is_remembered_after_its_message_went(tmp_pat
     spare.insert(Stamp(3, 1, 0.0, 0.0), [change(5)])
     store.delete([1, 2])
     store.take_over(spare)
-    told, left = store.told(), spare.told()
+    told, left = store.alarm_revs(), spare.alarm_revs()
     store.close()
     spare.close()
     assert (told, left) == ({"bed1/continuous": 7}, {})
@@ -175,7 +175,7 @@ def test_an_outbox_knows_what_earlier_processes_put_there_and_not_what_this_one_
     for rev in (4, 9):
         box = Outbox(tmp_path / "outbox.db", max_mb=1, max_age_h=1)
         box.put([change(rev)])
-        told.append(box.told)
+        told.append(box.alarm_revs)
         box.close()
     assert told == [{}, {"bed1/continuous": 4}]
 
@@ -191,9 +191,9 @@ def test_what_is_in_the_file_is_not_known_before_it_can_be_read(tmp_path: Path) 
         patch.setattr("edge.delivery.disk.open_or_replace", _refuses)
         Outbox.__init__(box, path, max_mb=1, max_age_h=1)
     box.put([change(9)])
-    first = box.told
+    first = box.alarm_revs
     box.tidy()
-    second = box.told
+    second = box.alarm_revs
     box.close()
     assert (first, second) == (None, {"bed1/continuous": 4})
 

@@ -67,7 +67,7 @@ def test_a_run_has_an_encoder_probes_and_a_detector(run: Path) -> None:
 
 
 def test_a_batch_in_parts_has_the_masks_and_the_losses_of_the_whole(run: Path, ward: Path, tmp_path: Path) -> None:
-    assert _train(ward, tmp_path / "parts", "micro_batches=4", "detector=") == 0
+    assert _train(ward, tmp_path / "parts", "micro_batches=4", "detector=null") == 0
     curves = []
     for path in (run, tmp_path / "parts"):
         lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
