@@ -37,8 +37,7 @@ RELEASED = Path(__file__).parents[2] / "training" / "released" / "default"
 MODELS = Checkpoint.open(RELEASED).models
 VARIANTS = [name for name in KINDS if name != "fp32"]
 LEFT_OUT = {
-    "default": {"trt-int8", "trt-int8-fp16"},  # a wheeze of a golden sound was named a rhonchus
-    "light": {"cpu-int8", "trt-int8"},  # a rhonchus of a golden sound, just over its threshold, was lost in int8
+    "light": {"trt-int8-fp16"},  # one of six fine crackles of a golden sound was lost, with trained ranges too
 }
 
 
