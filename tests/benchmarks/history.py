@@ -86,7 +86,7 @@ def _events(engine: Engine, days: int) -> None:
             INSERT INTO events (id, rev, onset_ms, bed_id, type, mode, label, end_ms, peak, mean, threshold, verified,
             end_reason, late, boot_id, seq, model_id, model_sha256)
             {sounds} SELECT {ident}, r, {onset}, id, {kinds}, 'Operational', 'wheeze', {onset} + 1500, 0.9, 0.8, 0.6,
-            TRUE, CASE r WHEN 3 THEN 'quiet' END, FALSE, 'b3f1b3f1', n * 3 + r, 'laennec-default-0.1.0',
+            TRUE, CASE r WHEN 3 THEN 'quiet' END, FALSE, 'b3f1b3f1', n * 3 + r, 'laennec-default-1.0.0',
             '{"a" * 64}' FROM beds, sounds, revs WHERE id <= {4 * WARD}
         """,
         )

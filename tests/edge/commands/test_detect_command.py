@@ -77,7 +77,7 @@ def test_a_model_whose_answers_are_no_numbers_is_blamed_and_not_the_recording(tm
     result = CliRunner().invoke(app, ["detect", "--model", str(model), str(DEMO_AUDIO)])
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(
-        "laennec: model laennec-default-0.1.0: what it gives is not a number, so nothing in "
+        "laennec: model laennec-default-1.0.0: what it gives is not a number, so nothing in "
     )
     assert "the recording is not to blame" in result.stderr
     assert len(result.stderr.splitlines()) == 1

@@ -137,7 +137,7 @@ def test_the_sounds_of_the_demo_are_found_where_they_are_and_nothing_else(model:
         assert overlap_s > 0.25 * (sound["end_s"] - sound["onset_s"])  # only the loudest of some crackles is sure
         assert abs(onset_s - sound["onset_s"]) < 0.6
         missed.remove(sound)
-    assert [sound["onset_s"] for sound in missed] == [36.2577]  # seven clicks, half a second of nothing among them
+    assert missed == []
 
 
 def test_a_class_or_threshold_that_the_model_lacks_is_refused(model: Model) -> None:
