@@ -266,4 +266,4 @@ def test_a_table_says_how_much_was_read_and_a_file_that_cannot_be_read_has_none(
     assert lines[1].startswith("no event in 10.0 s of sound, ")
     assert lines[2].startswith("not measurable: silence: nothing above -90 dBFS (loudness: check the plug")
     assert lines[3] == str(DEMO_AUDIO)
-    assert lines[-1].startswith("7 events in 56.0 s of sound, ")
+    assert lines[-1].startswith("8 events in 56.0 s of sound, ")
