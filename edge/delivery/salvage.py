@@ -48,10 +48,19 @@ def body_of(text: str, seq: int) -> Body:
 def open_damaged(path: str, is_exclusive: bool) -> sqlite3.Connection:
     """Open a file of which some pages are damaged; a damaged table hides no other."""
     db = sqlite3.connect(path)
+    db.text_factory = _text
     if is_exclusive:
         db.execute("PRAGMA locking_mode=EXCLUSIVE")
     db.execute("PRAGMA writable_schema=ON")
     return db
+
+
+def _text(content: bytes) -> str | bytes:
+    """Text, or what is none as it is: an exception here would hide the row before it, too (Python 3.10)."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
 
 
 def copy_messages(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
