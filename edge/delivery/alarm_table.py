@@ -14,10 +14,10 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from edge.delivery.alarm_messages import name_of
+from edge.delivery.salvage import readable_rows
 from edge.ward.alarm_records import Record, Transition, from_line, to_line
 from edge.ward.alarm_rules import folded, signals_alone
 from edge.ward.alarms import REMEMBERED
@@ -187,9 +187,6 @@ def parse(lines: Iterable[bytes]) -> tuple[list[Record], int]:
 def salvaged(db: sqlite3.Connection) -> list[Record]:
     """What can be read of the log in a damaged database, oldest first and each once."""
     db.execute("PRAGMA writable_schema=ON")  # a damaged table hides no other
-    lines: dict[bytes, None] = {}
-    for rows in ("alarm ORDER BY seq", "alarm ORDER BY seq DESC", "alarm_state", "alarm_command"):
-        with suppress(sqlite3.Error):  # the pages from there on are damaged
-            for (line,) in db.execute(f"SELECT {LINE} FROM {rows}"):
-                lines[line] = None
+    tables = ("alarm", "alarm_state", "alarm_command")
+    lines = dict.fromkeys(line for each in tables for (line,) in readable_rows(db, each, LINE))
     return sorted(parse(lines)[0], key=lambda record: record.at_s)

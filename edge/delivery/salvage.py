@@ -16,6 +16,8 @@ from typing import Any
 
 from edge.contract.fields import Body
 
+MAX_ROWID = (1 << 63) - 1
+
 
 @dataclass(frozen=True)
 class Salvaged:
@@ -65,19 +67,19 @@ def _text(content: bytes) -> str | bytes:
 
 def copy_messages(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """Events and what waits, each with its `seq` and priority, into a database that has none; the caller commits."""
-    events = (row for row in _rows(old, "event", str, int, int, str, float) if _is_whole(row[3], row[2]))
+    events = (row for row in _typed(old, "event", str, int, int, str, float) if _is_whole(row[3], row[2]))
     new.executemany("INSERT OR IGNORE INTO event VALUES(?,?,?,?,?)", events)
-    waiting = _rows(old, "outbox", int, str, (str, NoneType), int, float)
+    waiting = _typed(old, "outbox", int, str, (str, NoneType), int, float)
     whole = (row for row in waiting if row[2] is None or _is_whole(row[2], row[0]))
     new.executemany("INSERT OR IGNORE INTO outbox VALUES(?,?,?,?,?)", whole)
     new.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
-    new.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", _rows(old, "priority", int, int))
+    new.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", _typed(old, "priority", int, int))
     new.execute("DELETE FROM priority WHERE seq NOT IN (SELECT seq FROM outbox)")
 
 
 def copy_minutes(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     """The same of the minutes of the burden."""
-    minutes = _rows(old, "minute", int, str, str, *[float] * 4)
+    minutes = _typed(old, "minute", int, str, str, *[float] * 4)
     new.executemany("INSERT OR IGNORE INTO minute VALUES(?,?,?,?,?,?,?)", minutes)
 
 
@@ -89,12 +91,12 @@ def count(db: sqlite3.Connection) -> Salvaged:
 
 def alarm_revs(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     """Names of alarms, each with the last `rev` that was ever put there."""
-    return _rows(db, "told", str, int)
+    return _typed(db, "told", str, int)
 
 
 def operating_s(db: sqlite3.Connection) -> float:
     """How long the box had been running at the last note that can be read, seconds."""
-    return max((row[1] for row in _rows(db, "operation", int, float)), default=0.0)
+    return max((row[1] for row in _typed(db, "operation", int, float)), default=0.0)
 
 
 def _is_whole(text: str, seq: int) -> bool:
@@ -104,13 +106,25 @@ def _is_whole(text: str, seq: int) -> bool:
         return False
 
 
-def _rows(db: sqlite3.Connection, table: str, *types: type | tuple[type, ...]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a table whose columns are of these types, those between two damages left out; perhaps twice."""
-    for order in ("", " DESC"):
+def readable_rows(db: sqlite3.Connection, table: str, columns: str = "*") -> Iterator[tuple[Any, ...]]:
+    """The rows of a table from its begin to a damage, then from its end back to one; perhaps twice.
+
+    One query each: sqlite3 of Python 3.10 steps once more before it gives a row, so that what is damaged would take
+    the row before it along.
+    """
+    for sign, after, order in ((1, ">", ""), (-1, "<", " DESC")):
+        query = f"SELECT rowid, {columns} FROM {table} WHERE rowid {after} ? ORDER BY rowid{order} LIMIT 1"
+        rowid = -sign * MAX_ROWID
         try:
-            for row in db.execute(f"SELECT * FROM {table} ORDER BY rowid{order}"):
-                if len(row) == len(types) and all(map(isinstance, row, types)):
-                    yield row
+            while (row := db.execute(query, (rowid,)).fetchone()) is not None and sign * row[0] > sign * rowid:
+                rowid = row[0]  # it grows, though a damaged page may say any number
+                yield row[1:]
         except sqlite3.Error:  # the page behind the last row is damaged, or there is no such table
             continue
-        return
+        if row is None:
+            return
+
+
+def _typed(db: sqlite3.Connection, table: str, *types: type | tuple[type, ...]) -> Iterator[tuple[Any, ...]]:
+    """Those rows whose columns are of these types."""
+    return (row for row in readable_rows(db, table) if len(row) == len(types) and all(map(isinstance, row, types)))
