@@ -18,7 +18,7 @@ from edge.delivery.messages import Node
 from edge.files import written_whole
 from edge.node.inbox import NewPatient
 from edge.node.stream import NodeStream
-from edge.settings.node import Stream
+from edge.settings.node import Config, Stream
 from edge.settings.sections import Age
 
 MAX_BYTES = 1_000_000
@@ -63,6 +63,10 @@ class Patients:
         """The settings of a stream, with the age of the patient that it has now."""
         own, found = self._settings[bed], self._admitted.get(bed)
         return own if found is None else own.model_copy(update={"age": found.age})
+
+    def config(self, config: Config) -> Config:
+        """The settings of the node, with the ages of the patients that its beds have now."""
+        return config.model_copy(update={"streams": tuple(self.settings(each.id) for each in config.streams)})
 
     def join(self, streams: Sequence[NodeStream]) -> None:
         """Let patients be admitted to these."""

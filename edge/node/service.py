@@ -108,14 +108,12 @@ class Service:
         Raises:
             ConfigError: a class or threshold that the model lacks, or a secret that cannot be read.
         """
-        self._config, self._model, self._outbox = config, model, outbox
+        self._model, self._outbox = model, outbox
         names = (config.mqtt.prefix, config.site, config.node, config.mode)
         self._node = Node(*names, new_boot_id(), box_fingerprint(), config_hash(config))
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
         self._patients = Patients(outbox.path.with_name(f"patients-{config.node}.json"), config.streams)
-        self._config = config = config.model_copy(
-            update={"streams": tuple(self._patients.settings(each.id) for each in config.streams)}
-        )
+        self._config = config = self._patients.config(config)
         self._streams = [
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
             for number, (settings, source) in enumerate(zip(config.streams, sources, strict=True))
