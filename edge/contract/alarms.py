@@ -223,29 +223,10 @@ class TransitionMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `alarms`."""
-        by = self.by
-        return [
-            {
-                "changed": self.time.changed,
-                "site": self.site,
-                "node": self.node,
-                "stream": self.stream,
-                "mode": self.mode,
-                "condition": self.condition,
-                "kind": self.kind,
-                "priority": self.priority,
-                "rev": self.rev,
-                "cause": self.cause,
-                "signal": self.signal,
-                "presence": self.presence,
-                "escalated": self.escalated,
-                "episode": self.episode,
-                "late": self.late,
-                "by": None if by is None else by.by,
-                "why": None if by is None else by.why,
-                "seq": self.seq,
-            }
-        ]
+        of_alarm = "site", "node", "stream", "mode", "condition", "kind", "priority", "rev"
+        own = self.cells(*of_alarm, "cause", "signal", "presence", "escalated", "episode", "late", "seq")
+        by = {"by": None, "why": None} if self.by is None else self.by.cells("by", "why")
+        return [self.time.cells("changed") | own | by]
 
 
 class ResultMessage(Message):

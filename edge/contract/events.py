@@ -258,29 +258,12 @@ class EventMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `events`."""
+        occurrence = "site", "node", "stream", "mode", "id", "rev", "type"
         return [
-            {
-                "onset": self.time.onset,
-                "end": self.time.end,
-                "site": self.site,
-                "node": self.node,
-                "stream": self.stream,
-                "mode": self.mode,
-                "id": self.id,
-                "rev": self.rev,
-                "type": self.type,
-                "label": self.label,
-                "peak": self.scores.peak,
-                "mean": self.scores.mean,
-                "threshold": self.scores.threshold,
-                "verified": self.verified,
-                "end_reason": self.end_reason,
-                "late": self.late,
-                "model_id": self.model.id,
-                "model_sha256": self.model.sha256,
-                "boot_id": self.boot_id,
-                "seq": self.seq,
-            }
+            self.time.cells("onset", "end")
+            | self.cells(*occurrence, "label", "verified", "end_reason", "late", "boot_id", "seq")
+            | self.scores.cells("peak", "mean", "threshold")
+            | {"model_id": self.model.id, "model_sha256": self.model.sha256}
         ]
 
 
@@ -332,19 +315,5 @@ class GapMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `gaps`."""
-        return [
-            {
-                "site": self.site,
-                "node": self.node,
-                "stream": self.stream,
-                "boot_id": self.boot_id,
-                "from_sample": self.from_sample,
-                "to_sample": self.to_sample,
-                "told": self.time.published,
-                "lost_ms": self.ms,
-                "count": self.count or 1,
-                "cause": self.cause,
-                "late": self.late,
-                "seq": self.seq,
-            }
-        ]
+        own = self.cells("site", "node", "stream", "boot_id", "from_sample", "to_sample", "cause", "late", "seq")
+        return [own | {"told": self.time.published, "lost_ms": self.ms, "count": self.count or 1}]

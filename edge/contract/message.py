@@ -55,6 +55,10 @@ class Part(BaseModel):
                 del values[name]
         return super().model_construct(_fields_set, **values)
 
+    def cells(self, *names: str) -> dict[str, Any]:
+        """Fields as cells of a table's row, by their names."""
+        return {name: getattr(self, name) for name in names}
+
     def body(self) -> Body:
         """What was given or read, as JSON has it; what was not is left out."""
         return self.model_dump(by_alias=True, exclude_unset=True, warnings=False)

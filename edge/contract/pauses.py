@@ -87,22 +87,6 @@ class PauseMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `pauses`."""
-        return [
-            {
-                "onset": self.time.onset,
-                "end": self.time.end,
-                "site": self.site,
-                "node": self.node,
-                "stream": self.stream,
-                "mode": self.mode,
-                "id": self.id,
-                "rev": self.rev,
-                "type": self.type,
-                "limit_s": self.limit_s,
-                "contact": self.contact,
-                "end_reason": self.end_reason,
-                "late": self.late,
-                "boot_id": self.boot_id,
-                "seq": self.seq,
-            }
-        ]
+        occurrence = "site", "node", "stream", "mode", "id", "rev", "type"
+        own = "limit_s", "contact", "end_reason", "late", "boot_id", "seq"
+        return [self.time.cells("onset", "end") | self.cells(*occurrence, *own)]

@@ -106,8 +106,8 @@ COLUMNS: Mapping[str, Columns] = {
 
 
 def in_file(table: str, row: Row) -> Row:
-    """A message's row with the columns of a file, times as text."""
-    return {name: _text(row[name]) if kind == "time" else row[name] for name, kind in COLUMNS[table].items()}
+    """A message's row with the columns of a file, times as text; what it does not have is None."""
+    return {name: _text(row.get(name)) if kind == "time" else row.get(name) for name, kind in COLUMNS[table].items()}
 
 
 def _text(wall_s: Cell) -> Cell:

@@ -186,29 +186,28 @@ class TrendMessage(Message):
 
 
 def _burden(window: Window | None, name: str) -> Row:
-    group = None if window is None else window.groups[name]
-    return {
-        "known": None if window is None else window.known,
-        "coverage": None if window is None else window.coverage,
-        "measured_s": None if window is None else window.measured_s,
-        "unverified_s": None if window is None else window.unverified_s,
-        "missing_s": None if window is None else json.dumps(window.missing_s, sort_keys=True),
+    if window is None:
+        return {"group": name}
+    group = window.groups[name]
+    return window.cells("known", "coverage", "measured_s", "unverified_s") | {
+        "missing_s": json.dumps(window.missing_s, sort_keys=True),
         "group": name,
-        "burden_s_per_min": None if group is None else group.s_per_min,
-        "low_s_per_min": None if group is None else group.low,
-        "high_s_per_min": None if group is None else group.high,
+        "burden_s_per_min": group.s_per_min,
+        "low_s_per_min": group.low,
+        "high_s_per_min": group.high,
     }
 
 
 def _breathing(breath: Breath | None, name: str) -> Row:
-    own = {"breaths_per_min": None, "answered": None, "rate_why": None, "breathing_s": None, "breaths": None}
-    if breath is not None:
-        own = {each: getattr(breath, "why" if each == "rate_why" else each) for each in own}
-    sounds = None if breath is None else breath.sounds.get(name)
+    if breath is None:
+        return {}
+    own = breath.cells("breaths_per_min", "answered", "breathing_s", "breaths") | {"rate_why": breath.why}
+    sounds = breath.sounds.get(name)
+    shares = {} if sounds is None else sounds.cells("of_time", "of_breaths")
     return own | {
-        f"{of}{end}": None if sounds is None else getattr(getattr(sounds, of), end[1:] or "share")
-        for of in ("of_time", "of_breaths")
-        for end in ("", "_low", "_high", "_why")
+        f"{of}_{key}".removesuffix("_share"): value
+        for of, share in shares.items()
+        for key, value in share.cells("share", "low", "high", "why").items()
     }
 
 
