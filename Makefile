@@ -42,7 +42,7 @@ parallel = -n $(or $(JOBS),$(1)) --dist loadfile --no-loadscope-reorder
 test-aarch64: dev ## install the 64-bit ARM wheels under emulation and compare the events with this machine's; slow (ARGS="--mirror ... --seconds 56")
 	@$(BIN)/python -m tests.system.aarch64 $(ARGS)
 
-test-gpu: $(VENV)-gpu/.gpu ## test TensorRT on this machine's NVIDIA GPU (Jetson or PC): build, compare, time; writes runs/gpu-report.json
+test-gpu: $(VENV)-gpu/.gpu ## test TensorRT on this machine's NVIDIA GPU (Jetson or PC): build, compare, time; writes runs/gpu-batches-*.json
 	@LAENNEC_GPU=required $(VENV)-gpu/bin/python -m pytest tests/gpu -m gpu --durations 5 $(ARGS)
 
 mutants: dev ## list the changes of the code that no test notices; minutes for a module (ONLY="tracker chunks", ARGS="--jobs 1")

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from edge.errors import ConfigError
 from edge.log import warn_once
 
 
@@ -111,23 +110,6 @@ class DiskCache:
             f"{self.name}=not_written cause={cause!r} effect=made_again_at_every_start repair=set_{self.variable}"
         )
         return None
-
-    def remove(self, name: str) -> bool:
-        """Remove a file from every folder; false if none had it.
-
-        Raises:
-            ConfigError: it is there and cannot be removed.
-        """
-        removed = False
-        for folder in self.folders():
-            try:
-                (folder / name).unlink()
-                removed = True
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                raise ConfigError(f"{folder / name}: cannot be removed ({error.strerror}); run as its owner") from None
-        return removed
 
     def entries(self, ending: str) -> list[tuple[Path, bytes | None]]:
         """Every file with an ending, and its content or None if it is damaged or not ours."""

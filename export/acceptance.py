@@ -1,8 +1,8 @@
 """Whether an artefact may be written: every bound of `export.parity` and the accuracy on held-out patients, at once.
 
 Each artefact is opened from the bytes that would be written, in the runtime that is here; those for TensorRT too, whose
-int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU computes with it, which a box
-measures for itself (`laennec optimize`). Writes nothing.
+int8 and fp16 onnxruntime can execute: that shows that the graph is right, not what a GPU computes with it, which
+`make test-gpu` measures on a box. Writes nothing.
 
 Accuracy is that of the streaming metrics of `training.metrics.streaming`. The network that is shipped was trained on
 all patients, so nobody is left to validate it on. The cross-validation networks, trained by the same recipe without the

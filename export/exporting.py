@@ -7,8 +7,8 @@
 Where int8 for TensorRT does not keep the bounds with ranges alone, it is trained and tested again. One bound that is
 not kept stops the export; a variant that cannot keep it can be left out by name. Variants are moved first, then the
 fp32 artefact whose hash they name, then the card and the report: killed in between, a box finds the old model or the
-new one, with fewer variants, for those of another fp32 artefact are ignored. Not for a device, which measures its
-variants for itself (`laennec optimize`).
+new one, with fewer variants, for those of another fp32 artefact are ignored. Not for what a variant
+is worth on a device (`laennec bench`).
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ import torch
 
 from edge.errors import ConfigError, ModelError
 from edge.model.backends.onnx import OnnxBackend
-from edge.model.choice import cpu_name
-from edge.model.runtime import read_variant
+from edge.model.runtime import cpu_name, read_variant
 from export.acceptance import Acceptance, ArtefactResult, lost, validate
 from export.artefacts import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make, versions, weights_sha256
 from export.card import card_page
 from export.checkpoint import Checkpoint
 from export.recordings import EvaluationData, validation_note
-from export.report import Candidate, Report, chosen, latencies
+from export.report import Report, latencies
 from training.detector.shipped import DEFAULT, LIGHT
 
 TIMED = 8  # of the sounds of the comparison, whose chunks are timed
@@ -150,8 +149,6 @@ class _Export:
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
         timed = heard_sample(self._scorer, self._metadata, self._acceptance.comparison.streams[:TIMED])
         latency = latencies(backends, timed.inputs)
-        ways = {n: Candidate(KINDS[n].runtime, not one.failed, latency[n]) for n, one in tested.items()}
-        name, why = chosen(ways)
         return Report(
             card=str(self._metadata.card["id"]),
             checkpoint=weights_sha256(self._scorer.detector),
@@ -164,8 +161,6 @@ class _Export:
             processor=cpu_name(),
             results=tuple(tested.values()),
             latency=latency,
-            chosen=name,
-            why=why,
         )
 
     def _made(self, names: list[str], how: str) -> dict[str, bytes]:

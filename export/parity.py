@@ -3,7 +3,7 @@
 - The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
   sounds with every pattern of loss.
 - A variant and the fp32 artefact, each with the state that it made itself, for each output: cosine and top-1 of
-  `edge.model.parity`, the same that a device measures before it uses a variant. The scores of several sounds may be
+  `edge.model.parity`, the same that `make test-gpu` holds a device to. The scores of several sounds may be
   high at once, so top-1 alone says little: it is the highest of the six scores of a frame, mostly breath. Therefore
   also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
   highest class that reaches its threshold, or nothing.

@@ -3,8 +3,7 @@
 `NAME.report.json` holds the hash of each artefact, so a file and its report cannot be mixed up unnoticed. It names no
 path and no person. Of all that it says, the times alone are measured here, on the machine that it names by its
 processor: one thread, as the edge runs them. The artefacts take turns, so that all meet the same disturbances; the best
-is what the machine can do, the median what it did. Which of them the edge would choose here follows by its own rule
-(`edge.model.choice`); a device decides for itself (`laennec optimize`).
+is what the machine can do, the median what it did. How many beds each sustains on a box, `laennec bench` says there.
 """
 
 from __future__ import annotations
@@ -20,14 +19,11 @@ from typing import Any
 import numpy as np
 
 from edge.model.backends import Backend
-from edge.model.choice import MAX_TIME_SHARE, Measurement, choose
 from export.acceptance import BOUNDS, ArtefactResult
-from export.artefacts import FP32
 from export.streams import Inputs
 
 BATCHES = (1, 8, 32)  # streams side by side; the edge has one at a time
 ROUNDS = (100, 40, 15)  # for each of BATCHES
-RUNTIME = "onnxruntime"
 SCHEMA = "laennec.export/1"
 CLASSES_OF_NODES = {
     "weighted": ("Conv", "Gemm"),
@@ -52,15 +48,6 @@ class Latency:
     median_ms: tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One artefact among those to choose from."""
-
-    runtime: str
-    passes: bool
-    latency: Latency
-
-
 def latencies(backends: Mapping[str, Backend], inputs: Inputs) -> dict[str, Latency]:
     """Time of a step of each size, milliseconds; `inputs` are repeated."""
     times: dict[str, list[list[float]]] = {name: [] for name in backends}
@@ -78,22 +65,6 @@ def latencies(backends: Mapping[str, Backend], inputs: Inputs) -> dict[str, Late
         name: Latency(*(tuple(round(pick(each), 3) for each in sizes) for pick in (min, statistics.median)))
         for name, sizes in times.items()
     }
-
-
-def chosen(candidates: Mapping[str, Candidate]) -> tuple[str, str]:
-    """Name of the artefact that the edge would use on this machine without a GPU, and why."""
-    measured = [
-        Measurement(name, one.runtime, 0.0, one.latency.best_ms[0], 1.0, 1.0, one.passes)
-        for name, one in candidates.items()
-    ]
-    best = choose(measured, {RUNTIME})
-    if best is None:
-        return "none", "no artefact for onnxruntime passes"
-    exact = next(r for r in measured if r.variant == FP32).latency_ms
-    others = [r for r in measured if r.runtime == RUNTIME and r.passes and r.variant != FP32]
-    times = ", ".join(f"{r.variant} {r.latency_ms:.2f} ms" for r in others) or "no other passes"
-    rule = f"another is used when it takes at most {MAX_TIME_SHARE:.0%} of the time of fp32, which is exact"
-    return best.variant, f"at batch 1, as streams are scored: fp32 {exact:.2f} ms, {times}; {rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +89,6 @@ class Report:
     processor: str
     results: tuple[ArtefactResult, ...]
     latency: dict[str, Latency]
-    chosen: str
-    """Variant that the edge would use on that processor."""
-    why: str
-    """Why that one, in words."""
 
     @property
     def failed(self) -> list[str]:
@@ -162,7 +129,6 @@ class Report:
             *self._metrics(),
             f"One thread, milliseconds a chunk of so many streams, best / median; {self.processor}",
             _grid(["artefact", *(str(n) for n in BATCHES)], [self._times(one.name) for one in self.results]),
-            f"Here the edge would choose {self.chosen}: {self.why}.",
             *(f"FAILED {bound}" for bound in self.failed),
         ]
         return "\n\n".join(textwrap.fill(part, 110) if "\n" not in part else part for part in parts)

@@ -116,8 +116,8 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_tuned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What `laennec optimize` kept for the user of this machine is not seen by tests, and theirs not by the user."""
+def _nothing_is_cached(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `laennec bench` keeps for the user of this machine is not seen by tests, and theirs not by the user."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("CACHE_DIRECTORY", str(tmp_path_factory.mktemp("cache")))
         yield

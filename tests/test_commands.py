@@ -55,7 +55,6 @@ RUN_BY = {  # where a command like this is run, with other names and places
     "laennec ingest": "tests/system/edge/server/history/test_kills.py",
     "laennec history": "tests/edge/commands/test_history_command.py",
     "laennec model": "tests/edge/commands/test_model_command.py",
-    "laennec optimize": "tests/edge/model/test_benchmark.py",
     "laennec devices": "tests/system/test_commands.py",
     "python -m export": "tests/export/test_exporting.py",
     "python -m export.sign": "tests/system/export/test_sign.py",

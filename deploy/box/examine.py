@@ -56,7 +56,6 @@ except LaennecError as error: sys.exit(f"laennec: {error}")
 READ_BOARD = READ_SETTINGS.replace("edge.settings.node", "edge.settings.board").replace("load_config", "load_board")
 DOCTOR = ("asking the release how it finds this box (doctor)", "doctor --config")
 EXAMINATION = (
-    ("choosing the fastest runtime by measuring (optimize)", "optimize"),
     DOCTOR,
     ("letting it hear the bundled recording (self-test)", "doctor --self-test"),
 )

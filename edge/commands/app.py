@@ -27,7 +27,6 @@ from edge.commands.history import ingest
 from edge.commands.init import init
 from edge.commands.link import app as link_app
 from edge.commands.model import app as model_app
-from edge.commands.optimize import optimize, tune
 from edge.commands.replay import replay
 from edge.commands.run import run
 from edge.commands.score import score
@@ -66,8 +65,6 @@ app.command(short_help="Write what a ward says into a database.")(ingest)
 app.add_typer(history_app, name="history", short_help="Ask that database: events, burden, coverage.")
 app.add_typer(model_app, name="model", short_help="Show the model; manage signed models.")
 app.command(short_help="Measure a device of your own.")(adapt)
-app.command(short_help="Find the fastest variant of the model here.")(optimize)
-app.command(hidden=True)(tune)
 app.command(short_help="Find how many beds this box sustains.")(bench)
 app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")
 

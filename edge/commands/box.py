@@ -41,10 +41,9 @@ def bench(
     from edge.detector.recording import samples_of
     from edge.detector.warm import warm_up
     from edge.log import setup
-    from edge.model.benchmark import usable_variants
     from edge.model.model import DEFAULT_PATH, LIGHT_PATH, Model
     from edge.model.onnx_file import read_artefact
-    from edge.model.runtime import open_backend
+    from edge.model.runtime import open_backend, variants_here
     from edge.node.capacity import play, save_capacity, search
     from edge.sources.file_search import DEMO_AUDIO
 
@@ -52,12 +51,10 @@ def bench(
     logging.getLogger("edge.node").setLevel(logging.CRITICAL)  # what a bed finds, and that too many are too many
     warm_up()
     bundled = [path for path in (DEFAULT_PATH, LIGHT_PATH) if path.exists()]
-    models = {path: usable_variants(path, runtime or "auto", _print) for path in ([model] if model else bundled)}
+    models = {path: variants_here(path, runtime or "auto", _print) for path in ([model] if model else bundled)}
     print(HEAD)
     for path, (artefacts, device) in models.items():
         for artefact in artefacts:
-            if runtime not in (None, "auto", artefact.variant.runtime):
-                continue
             gpu = device if artefact.variant.runtime == "tensorrt" else None
             loaded = Model(read_artefact(artefact.path), open_backend(artefact, gpu))
             sound, name = samples_of(DEMO_AUDIO, loaded.rate_hz), f"{path.stem:<8} {artefact.variant.name:<14}"

@@ -135,8 +135,6 @@ def _print_active(release: Release | None, config: Path | None) -> None:
 
     name = f"{release.sha256[:12]}: {release.manifest.id}" if release is not None else "the bundled model"
     print(f"active: {name}; {NEXT_START}")
-    if release is not None and len(release.manifest.files) > 1:
-        print(f"to find its fastest variant on this machine: laennec optimize --model {release.artefact}")
     if config is not None and (named := load_config(config).model) is not None:
         print(f"laennec: but {config} says  model: {named}  which overrides it; remove that line", file=sys.stderr)
 

@@ -1,1 +1,1 @@
-"""The model file: what it says of itself, its seal, its variants, what runs it, and which is the fastest here."""
+"""The model file: what it says of itself, its seal, its variants, and what runs it."""

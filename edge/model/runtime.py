@@ -1,9 +1,8 @@
 """Which runtime and which variant of a model this machine uses, and the model opened so.
 
-Not for measuring (`edge.model.benchmark`) nor for the runtimes themselves (`edge.model.backends`). TensorRT is used
-where a driver, its Python package and a variant for it are, and where `laennec optimize` measured it as the fastest;
-everywhere else onnxruntime, which is always there. Asked for by name, a runtime is used or the error says what is
-missing.
+Not for the runtimes themselves (`edge.model.backends`), nor for how many beds each sustains (`laennec bench`). A model
+is run by onnxruntime, which is always there and exact; by TensorRT where the settings ask for it, or name a variant
+that is made for it: then it is used, or the error says what is missing.
 
 The artefacts of one checkpoint lie in one folder, NAME.onnx (fp32) and NAME.VARIANT.onnx. A file counts as a variant
 only if it is whole and says so itself: its seal holds and its parent is the SHA-256 of the fp32 file. What a copy left
@@ -14,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from glob import escape
@@ -27,11 +27,10 @@ from edge.model.backends import Backend
 from edge.model.backends.cuda import Gpu, NoDriverError, find_gpu
 from edge.model.backends.engine import StoredEngine, stored_engines
 from edge.model.backends.tensorrt import Device, TensorRtBackend, find_device
-from edge.model.choice import MachineKey, Measurement, choose, cpu_name, read_measurements
 from edge.model.model import DEFAULT_PATH, Model, check_schema
 from edge.model.onnx_file import read_artefact, read_metadata
 from edge.model.specs import Variant
-from edge.settings.names import RuntimeName
+from edge.settings.names import VARIANTS, RuntimeName
 
 VARIANT_KEY = "laennec.variant"
 
@@ -81,20 +80,16 @@ def find_variants(path: Path) -> list[Artefact]:
     return found
 
 
-UNMEASURED = ("fp32", "trt-fp16", "trt-int8-fp16", "trt-int8")  # order before a measurement: int8 is often the slower
-
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Which artefact is used in which runtime, and why."""
+    """Which artefact is used in which runtime."""
 
     artefact: Artefact
     device: Device | None
     """Where TensorRT runs; None for onnxruntime."""
-    cause: str
-    """Why, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +107,10 @@ class RuntimeFacts:
     """What keeps TensorRT from being used, and what to do; empty when nothing does."""
     engines: tuple[StoredEngine, ...]
     """All on disk; only those of the present graph, TensorRT and GPU are used, the others are removed in time."""
-    measured: tuple[Measurement, ...]
-    """What `laennec optimize` measured for this model and these versions; empty before it was run."""
     variant: str
     """What `open_model` would use."""
     runtime: str
     """The runtime that it would use, onnxruntime or tensorrt."""
-    cause: str
-    """Why, in words."""
 
 
 def open_model(path: Path | None = None, runtime: str = "auto", announce: Callable[[str], None] = logger.info) -> Model:
@@ -128,25 +119,20 @@ def open_model(path: Path | None = None, runtime: str = "auto", announce: Callab
     Args:
         path: the fp32 artefact, beside which its variants lie, or one variant; None for the bundled one.
         runtime: `auto`, or the one to be used and no other.
-        announce: told what is used, and why.
+        announce: told what is used.
 
     Raises:
         ConfigError: the runtime asked for cannot be had here; the message says what is missing and what to do.
-        ModelError: as `edge.model.model.load_model`; or the GPU has no memory left, or TensorRT refuses the graph,
-            when TensorRT was asked for by name.
+        ModelError: as `edge.model.model.load_model`; or the GPU has no memory left, or TensorRT refuses the graph.
     """
     decision = decide(path or DEFAULT_PATH, runtime)
+    artefact, content = decision.artefact, read_artefact(decision.artefact.path)
     try:
-        model = _open(decision)
+        model = Model(content, open_backend(artefact, decision.device))
     except ModelError as error:
-        if decision.device is None or runtime == "tensorrt":
-            raise
-        logger.warning("runtime=onnxruntime cause=%r repair=see_laennec_doctor", str(error))
-        decision = decide(path or DEFAULT_PATH, "onnxruntime")
-        model = _open(decision)
-    name, used = decision.artefact.variant.name, model.runtime
-    cause = decision.cause.partition(" (")[0]  # laennec doctor says the rest
-    announce(f"runtime={used!r} variant={name} model={model.id} cause={cause!r}")
+        hint = "" if decision.device else "; export it again with this version of Laennec"  # a GPU's reason is its own
+        raise ModelError(f"model {artefact.path}: {error}{hint}") from error
+    announce(f"runtime={model.runtime!r} variant={artefact.variant.name} model={model.id}")
     return model
 
 
@@ -166,7 +152,11 @@ def open_backend(artefact: Artefact, device: Device | None) -> Backend:
 
 
 def decide(path: Path, runtime: str = "auto") -> Decision:
-    """Which artefact would be used, in what, and why; nothing is opened.
+    """Which artefact would be used, and in what; nothing is opened.
+
+    Args:
+        path: the fp32 artefact, or one variant.
+        runtime: `auto` for the one that the artefact at `path` is made for.
 
     Raises:
         ConfigError: as `open_model`.
@@ -174,26 +164,44 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
     """
     check_name(runtime)
     artefacts = find_variants(path)
-    missing, device, unused = "", None, ""
+    given = artefacts[0].variant
+    used = given.runtime if runtime == "auto" else runtime
+    usable = {item.variant.name: item for item in artefacts if item.variant.runtime == used}
+    try:
+        device = _device_for(artefacts) if used == "tensorrt" else None
+    except ConfigError as error:
+        asked = "runtime: tensorrt" if runtime == used else f"model {path}: {given.name}"
+        raise ConfigError(f"{asked} is not available here: {error}") from None
+    if not usable:
+        raise ConfigError(f"model {path}: {given.name} is made for {given.runtime}; set  runtime: auto")
+    return Decision(next(usable[name] for name in (*VARIANTS, *usable) if name in usable), device)
+
+
+def variants_here(path: Path, runtime: str, announce: Callable[[str], None]) -> tuple[list[Artefact], Device | None]:
+    """The artefact at `path` and its variants, as far as they can be opened here, and what TensorRT runs on.
+
+    Args:
+        path: the fp32 artefact.
+        runtime: `auto` for all that run here, or one alone.
+        announce: called with a line when something keeps TensorRT from being used.
+
+    Raises:
+        ConfigError: TensorRT was asked for and cannot be had.
+        ModelError: the artefact at `path` is missing or damaged.
+    """
+    check_name(runtime)
+    device = None
     if runtime != "onnxruntime":
         try:
-            device = _device_for(artefacts)
+            device = find_device()
         except ConfigError as error:
             if runtime == "tensorrt":
-                raise ConfigError(f"runtime: tensorrt is not available here: {error}") from None
-            missing = str(error)
-            unused = "" if isinstance(error, NoDriverError) else missing  # a GPU that is there and does nothing
-    runtimes = {"onnxruntime", "tensorrt"} if device else {"onnxruntime"}
-    runtimes &= {runtime} if runtime != "auto" else runtimes
-    usable = {item.variant.name: item for item in artefacts if item.variant.runtime in runtimes}
-    if not usable:
-        raise ConfigError(
-            f"model {path}: {artefacts[0].variant.name} is made for {artefacts[0].variant.runtime}; "
-            f"{missing or 'give the fp32 artefact, or set  runtime: auto'}"
-        )
-    name, cause = _pick(usable, read_measurements(machine_key(artefacts[0], device)), runtimes)
-    artefact = usable[name]
-    return Decision(artefact, device if artefact.variant.runtime == "tensorrt" else None, unused or cause)
+                raise
+            if not isinstance(error, NoDriverError):  # a GPU that is there and does nothing
+                announce(f"onnxruntime alone: {error}")
+    runtimes = ("onnxruntime", "tensorrt") if device else ("onnxruntime",)
+    wanted = runtimes if runtime == "auto" else (runtime,)
+    return [item for item in find_variants(path) if item.variant.runtime in wanted], device
 
 
 def check_name(runtime: str) -> None:
@@ -206,15 +214,8 @@ def check_name(runtime: str) -> None:
         raise ConfigError(f"runtime: {runtime!r} is not allowed: expected one of {', '.join(get_args(RuntimeName))}")
 
 
-def machine_key(artefact: Artefact, device: Device | None) -> MachineKey:
-    """Under what the measurements of this model on this machine are saved."""
-    gpu = f"{device.gpu.name} {device.gpu.compute_capability}" if device else ""
-    version = device.trt.__version__ if device else ""
-    return MachineKey(artefact.sha256, _version("onnxruntime"), version, gpu, cpu_name())
-
-
 def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFacts:
-    """What this machine has, what is built and measured, and what would be used; nothing is opened or built.
+    """What this machine has, what is built, and what would be used; nothing is opened or built.
 
     Raises:
         ConfigError, ModelError: as `decide`.
@@ -227,7 +228,6 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
     except ConfigError as error:
         missing = str(error)
     decision = decide(path or DEFAULT_PATH, runtime)
-    measured = read_measurements(machine_key(find_variants(path or DEFAULT_PATH)[0], device)) or []
     return RuntimeFacts(
         onnxruntime=_version("onnxruntime"),
         gpu=gpu,
@@ -235,10 +235,8 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
         cudart=device.cuda.name if device else "",
         missing=missing,
         engines=tuple(stored_engines()),
-        measured=tuple(measured),
         variant=decision.artefact.variant.name,
         runtime=decision.artefact.variant.runtime,
-        cause=decision.cause,
     )
 
 
@@ -259,26 +257,11 @@ def _device_for(artefacts: Sequence[Artefact]) -> Device:
     return device
 
 
-def _pick(usable: dict[str, Artefact], measured: list[Measurement] | None, runtimes: set[str]) -> tuple[str, str]:
-    """The name of the variant to use, and why."""
-    if len(usable) == 1:
-        return next(iter(usable)), "the only one"
-    if measured is not None:
-        best = choose([one for one in measured if one.variant in usable], runtimes)
-        if best is None:
-            raise ConfigError(
-                "no variant for TensorRT passed its check on this machine (see  laennec optimize); set  runtime: auto"
-            )
-        return best.variant, "measured by laennec optimize; --forget undoes it"
-    cause = "not measured yet: run laennec optimize"
-    return next((name for name in UNMEASURED if name in usable), next(iter(usable))), cause
-
-
-def _open(decision: Decision) -> Model:
-    path = decision.artefact.path
-    content = read_artefact(path)
+def cpu_name() -> str:
+    """This machine's processor, as /proc/cpuinfo names it; elsewhere its architecture alone."""
     try:
-        return Model(content, open_backend(decision.artefact, decision.device))
-    except ModelError as error:
-        hint = "" if decision.device else "; export it again with this version of Laennec"  # a GPU's reason is its own
-        raise ModelError(f"model {path}: {error}{hint}") from error
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        return platform.machine()
+    named = {line for line in lines if line.startswith(("model name", "CPU implementer", "CPU part"))}
+    return " ".join([platform.machine(), *(line.partition(":")[2].strip() for line in sorted(named))])

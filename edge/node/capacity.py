@@ -5,7 +5,7 @@ is run again.
 
 What is measured is how late the engine decides. Readers, engine and streams are those of the service; outbox and broker
 are not in it, which the headroom is for. The sound is a recording that is repeated, for each bed from another place on.
-Not for choosing a variant of the model (`edge.model.benchmark`), nor for printing (`edge.commands.box`).
+Not for choosing a variant of the model (`edge.model.runtime`), nor for printing (`edge.commands.box`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from edge.delivery.messages import Message, Node
 from edge.model.backends.engine import CACHE
-from edge.model.choice import cpu_name
 from edge.model.model import Model
-from edge.model.runtime import find_variants
+from edge.model.runtime import cpu_name, find_variants
 from edge.node.engine import Engine, phase_of
 from edge.node.observer import StreamObserver
 from edge.node.readers import ReaderPool, Reading

@@ -1,8 +1,8 @@
 """Names that settings and command lines may give: kinds of source, runtimes, the models that come with Laennec.
 
-Constants alone, so that a child starts fast. `default` is the more exact model, `light` costs a third of it. A file of
-that name is `./light`. Not for what is in them (`edge.model`), nor for the model that is promoted on a box
-(`edge.model.releases`).
+Constants alone, so that a child starts fast. `default` is the more exact model, `light` costs a third of it;
+`default.cpu-int8` is a variant of one. A file of that name is `./light`. Not for what is in them (`edge.model`), nor
+for the model that is promoted on a box (`edge.model.releases`).
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ Outside = Literal["unverified", "not_measurable", "ignore"]
 measurable, without events; or not judged at all."""
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]
-"""What scores the sound; `auto` leaves it to what the machine has and what was measured there."""
+"""What scores the sound; `auto` is what the model file is made for."""
 
 FOLDER = Path(__file__).parents[1] / "models"
 NAMES = ("default", "light")
+VARIANTS = ("fp32", "cpu-int8", "trt-fp16", "trt-int8-fp16", "trt-int8")
+"""Artefacts of one model, those that are nearest to fp32 first."""
 
 
 def bundled(name: str) -> Path:
@@ -32,5 +34,6 @@ def bundled(name: str) -> Path:
 
 
 def model_path(text: str) -> Path:
-    """What was given as a model: the bundled one of that name, or a path."""
-    return bundled(text) if text in NAMES else Path(text)
+    """What was given as a model: the bundled one of that name, a variant of it (`light.cpu-int8`), or a path."""
+    name, dot, variant = text.partition(".")
+    return bundled(text) if name in NAMES and (not dot or variant in VARIANTS[1:]) else Path(text)

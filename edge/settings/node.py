@@ -146,7 +146,7 @@ class Config(Section):
     shadow: ModelPath | None = None
     """A second model that hears the same and is only compared: no events, no alarms (`edge.node.model_comparison`)."""
     runtime: RuntimeName = "auto"
-    """What runs the model: `auto` leaves it to what this machine has and `laennec optimize` measured."""
+    """What runs the model: `auto` what its file is made for; `tensorrt` one of the variants beside it."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]
     link: LinkSettings | None = None
     """Microcontrollers that send sound over serial, UDP or BLE."""

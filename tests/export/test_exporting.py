@@ -61,7 +61,7 @@ def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(e
 
 @pytest.mark.rest
 def test_the_report_says_what_was_written(exported: tuple[Path, str]) -> None:
-    out, said = exported
+    out, _ = exported
     report = json.loads(out.with_name("model.report.json").read_text())
     assert report["passes"] is True
     assert {a["file"]: a["sha256"] for a in report["artefacts"]} == {
@@ -70,7 +70,6 @@ def test_the_report_says_what_was_written(exported: tuple[Path, str]) -> None:
     assert report["checkpoint"] == load_model(out).variant.checkpoint
     assert report["calibration"] is None
     assert "No validation" in report["validation"]
-    assert f"Here the edge would choose {report['chosen']}" in said
     assert str(Path.cwd()) not in out.with_name("model.report.json").read_text()
 
 

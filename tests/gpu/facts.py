@@ -12,7 +12,7 @@ from typing import Any
 
 from edge import __version__
 from edge.model.backends.tensorrt import Device
-from edge.model.choice import cpu_name
+from edge.model.runtime import cpu_name
 
 QUESTIONS = {
     "power_mode": ["nvpmodel", "-q"],

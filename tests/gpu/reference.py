@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from edge.detector.recording import chunks_of
 from edge.model.backends import Backend, zero_state
 from edge.model.backends.onnx import OnnxBackend
-from edge.model.benchmark import Outputs
 from edge.model.model import DEFAULT_PATH, load_model
 from edge.model.parity import score_all
 from edge.sources.file_search import DEMO_AUDIO
@@ -24,6 +23,8 @@ from edge.types import Chunk
 PATH = Path(__file__).with_name("reference.npz")
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 """Frames (B, H, M), valid (B, H) and state (B, S)."""
+Outputs = dict[str, NDArray[np.float32]]
+"""Every output of a graph but the state by name, (chunks, ...)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The real TensorRT on a real GPU: engines are built, answer as onnxruntime does, and are timed. `make test-gpu`.
 
-The latencies go to `runs/gpu-report.json` (or LAENNEC_GPU_REPORT), with the device, its power mode and its clocks.
+Each variant's latencies go to `runs/gpu-batches-VARIANT.json` (or the folder LAENNEC_GPU_REPORT), with the device, its
+power mode and its clocks.
 """
 
 from __future__ import annotations
@@ -12,19 +13,15 @@ import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edge.detector.recording import chunks_of
 from edge.log import warn_once
 from edge.model.backends.engine import stored_engines
 from edge.model.backends.tensorrt import Device, TensorRtBackend
-from edge.model.benchmark import benchmark
-from edge.model.choice import choose
 from edge.model.model import DEFAULT_PATH
 from edge.model.parity import compare_outputs, score_all
 from edge.model.runtime import Artefact, find_variants, open_model
@@ -53,11 +50,11 @@ def free_bytes(device: Device) -> int:
     return free.value
 
 
-def report_path() -> Path:
-    """Where the report goes; its folder is made."""
-    path = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs/gpu-report.json"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+def report_path(variant: str) -> Path:
+    """Where the report of a variant goes; its folder is made."""
+    folder = Path(os.environ.get("LAENNEC_GPU_REPORT", "runs"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"gpu-batches-{variant}.json"
 
 
 def part(batch: Batch, first: int, stop: int) -> Batch:
@@ -91,7 +88,7 @@ def test_every_size_of_batch_gives_the_same_answers(artefact: Artefact, device: 
 def test_batches_of_1_to_64_beds_are_timed_and_what_a_bed_takes_of_the_memory_is_told(
     artefact: Artefact, device: Device, reference: Reference
 ) -> None:
-    before, backend = free_bytes(device), backend_of(artefact, device)
+    before, facts, backend = free_bytes(device), device_facts(device), backend_of(artefact, device)
     batch = as_batch(backend, list(islice(cycle(reference.chunks), BEDS[-1])))
     alone = np.concatenate([backend.run(*part(batch, i, i + 1))["scores"] for i in range(BEDS[-1])])
     milliseconds = {}
@@ -102,10 +99,12 @@ def test_batches_of_1_to_64_beds_are_timed_and_what_a_bed_takes_of_the_memory_is
         for _ in range(TIMES):
             backend.run(*given)
         milliseconds[beds] = 1000 * (time.perf_counter() - begin_s) / TIMES
-    path = report_path().with_name(f"gpu-batches-{artefact.variant.name}.json")
+    after = device_facts(device)  # at once: the clocks have not gone down yet
+    path = report_path(artefact.variant.name)
     state_bytes = batch[2][0].nbytes
     told = {"ms": milliseconds, "taken_mb": (before - free_bytes(device)) / 1e6, "state_of_a_bed_mb": state_bytes / 1e6}
-    path.write_text(json.dumps({"device": device_facts(device), "variant": artefact.variant.name, **told}, indent=1))
+    told |= {"device": facts, "after": {name: after[name] for name in CLOCKS if name in after}}
+    path.write_text(json.dumps({"variant": artefact.variant.name, **told}, indent=1))
     print(f"wrote {path}")
 
 
@@ -157,21 +156,3 @@ def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
     expected, found = heard["onnxruntime"], heard["tensorrt"]
     assert [event.label for event in found] == [event.label for event in expected]
     np.testing.assert_allclose([event.onset_s for event in found], [event.onset_s for event in expected], atol=0.1)
-
-
-def test_all_variants_are_timed_and_reported(device: Device) -> None:
-    before = device_facts(device)
-    rows = benchmark(None, "auto", print, lambda model: chunks_of(model, DEMO_AUDIO)).measured
-    after = device_facts(device)  # at once: the clocks have not gone down yet
-    chosen = choose(rows, {"onnxruntime", "tensorrt"})
-    path = report_path()
-    report = {
-        "device": before,
-        "after": {name: after[name] for name in CLOCKS if name in after},
-        "choice": chosen and chosen.variant,
-        "variants": [asdict(row) for row in rows],
-    }
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    print(f"wrote {path}")
-    assert {row.variant for row in rows if row.runtime == "tensorrt"} == {item.variant.name for item in VARIANTS}
-    assert all(row.passes for row in rows), [row.note for row in rows if not row.passes]

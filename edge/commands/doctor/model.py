@@ -79,13 +79,15 @@ def runtime(path: Path | None, config: Config | None) -> list[Check]:
         variants = ", ".join(artefact.variant.name for artefact in find_variants(path or DEFAULT_PATH))
     except LaennecError as error:
         return [fail("runtime", str(error), REPAIR)]
-    is_unused = bool(facts.missing) and (facts.gpu is not None or JETSON.exists())
+    missing = facts.missing if facts.gpu is not None or JETSON.exists() else ""
+    if not facts.missing and facts.runtime == "onnxruntime" and configured_runtime(config) == "auto":
+        missing = "the GPU is not used; set  runtime: tensorrt  and run  laennec doctor --self-test"
     has = [f"onnxruntime {facts.onnxruntime}"]
     has += [f"TensorRT {facts.tensorrt}"] * bool(facts.tensorrt)
     has += [f"{facts.gpu.name}, compute capability {facts.gpu.compute_capability}"] if facts.gpu else []
-    found = f"{facts.variant} in {facts.runtime} ({facts.cause}); has {', '.join(has)}"
-    if is_unused:  # a GPU that does nothing is not what the owner wants
-        return [ok("variants", variants), warn("runtime", found, facts.missing)]
+    found = f"{facts.variant} in {facts.runtime}; has {', '.join(has)}"
+    if missing:  # a GPU that does nothing is not what the owner wants
+        return [ok("variants", variants), warn("runtime", found, missing)]
     return [ok("variants", variants), ok("runtime", found)]
 
 

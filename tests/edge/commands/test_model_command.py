@@ -78,12 +78,6 @@ def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config:
     assert "active: the bundled model" in _say("rollback", "--config", config)
 
 
-def test_whoever_promotes_a_model_with_variants_is_told_to_measure_them(signer: Signer, config: Path) -> None:
-    signer.add_variant()
-    release = signer.store().install(signer.package("a"))
-    assert f"laennec optimize --model {release.artefact}" in _say("promote", release.sha256, "--config", config)
-
-
 def test_install_can_promote_too_but_not_what_is_older(signer: Signer, config: Path) -> None:
     _say("install", signer.package("new", 1), "--promote", "--config", config)
     with pytest.raises(ModelError, match="older than the active model"):

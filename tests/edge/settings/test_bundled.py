@@ -14,7 +14,7 @@ from edge.model.model import DEFAULT_PATH, LIGHT_PATH
 from edge.settings.node import load_config, parse_config
 
 STREAMS = [{"id": "bed1", "source": "a.wav"}]
-WORDS = {"default": DEFAULT_PATH, "light": LIGHT_PATH}
+WORDS = {"default": DEFAULT_PATH, "light": LIGHT_PATH, "light.cpu-int8": LIGHT_PATH.with_name("light.cpu-int8.onnx")}
 
 
 def _named(key: str, given: Any, folder: Path | None = None) -> Path:

@@ -101,7 +101,7 @@ def test_a_release_becomes_a_unit_that_is_enabled_and_restarted(deploy: Deploy, 
 def test_a_release_is_examined_with_the_rights_that_its_service_will_have(deploy: Deploy, notes: Path) -> None:
     deploy("install")
     runs = [line for line in notes.read_text().splitlines() if line.startswith("systemd-run")]
-    assert len(runs) == 3, "optimize, doctor, self-test"
+    assert len(runs) == 2, "doctor, self-test"
     for line in runs:
         assert "-p DynamicUser=yes -p User=laennec -p SupplementaryGroups=audio dialout" in line
         assert "-p CacheDirectory=laennec" in line

@@ -24,7 +24,9 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
 from edge.delivery.one_off_session import OneOffSession
 from edge.delivery.outbox import Outbox
+from edge.model.backends.cuda import Gpu
 from edge.model.model import DEFAULT_PATH, Model, load_model
+from edge.model.runtime import RuntimeFacts
 from edge.node.health import box_fingerprint
 from edge.settings.node import parse_config
 from tests.edge.conftest import PATIENCE_S, wait_for
@@ -75,6 +77,21 @@ def test_a_damaged_model_fails_without_a_self_test(tmp_path: Path) -> None:
     assert checks["model"].verdict == "fail"
     assert "damaged" in checks["model"].found or "without" in checks["model"].found
     assert "self-test" not in checks
+
+
+@pytest.mark.parametrize(
+    ("missing", "has_gpu", "advice"),
+    [("", True, "set  runtime: tensorrt"), ("no TensorRT", True, "no TensorRT"), ("no NVIDIA driver", False, "")],
+)
+def test_a_gpu_that_is_not_used_is_a_warning(
+    monkeypatch: pytest.MonkeyPatch, missing: str, has_gpu: bool, advice: str
+) -> None:
+    gpu = Gpu("Orin", "8.7", 8 << 30, "13.2") if has_gpu else None
+    facts = RuntimeFacts("1.31.1", gpu, "10.3.0", "", missing, (), "fp32", "onnxruntime")
+    monkeypatch.setattr("edge.model.runtime.runtime_facts", lambda *_: facts)
+    found = artefact.runtime(None, None)[-1]
+    assert found.verdict == ("warn" if advice else "ok")
+    assert advice in found.advice
 
 
 def test_a_check_that_breaks_is_told_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
