@@ -4,9 +4,8 @@ Not for what a kernel computes. Numba's own cache runs whatever lies in its fold
 alone, and fails the call where it may not write, where a file is damaged or the disk is full. So it gets a temporary
 folder for each kernel, for as long as that is compiled or loaded; in between, what it wrote is one file of a
 `DiskCache`, whole and ours or compiled again. Its name holds a digest of all that the code depends on: every source
-beside the kernel, argument types, CPU, Python, NumPy, Numba. So an upgrade or another CPU never meets old code.
-
-Not seen: a change in another folder that a kernel uses, or in a constant that its sources do not determine.
+beside the kernel and in `edge.features`, argument types, CPU, Python, NumPy, Numba. So an upgrade or another CPU never
+meets old code. Not seen: a change in another folder, or in a constant that these sources do not determine.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ import numba
 import numpy as np
 from llvmlite import binding as llvm
 from numba import config, njit, typeof
+from numpy.typing import NDArray
 
 from edge.files import DiskCache, user_folders
 from edge.log import warn_once
@@ -77,6 +77,11 @@ def kernel(function: Function) -> Function:
     return cast("Function", call)
 
 
+def plain(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
+    """An array as a kernel takes it: of this type, writable, in order; the same one where it is so already."""
+    return array if array.dtype == kind and array.flags.carray else np.array(array, kind)
+
+
 def _prepare(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:
     types = tuple(map(typeof, arguments))
     name = f"{function.__module__}.{function.__qualname__}"
@@ -116,7 +121,8 @@ def _compile(function: Callable[..., Any], types: tuple[Any, ...], stored: bytes
 
 
 def _digest(function: Callable[..., Any], types: tuple[Any, ...]) -> str:
-    depends_on = (_sources(Path(function.__code__.co_filename).parent), types, _compiler())
+    folders = Path(function.__code__.co_filename).parent, Path(__file__).with_name("features")
+    depends_on = (*map(_sources, folders), types, _compiler())
     return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:32]
 
 

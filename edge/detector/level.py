@@ -152,18 +152,17 @@ class LevelledChunks:
         if chunk.restart:
             self._forget()
         values = chunk.values if self._curve is None else chunk.values + self._curve
-        steps = self._scale.steps(self._scale.levels_db(values))
-        gains_db = self._gains_db(chunk.start, steps, chunk.valid, self._known)
+        gains_db = self._gains_db(chunk.start, values, chunk.valid, self._known)
         if self.replay_gains:
             gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.replay_gains)
         if self.on_gain is not None:
             self._report(self.on_gain, chunk.start, gains_db)
+        gain_db = 0.0
         if gains_db.any():
-            values = values + gains_db[:, None] * self._per_db
+            values, gain_db = values + gains_db[:, None] * self._per_db, float(gains_db.mean())
         values = np.maximum(values, self._floor)
         if not chunk.valid.all():
             values[~chunk.valid] = 0
-        gain_db = float(gains_db.mean())
         return Chunk(chunk.start, values, chunk.valid, chunk.decided_valid, chunk.restart, gain_db)
 
     def _report(self, on_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
@@ -172,15 +171,15 @@ class LevelledChunks:
         self._reported_db = gains_db[-1]
 
     def _gains_db(
-        self, start: int, steps: NDArray[np.int64], valid: NDArray[np.bool_], known: TrainingDomain
+        self, start: int, values: NDArray[np.float32], valid: NDArray[np.bool_], known: TrainingDomain
     ) -> NDArray[np.float32]:
-        """(H,) gain of each frame of a chunk, by (H,) the steps of their levels: a step decides that of the next."""
-        length, is_whole = len(valid), valid.all()
+        """(H,) gain of each frame of a chunk, by the levels of (H, M) all of them: a step decides that of the next."""
+        length = len(valid)
         gains_db, before = np.empty(length, np.float32), -start % length  # frames until a step begins
         for part in (slice(0, before), slice(before, length)):
             gains_db[part] = self._gain_db
             self._step = self._step or FrameLevels()
-            self._step.push(steps[part] if is_whole else steps[part][valid[part]])
+            self._scale.count(values[part], valid[part], self._step)
             if part.stop == before:
                 self._gain_db = self._gain_after(self._step, known)
                 self._step = None

@@ -15,6 +15,7 @@ import numpy as np
 
 from edge.detector.change_points import ChangePoints
 from edge.detector.class_rules import ClassRule
+from edge.detector.statistics import SampleCounts, SoundStatistics
 from edge.features import FeatureSpec, FrontEnd
 from edge.model.specs import GroupSpec
 from edge.types import Block
@@ -24,7 +25,10 @@ MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 
 def warm_up() -> None:
     """Prepare the kernels of the default model; a quarter of a second, or six seconds if they must be compiled."""
-    FrontEnd(FeatureSpec(high_pass_hz=110)).push(Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)))
+    block, spec = Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)), FeatureSpec(high_pass_hz=110)
+    for frames in FrontEnd(spec).push(block):
+        SoundStatistics(spec).push(frames.values, frames.valid)
+    SampleCounts().push(block)
     ChangePoints(GroupSpec("any", ("any",), 1, 0.5, 1, 1, 1), [0.5], 1, [ClassRule(0.5, 1, 1)], None)
     _release_compiler()
 
