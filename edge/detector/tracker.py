@@ -265,7 +265,8 @@ class Tracker:
         self._next = scores.start + total
         rows = scores.values.astype(np.float64)
         concealed = np.zeros(total, np.bool_) if bridged is None else bridged
-        for first, stop in pairwise([0, *(np.flatnonzero(valid[1:] != valid[:-1]) + 1).tolist(), total]):
+        edges = [] if valid.all() else (np.flatnonzero(valid[1:] != valid[:-1]) + 1).tolist()  # nearly always none
+        for first, stop in pairwise([0, *edges, total]):
             if not valid[first]:
                 events += self._close("gap")
                 continue

@@ -95,8 +95,7 @@ class NodeStream:
         )
         self._breath = BedBreath(model, self._pipeline)
         self._monitored = source if isinstance(source, MonitoredSource) else None
-        recorded_s = self._monitored.recorded_s if self._monitored else None
-        device = self._monitored.device if self._monitored else ""
+        recorded_s, device = (self._monitored.recorded_s, self._monitored.device) if self._monitored else (None, "")
         self.timeline = Timeline(model.rate_hz, self.is_live, recorded_s=recorded_s)
         self.latency = StreamLatency(model, self.timeline, self.is_live)
         self._messages = StreamMessages(node, self.id, device, model, self.latency, sink)
@@ -120,6 +119,11 @@ class NodeStream:
         self._started_at_s = time.monotonic()
         self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
         """How it is, `unknown` while the source is only starting; replaced by `assess`."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no chunk is made, so that its sound costs next to nothing, until something valid comes."""
+        return self._pipeline.is_idle
 
     def keep_clips(self, clips: StreamClips) -> None:
         """Let its sound be remembered, from now on."""
@@ -184,7 +188,8 @@ class NodeStream:
         pending, now_s, chunk_s = self.pending, time.monotonic(), self._hop_s * self._chunk.chunk_frames
         if pending is None or not self.is_live or self._arrived_at_s is None:
             return now_s + chunk_s
-        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - self._end_s(pending[0])) + chunk_s
+        end_s = pending[0].start * self._hop_s + chunk_s
+        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - end_s) + chunk_s
 
     def fail(self, error: Exception) -> None:
         """End the stream by an error: close what is open, decide nothing more."""
@@ -211,9 +216,8 @@ class NodeStream:
         """Say how it is now, in a new `status`."""
         lag_s, verified = self._lag_s(), self._pipeline.verdict.verified
         self._breath.look(self._silent_s(), self._offered)
-        name, reason = self._assess(lag_s)
         now_s, wall_s = time.monotonic(), time.time()
-        state = self.status.state.after(name, reason, verified, self._pipeline.gain_db, wall_s)
+        state = self.status.state.after(*self._assess(lag_s), verified, self._pipeline.gain_db, wall_s)
         vitals = self._monitored.vitals() if self._monitored and not self.is_closed else self.status.vitals
         self.status = StreamStatus(
             now_s,
@@ -261,10 +265,6 @@ class NodeStream:
     def _silent_s(self) -> float:
         """How long nothing has come from the source, seconds."""
         return time.monotonic() - (self._started_at_s if self._arrived_at_s is None else self._arrived_at_s)
-
-    def _end_s(self, chunk: Chunk) -> float:
-        """Second of the stream at which the last frame of a chunk begins, and so about its end."""
-        return (chunk.start + self._chunk.chunk_frames) * self._hop_s
 
     def _take(self, item: Item | Flush) -> None:
         """Give what came to the detector, which may have chunks to be scored then."""
@@ -316,8 +316,8 @@ class NodeStream:
         with self._counts.timed():
             events = self._pipeline.decide(answer.scores, answer.state)
         self._observe_events(events, self.latency.last_sample(chunk))
-        decided_s = self._end_s(chunk) - self._chunk.lookahead_frames * self._hop_s
-        self.decided = max(self.decided, round(decided_s * self._rate_hz))
+        decided = chunk.start + self._chunk.chunk_frames - self._chunk.lookahead_frames
+        self.decided = max(self.decided, round(decided * self._hop_s * self._rate_hz))
 
     def _reset(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""

@@ -121,7 +121,7 @@ class BedBurden(StreamObserver):
     def shown(self, silent_s: float) -> tuple[Reading | None, tuple[Covered, ...]]:
         """Both; made once for each step, for it takes longer than all else that is said of a stream."""
         reading = self.reading(silent_s)
-        if reading is not None and reading != self._shown[0]:
+        if reading is not None and reading is not self._shown[0]:
             self._shown = reading, self.covered(reading)
         return self._shown
 

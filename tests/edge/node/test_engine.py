@@ -16,6 +16,7 @@ from edge.errors import ModelError, SourceError
 from edge.node.engine import Engine, phase_of
 from edge.node.inbox import OVERLOAD, End
 from edge.node.readers import MOST_STUCK, THREADS, ReaderPool, Reading
+from edge.node.stream import Answer as StreamAnswer
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State
 from edge.settings.node import Stream
@@ -292,3 +293,19 @@ def test_no_chunk_waits_for_a_stream_that_has_no_sound_most_of_the_time(monkeypa
         engine.wake(0)
         scored[idle] = engine.turn(0.0)
     assert scored == {0: 0, 1: 1}
+
+
+@pytest.mark.parametrize(("is_valid", "chunks"), [(True, 1), (False, 0)])
+def test_sound_that_waits_is_work_unless_no_chunk_is_made_of_it(is_valid: bool, chunks: int) -> None:
+    ward = Ward(Bursts(1, pace=True))
+    (stream,), engine, length = ward.streams, ward.engine, 8000
+    engine._cost_s = 0.25
+    for second in range(60):
+        stream.arrive(Block(second * length, np.zeros(length, np.float32), np.full(length, is_valid)))
+        stream.advance()
+        while stream.pending is not None:
+            stream.advance(StreamAnswer(*ward.model.score(*stream.pending), 0.0))
+    assert engine._work_s(0) == 0
+    chunk = ward.model.chunk.chunk_frames * ward.model.spec.hop_samples
+    stream.arrive(Block(60 * length, np.zeros(chunk, np.float32), np.full(chunk, is_valid)))
+    assert engine._work_s(0) == chunks * 0.25
