@@ -22,7 +22,7 @@ from edge.sources.source import Source, Wait
 from edge.types import Block, Gap
 
 THREADS = 3  # one reads, one waits for the disk, and one is left
-TOGETHER_S = 0.01  # sources in real time are read at multiples of it: a waking costs as much as the reading of a block
+TOGETHER_S = 0.02  # sources in real time are read at multiples of it: a waking costs as much as reading six blocks
 WATCH_S = 0.03  # how late a source may be before another thread reads
 STUCK_S = 0.5
 MOST_STUCK = 16
