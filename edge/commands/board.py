@@ -25,7 +25,7 @@ app.add_typer(users, name="users", short_help="Who may sign in; a running board 
 
 Settings = Annotated[Path, typer.Option("--config", help="Settings of the board.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Of the person or the screen.")]
-RoleOption = Annotated[str, typer.Option("--role", help="What they may: view, acknowledge, configure.")]
+RoleOption = Annotated[str, typer.Option("--role", help="What they may: view, acknowledge, admit, configure.")]
 
 
 @app.callback()
@@ -145,7 +145,7 @@ def password(name: Name, config: Settings) -> None:
 
 @users.command(short_help="Give another role.")
 def role(name: Name, new: Annotated[str, typer.Argument(metavar="ROLE")], config: Settings) -> None:
-    """Give another role: view, acknowledge, configure; the sessions end."""
+    """Give another role: view, acknowledge, admit, configure; the sessions end."""
     from edge.server.board.users import change_user
 
     allowed = _role(new)

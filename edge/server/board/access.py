@@ -87,8 +87,8 @@ ROLE_OF_VERB: dict[str, Role] = {
     "pause": "acknowledge",
     "inactivate": "configure",
     "limit": "configure",
-    "patient": "configure",
-    REMOVE: "configure",
+    "patient": "admit",
+    REMOVE: "admit",
 }
 LISTEN_ROLE: Role = "acknowledge"  # as for hearing clips
 ORDERS, ORDERS_S = 60, 60.0  # orders of one person, however many browsers; of a session, where nobody has a name

@@ -25,7 +25,7 @@ from edge.errors import ConfigError
 from edge.files import open_private, written_whole
 from edge.log import RateLimitedLog
 
-Role = Literal["view", "acknowledge", "configure"]
+Role = Literal["view", "acknowledge", "admit", "configure"]
 ROLES: tuple[Role, ...] = get_args(Role)
 NAME = re.compile(r"[^\s\x00-\x1f\x7f:#][^\x00-\x1f\x7f:]{0,39}(?<!\s)")
 DISABLED = "#disabled "

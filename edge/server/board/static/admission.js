@@ -2,7 +2,7 @@
 
 import { $, setHidden, setText } from "./dom.js";
 import { said, t } from "./language.js";
-import { order, role } from "./session.js";
+import { may, order } from "./session.js";
 
 const COUNTED = ["days", "weeks", "months", "years"];
 
@@ -23,7 +23,7 @@ export class Admission {
 
   // Whether the button is there: for whoever may, at a bed that is known to the board.
   offer(isKnown) {
-    setHidden($("#patient"), !isKnown || role() !== "configure");
+    setHidden($("#patient"), !isKnown || !may("admit"));
   }
 
   #open() {

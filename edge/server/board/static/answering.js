@@ -1,10 +1,8 @@
 // Acknowledging the alarms of a bed, wherever a page offers it.
 
-import { order, role } from "./session.js";
+import { order } from "./session.js";
 import { answerable } from "./tile.js";
 import { who } from "./who.js";
-
-export const mayAcknowledge = () => ["acknowledge", "configure"].includes(role());
 
 // Every alarm of a bed that is signalled, each in the episode that the screen shows.
 export async function acknowledge(tile) {

@@ -1,7 +1,7 @@
 // The page of one bed: its sound as it comes, its last day, its events.
 
 import { Admission, ageWords } from "./admission.js";
-import { acknowledge, mayAcknowledge } from "./answering.js";
+import { acknowledge } from "./answering.js";
 import { drawBanner, lostBoard, lostBroker } from "./banner.js";
 import { BedStream } from "./bed_stream.js";
 import { dayWords, drawDay } from "./day.js";
@@ -11,7 +11,7 @@ import { EventList } from "./event_list.js";
 import { said, t, timeOf } from "./language.js";
 import { Listening } from "./listen.js";
 import { Picture } from "./picture.js";
-import { enter, role, signOut } from "./session.js";
+import { enter, may, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { who } from "./who.js";
@@ -61,7 +61,7 @@ function draw() {
   admission.offer(!stream.isSilent && Boolean(tile));
   drawLook();
   drawHeard(stream.isSilent ? [] : tile?.heard_by ?? []);
-  setHidden($("#acknowledge"), stream.isSilent || !tile || tile.level === "unknown" || !mayAcknowledge() || !answerable(tile).length);
+  setHidden($("#acknowledge"), stream.isSilent || !tile || tile.level === "unknown" || !may("acknowledge") || !answerable(tile).length);
 }
 
 // A mark for everybody: somebody listens here now.
@@ -110,7 +110,7 @@ function drawBreath(breath, groups) {
 
 // What may be proposed for the age, and where whoever may sets limits; nothing else follows from it.
 function drawProposed(bed, tile) {
-  setHidden($("#limits"), !bed || !tile || role() !== "configure");
+  setHidden($("#limits"), !bed || !tile || !may("configure"));
   if (tile) $("#limits").href = `/#bed=${encodeURIComponent(tile.key)}`;
   const { age, proposed } = bed ?? {};
   const isSet = tile?.alarms.some((line) => line.condition.startsWith("rate-") && line.limit !== null);

@@ -1,9 +1,9 @@
 // Answering one bed: acknowledge, pause the sound, switch off for a while, another limit; always with who, and why.
 
-import { acknowledge, mayAcknowledge } from "./answering.js";
+import { acknowledge } from "./answering.js";
 import { $, make, setHidden, setText } from "./dom.js";
 import { said, t } from "./language.js";
-import { order, role, signedInAs } from "./session.js";
+import { may, order, signedInAs } from "./session.js";
 import { shape } from "./shapes.js";
 import { answerable } from "./tile.js";
 import { remember, who } from "./who.js";
@@ -56,13 +56,13 @@ export class BedDialog {
     if (tile.stream) $("#bed-page").href = pageOf(tile);
     setText($("#bed-state"), [said(tile.words), said(tile.also), said(tile.detail), t("box {name}", { name: tile.node }), t("site {name}", { name: tile.site })].filter(Boolean).join(" · "));
     $("#bed-alarms").replaceChildren(...tile.alarms.map((line) => make("li", `signal-${line.signal} priority-${line.priority}`, shape(LEVELS[line.signal], line.kind, line.priority), make("span", "", alarmText(line, now)))));
-    setHidden($("#do-remove"), !tile.is_gone || role() !== "configure");
-    $("#do-acknowledge").disabled = !answerable(tile).length || !mayAcknowledge();
+    setHidden($("#do-remove"), !tile.is_gone || !may("admit"));
+    $("#do-acknowledge").disabled = !answerable(tile).length || !may("acknowledge");
   }
 
   #may() {
-    $("#do-pause").disabled = !mayAcknowledge();
-    $("#off-part").disabled = $("#limit-part").disabled = role() !== "configure";
+    $("#do-pause").disabled = !may("acknowledge");
+    $("#off-part").disabled = $("#limit-part").disabled = !may("configure");
   }
 
   #choices() {

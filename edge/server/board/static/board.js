@@ -6,7 +6,7 @@ import { BedDialog } from "./bed_dialog.js";
 import { $, make, setHidden, setText } from "./dom.js";
 import { said, t, timeOf } from "./language.js";
 import { layout, WIDEST } from "./layout.js";
-import { enter, role, signOut } from "./session.js";
+import { enter, may, signOut } from "./session.js";
 import { shape } from "./shapes.js";
 import { mostUrgent, Sounder } from "./sound.js";
 import { WardStream } from "./stream.js";
@@ -162,7 +162,7 @@ function onMoved() {
 
 async function answer(key) {
   const tile = stream.tiles.get(key);
-  if (role() === "view") return tell(t("You may look, and not acknowledge."));
+  if (!may("acknowledge")) return tell(t("You may look, and not acknowledge."));
   if (!tile || !answerable(tile).length) return tell(t("There is nothing to acknowledge on this bed."));
   if (!who()) return dialog.open(key, t("Say who you are, then acknowledge."));
   const outcome = await acknowledge(tile);

@@ -5,11 +5,9 @@ import { factsOf, saidWords } from "./event_list.js";
 import { dateTimeOf, number, said, t } from "./language.js";
 import { Picture } from "./picture.js";
 import { clockOf } from "./plot.js";
-import { ask, post, role, signedInAs } from "./session.js";
+import { ask, may, post, signedInAs } from "./session.js";
 import { remember, who } from "./who.js";
 import { soundWords } from "./words.js";
-
-const MAY_HEAR = ["acknowledge", "configure"];
 
 export class EventDialog {
   #bed;
@@ -41,7 +39,7 @@ export class EventDialog {
     this.draw(row);
     $("#who").value = who();
     $("#who").readOnly = Boolean(signedInAs());
-    $("#label-part").disabled = !MAY_HEAR.includes(role());
+    $("#label-part").disabled = !may("acknowledge");
     setText($("#answer"), "");
     $("#sound").showModal();
     (who() ? $("#say-true") : $("#who")).focus();
@@ -55,7 +53,7 @@ export class EventDialog {
     setText($("#sound-facts"), [dateTimeOf(1000 * event.time), ...factsOf(row)].join(" · "));
     setText($("#said"), row.said ? saidWords(row.said) : t("Nobody has said yet."));
     setText($("#say-true"), t("True: {sound}", { sound: soundWords(event.label) }));
-    setHidden($("#listen"), !row.has_clip || !MAY_HEAR.includes(role()) || Boolean(this.#url));
+    setHidden($("#listen"), !row.has_clip || !may("acknowledge") || Boolean(this.#url));
     if (!row.has_clip) setText($("#clip-words"), t("No clip: {reason}.", { reason: said(row.clip_words) }));
   }
 

@@ -1,10 +1,9 @@
 // Listening to a bed for a minute: what is asked first, the countdown, and why it is over. Everybody sees who listens.
 
-import { mayAcknowledge } from "./answering.js";
 import { $, setHidden, setText } from "./dom.js";
 import { said, t } from "./language.js";
 import { PcmPlayer } from "./pcm_player.js";
-import { postStream, signedInAs } from "./session.js";
+import { may, postStream, signedInAs } from "./session.js";
 import { remember, who } from "./who.js";
 
 export class Listening {
@@ -39,7 +38,7 @@ export class Listening {
   // Called whenever the bed was told of: whether its box lets people listen.
   offer(isKnown, isAllowed) {
     this.#isAllowed = isAllowed;
-    setHidden($("#live-sound"), !mayAcknowledge() || !isKnown);
+    setHidden($("#live-sound"), !may("acknowledge") || !isKnown);
     setHidden($("#hear"), !isAllowed && !this.isOn);
     setHidden($("#loudness"), !isAllowed && !this.isOn);
     this.draw();

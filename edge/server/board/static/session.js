@@ -9,7 +9,10 @@ let session = null;
 let token = ""; // of a screen that came with one: it enters with it again when its session is over
 let entering = null;
 
-export const role = () => session?.role ?? "view";
+const ROLES = ["view", "acknowledge", "admit", "configure"];
+
+// Whether it has that role or a higher one.
+export const may = (role) => ROLES.indexOf(session?.role ?? "view") >= ROLES.indexOf(role);
 export const signedInAs = () => session?.name ?? "";
 
 // Ask for a change. Where the session is over, or the board has begun anew, enter first and ask once more.

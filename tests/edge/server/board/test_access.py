@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from edge.errors import ConfigError
 from edge.server.board.access import MAX_SESSIONS, ORDERS, Access, Session
-from edge.server.board.users import User, Users, add_user, hash_password, new_token, read_users
+from edge.server.board.users import ROLES, User, Users, add_user, hash_password, new_token, read_users
 from edge.ward.quotas import MAX_KEYS, Limit, Quotas
 
 
 @pytest.mark.parametrize(
     ("role", "may"),
-    [("view", [True, False, False]), ("acknowledge", [True, True, False]), ("configure", [True, True, True])],
+    [(role, [True] * place + [False] * (4 - place)) for place, role in enumerate(ROLES, 1)],
 )
 def test_a_higher_role_may_what_a_lower_one_may(role: str, may: list[bool]) -> None:
     session = Access(False, 60).begin(User("a", role, ""), 0)  # type: ignore[arg-type]
-    assert [session.may("view"), session.may("acknowledge"), session.may("configure")] == may
+    assert [session.may(each) for each in ("view", "acknowledge", "admit", "configure")] == may
 
 
 def test_a_session_ends_when_its_time_is_over_and_when_its_person_signs_out() -> None:

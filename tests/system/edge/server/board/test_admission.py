@@ -25,7 +25,7 @@ def closed(start_board: Callable[..., RunningBoard], tmp_path: Path) -> RunningB
     """A board of two people."""
     hashed = hash_password(PASSWORD)
     add_user(tmp_path / "users", User("nurse", "acknowledge", hashed))
-    add_user(tmp_path / "users", User("Dr. L", "configure", hashed))
+    add_user(tmp_path / "users", User("Dr. L", "admit", hashed))
     return start_board(users="users")
 
 
@@ -57,14 +57,14 @@ def test_whoever_may_says_that_a_new_patient_is_there_and_how_old(
     page.get_by_text("Done: the bed begins anew.").wait_for()
     assert page.locator("#admit").is_disabled()
     ((verb, body),) = ward.orders
-    assert (verb, body["age"], body["by"]) == ("patient", "8 months", "configure")
+    assert (verb, body["age"], body["by"]) == ("patient", "8 months", "admit")
     told = [json.loads(each) for each in (tmp_path / "audit.log").read_text().splitlines()]
     (line,) = [each for each in told if each["what"] == "order"]
     assert {key: line[key] for key in ("bed", "verb", "ok", "by")} == {
         "bed": "ward-b/box-1/bed1",
         "verb": "patient",
         "ok": True,
-        "by": "configure",
+        "by": "admit",
     }
     assert "age" not in line
 

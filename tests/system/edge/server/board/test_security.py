@@ -56,7 +56,7 @@ def hashed() -> str:
 @pytest.fixture
 def closed(start_board: Callable[..., RunningBoard], tmp_path: Path, hashed: str) -> RunningBoard:
     """A board where people sign in."""
-    for name, role in (("viewer", "view"), ("nurse", "acknowledge"), ("chief", "configure")):
+    for name, role in (("viewer", "view"), ("nurse", "acknowledge"), ("sister", "admit"), ("chief", "configure")):
         add_user(tmp_path / "users", User(name, role, hashed))  # type: ignore[arg-type]
     return start_board(users="users")
 
@@ -123,12 +123,15 @@ def test_who_has_not_signed_in_sees_nothing_of_the_ward(closed: RunningBoard, pa
 def test_roles_decide_who_may_order_what(closed: RunningBoard, ward: FakeWard) -> None:
     ward.tell_bed("bed1")
     limit = {**ORDER, "verb": "limit", "fields": {"condition": "continuous", "limit_s_per_min": 4, "why": "asthma"}}
+    patient = {**ORDER, "verb": "patient", "fields": {"age": "8 months"}}
     may = {}
-    for name in ("viewer", "nurse", "chief"):
+    for name in ("viewer", "nurse", "sister", "chief"):
         headers = signed_in(closed, name=name, password=PASSWORD)
-        may[name] = [Answer(closed, "POST", "/api/orders", order, **headers).status for order in (ORDER, limit)]
-    assert may == {"viewer": [403, 403], "nurse": [200, 403], "chief": [200, 200]}
-    assert [body["by"] for _, body in ward.orders] == ["nurse", "chief", "chief"]  # not the name that was sent
+        orders = (ORDER, patient, limit)
+        may[name] = [Answer(closed, "POST", "/api/orders", order, **headers).status for order in orders]
+    assert may == {"viewer": [403] * 3, "nurse": [200, 403, 403], "sister": [200, 200, 403], "chief": [200] * 3}
+    by = [body["by"] for verb, body in ward.orders if verb != "patient"]  # not the name that was sent
+    assert by == ["nurse", "sister", "chief", "chief"]
 
 
 def test_what_was_done_and_refused_is_in_the_audit_log(closed: RunningBoard, ward: FakeWard, tmp_path: Path) -> None:

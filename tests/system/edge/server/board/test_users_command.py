@@ -77,7 +77,7 @@ def test_the_list_says_who_may_what_and_a_screen_gets_another_token(users: Users
 
 
 def test_mistakes_are_one_line(users: Users) -> None:
-    assert "role 'chief' is not known; use view, acknowledge, configure" in users(
+    assert "role 'chief' is not known; use view, acknowledge, admit, configure" in users(
         "add", "a", "--role", "chief", status=2
     )
     assert "'nobody' is not in" in users("disable", "nobody", status=2)
