@@ -17,9 +17,10 @@ def served() -> dict[str, str]:
     return {route.path: asyncio.run(route.endpoint(request)).body.decode(errors="replace") for route in page_routes()}
 
 
-def test_every_page_has_the_dialog_to_sign_in_once_and_no_part_is_missing() -> None:
+def test_every_page_has_its_head_and_the_dialog_to_sign_in_once_and_no_part_is_missing() -> None:
     texts, dialog = served(), (PARTS / "login.html").read_text()
     assert [texts[page].count(dialog) for page in PAGES] == [1, 1, 1, 1]
+    assert all(texts[page].startswith("<!doctype html>") for page in PAGES)
     assert not any("<!-- part:" in text for text in texts.values())
 
 

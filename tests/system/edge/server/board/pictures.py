@@ -1,7 +1,7 @@
 """Pictures of the board in Chromium: those of its page, of the demo; or every page as every screen shows it.
 
 .venv/bin/python -m tests.system.edge.server.board.pictures                   # board.png and bed.png, in four minutes
-.venv/bin/python -m tests.system.edge.server.board.pictures --every FOLDER    # all pages at 390 to 3840 pixels
+.venv/bin/python -m tests.system.edge.server.board.pictures --every FOLDER --language ja  # pages, 390 to 3840 pixels
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 from edge.commands.demo_broker import Broker, choose
 from edge.contract.fields import rfc3339
 from edge.delivery.messages import ulid
+from edge.ward.respiratory_rate import IRREGULAR
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import FLAGS, RunningBoard, bed_path, steady
@@ -84,7 +85,7 @@ def tell(ward: FakeWard) -> None:
     ward.tell_bed(
         BED,
         trend=made.trend(now_s, continuous=31.0, coverage=0.58),
-        breath=made.breath(now_s, per_min=None, why="too little of it could be judged"),
+        breath=made.breath(now_s, per_min=None, why=IRREGULAR),
         info=made.stream_info(listen=True),
         listening=made.listening("nurse K", wall_s=now_s, until_s=now_s + 60),
     )
@@ -115,7 +116,7 @@ def play(ward: FakeWard) -> None:
         time.sleep(0.03)  # no faster than a screen takes
 
 
-def every(folder: Path) -> None:
+def every(folder: Path, language: str) -> None:
     """Each page as each screen shows it, dark and light, and whole where it is longer than the screen."""
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -129,7 +130,9 @@ def every(folder: Path) -> None:
         for theme in ("dark", "light"):
             for screen, (width, height) in SCREENS.items():
                 size = {"width": width, "height": height}
-                context = chromium.new_context(viewport=size, color_scheme=theme, reduced_motion="reduce")
+                context = chromium.new_context(
+                    viewport=size, color_scheme=theme, locale=language, reduced_motion="reduce"
+                )
                 page = context.new_page()
                 for name, path in PATHS.items():
                     tell(ward)  # a box that has said nothing for a minute is unknown
@@ -148,8 +151,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--every", type=Path, metavar="FOLDER", help="every page instead, into this folder")
-    folder = parser.parse_args().every
-    of_the_demo() if folder is None else every(folder)
+    parser.add_argument("--language", default="en", help="of the browser, with --every")
+    given = parser.parse_args()
+    of_the_demo() if given.every is None else every(given.every, given.language)
 
 
 if __name__ == "__main__":

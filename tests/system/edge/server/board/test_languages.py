@@ -1,4 +1,4 @@
-"""The board in every language: its words fit a phone, axe-core finds nothing, dialogs answer in the reader's words."""
+"""The board in every language: words fit every screen, axe-core finds nothing, dialogs answer in the reader's words."""
 
 from __future__ import annotations
 
@@ -11,29 +11,35 @@ from edge.server.board.language import LANGUAGES, TAGS, catalogue_of
 from edge.settings.board import Language
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import RunningBoard, bed_path, every_level, shown, steady
+from tests.system.edge.server.board.pictures import SCREENS, tell
 from tests.system.edge.server.board.test_accessible import violations
-from tests.system.edge.server.board.test_legible import PHONE, SHORTENED
+from tests.system.edge.server.board.test_legible import CUT, PHONE, SHORTENED, WIDER, WORDS
 
 OTHERS = LANGUAGES[1:]
-WIDER = "() => document.documentElement.scrollWidth - innerWidth"
+PAGE_WIDER = "() => document.documentElement.scrollWidth - innerWidth"
 
 
-@pytest.mark.parametrize("language", OTHERS)
-def test_the_ward_on_a_phone_is_in_the_language_of_the_browser_and_no_word_is_cut(
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_ward_is_in_the_language_of_the_browser_and_no_word_is_cut_on_any_screen(
     board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], language: Language
 ) -> None:
-    every_level(ward)
+    tell(ward)
     page = open_page(board.url, viewport=PHONE, locale=language, bypass_csp=True)
-    shown(page, ".tile", 10)
+    shown(page, ".tile", 8)
     page.locator(".level-unknown").wait_for()
-    steady(page)
-    words = catalogue_of(language).words
+    page.locator(".tile .heard:not([hidden])").nth(1).wait_for()
+    shows = catalogue_of(language).shown()
     assert page.locator("html").get_attribute("lang") == TAGS.get(language, language)
-    assert page.locator(".level-unknown .words").inner_text() == f"{words['Unknown'].text} (Unknown)"
-    assert page.locator(".acknowledge").first.inner_text() == f"{words['Acknowledge'].text} (Acknowledge)"
+    assert page.locator(".level-unknown .words").inner_text() == shows.get("Unknown", "Unknown")
+    assert page.locator(".acknowledge").first.inner_text() == shows.get("Acknowledge", "Acknowledge")
     assert page.locator(".words, .acknowledge").evaluate_all(SHORTENED) == []
-    assert page.evaluate(WIDER) <= 0
     assert violations(page) == []
+    for width, height in SCREENS.values():
+        page.set_viewport_size({"width": width, "height": height})
+        steady(page)
+        assert page.locator(WORDS).evaluate_all(WIDER) == [], width
+        assert page.locator(".face").evaluate_all(CUT) == [], width
+        assert page.evaluate(PAGE_WIDER) <= 0, width
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -56,5 +62,5 @@ def test_dialog_and_other_pages_on_a_phone_are_in_the_language_of_the_settings(
     for path in (bed_path("bed0"), "fleet", "shift"):
         page.goto(f"{board.url}{path}")
         page.get_by_text("bed0").first.wait_for()
-        assert page.evaluate(WIDER) <= 0, path
+        assert page.evaluate(PAGE_WIDER) <= 0, path
         assert violations(page) == [], path
