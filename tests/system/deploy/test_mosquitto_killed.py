@@ -43,6 +43,8 @@ class Board:
     def __init__(self, broker: Broker, made: Path) -> None:
         self.topics: list[str] = []
         self.bodies: list[dict[str, object]] = []
+        self.others: dict[str, dict[str, object]] = {}
+        """The last of each topic that is no event."""
         ready = threading.Event()
         self.client = paho.Client(CallbackAPIVersion.VERSION2, client_id="board", protocol=paho.MQTTv5)
         self.client.tls_set(str(made / "ca.pem"))
@@ -60,6 +62,8 @@ class Board:
         if message.topic.endswith("/event"):
             self.topics.append(message.topic)
             self.bodies.append(json.loads(message.payload))
+        else:
+            self.others[message.topic] = json.loads(message.payload)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -129,7 +133,7 @@ def test_events_acknowledged_before_a_kill_reach_a_consumer_that_was_away(
     config = load_config(ward(tmp_path, made, broker))
     outbox = Outbox(config.outbox_path(), 10, 1)
     deliver(config, outbox, range(EVENTS))
-    last = b'"id":"id0051"'  # mosquitto writes some milliseconds after it acknowledged
+    last = b'"id":"id0051"'  # mosquitto writes every 5 s
     wait_for(lambda: last in (made / "store" / "mosquitto.db").read_bytes(), "the last of them in the broker's store")
     broker.kill()
     broker.stop()
@@ -153,6 +157,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     for number in range(120):
         service.send(event(node, number // 2, 1 + number % 2))
     wait_for(lambda: outbox.last_seq == 120 and outbox.status.waiting == 0, "every acknowledgement")
+    service.set_state(health := node.topic("health"), {"uptime_s": 7.0})
     before = service._in_flight.session
     broker.kill()
     broker.stop()
@@ -161,6 +166,7 @@ def test_what_a_broker_lost_is_sent_again_from_the_log_while_the_service_runs(
     broker.start()
     session = wait_for(lambda: service._in_flight.session.replace(before, ""), "the service's next connection")
     board = Board(broker, made)
+    wait_for(lambda: board.others.get(health) == {"uptime_s": 7.0}, "a retained value, which nobody sent anew")
     times = ["--since", "2026-11-21T03:00:30Z", "--until", "2026-11-21T06:00:00+02:00"]
     command = [sys.executable, "-m", "edge", "resend", "--config", str(path), *times]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S)

@@ -122,12 +122,33 @@ def test_a_broker_that_was_set_up_before_gets_the_present_configuration_and_keep
     assert (folder / "mosquitto.conf.before").read_text() == "listener 8884\n"
 
 
-def test_how_many_messages_wait_for_a_consumer_is_chosen_once_and_stays(tmp_path: Path) -> None:
+def test_how_many_messages_wait_for_a_consumer_and_how_often_they_are_saved_is_chosen_once_and_stays(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "laennec"
     setup(folder, "init", "localhost")
-    for arguments, queued in (((), "10000"), (("50000",), "50000"), ((), "50000")):
+    for arguments, queued, saved in (
+        ((), "10000", "false 5"),
+        (("50000",), "50000", "false 5"),
+        ((), "50000", "false 5"),
+        (("50000", "0"), "50000", "true 1"),
+        ((), "50000", "true 1"),
+        (("10000", "30"), "10000", "false 30"),
+        ((), "10000", "false 30"),
+    ):
         assert setup(folder, "conf", *arguments).returncode == 0
-        assert f"\nmax_queued_messages {queued}\n" in (folder / "mosquitto.conf").read_text()
+        lines = (folder / "mosquitto.conf").read_text().splitlines()
+        assert f"max_queued_messages {queued}" in lines
+        each, seconds = saved.split()
+        assert {f"autosave_on_changes {each}", f"autosave_interval {seconds}"} <= {*lines}
+
+
+def test_a_broker_of_an_earlier_version_no_longer_writes_its_store_after_each_change(tmp_path: Path) -> None:
+    folder = tmp_path / "laennec"
+    setup(folder, "init", "localhost")
+    (folder / "mosquitto.conf").write_text("max_queued_messages 10000\nautosave_on_changes true\nautosave_interval 1\n")
+    assert setup(folder, "conf").returncode == 0
+    assert "\nautosave_on_changes false\nautosave_interval 5\n" in (folder / "mosquitto.conf").read_text()
 
 
 def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
@@ -146,6 +167,7 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
         (("reader", "ward-b.edge-7"), "expected 1 to 32 of a-z"),
         (("remove", "edge-7"), "found none called 'edge-7'"),
         (("conf", "now"), "expected nothing more, or how many"),
+        (("conf", "10000", "often"), "after how many seconds they are saved"),
         (("init", "localhost"), "is set up already"),
         (("remove", "nobody"), "found none called 'nobody'"),
         (("renew",), "expected the names"),
