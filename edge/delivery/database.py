@@ -106,7 +106,7 @@ def open_store(path: str, is_exclusive: bool = False) -> Store:
             raise SourceError(f"outbox {path}: written by a newer Laennec (format {version}); use another --outbox")
         if version == 0:
             db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-        db.executescript(LATER_TABLES)
+        db.executescript(f"BEGIN; {LATER_TABLES} COMMIT;")  # one fsync for all
         store = Store(db, is_exclusive)
         store.rank()
     except BaseException:

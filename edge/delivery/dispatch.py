@@ -8,7 +8,6 @@ a bounded rate, marked `late`; those of one event in order (`edge.delivery.sende
 from __future__ import annotations
 
 import logging
-import math
 import queue
 import threading
 import time
@@ -20,7 +19,7 @@ from edge.contract.status import STATUS_EXPIRY_S, NodeState
 from edge.delivery.disk import STALLED_S
 from edge.delivery.entries import RecordsStatus
 from edge.delivery.latency import BEHIND_S, DeliveryLag, LatencyCounts, StageTimes, with_sending
-from edge.delivery.message_inbox import GapLimit, MessageInbox
+from edge.delivery.message_inbox import GapLimit, MessageInbox, WritePace
 from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.minutes import Minute
 from edge.delivery.mqtt_client import Listening
@@ -37,9 +36,7 @@ INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a dis
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
 BEHIND_TIDY_S = 10.0  # the same, while it has not taken what alarms did
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
-COMMIT_S = 0.05  # at least, between two writes of messages
 MINUTES_S = 10.0  # after which minutes are written, though nothing else is
-ACKNOWLEDGED_S = 1.0  # after which what the broker has is deleted, though nothing is written
 STOPPED_S = 0.5  # how long `stopped` may wait for its acknowledgement
 
 Clock = Callable[[], float]  # gives seconds
@@ -68,7 +65,8 @@ class Dispatch:
         self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
         outbox.number_for(node.topic())
         self._first, self._changes = list[int](), outbox.changes
-        self._tidied_s, self._status_s, self._written_s, self._pause_s = monotonic(), monotonic(), -math.inf, 0.0
+        self._tidied_s, self._status_s, self._pace, self._pause_s = monotonic(), monotonic(), WritePace(), 0.0
+        self._is_draining = False
         self._session = MqttSession(settings, node.client_id, self._will, self._on_signal)
         self.best_effort = BestEffort(self._session)
         self.unaccepted: Callable[[], tuple[str, str]] = lambda: self._session.unaccepted
@@ -155,7 +153,8 @@ class Dispatch:
 
     def drain(self, timeout_s: float) -> int:
         """Wait until everything was delivered, at most `timeout_s`; how many still wait then, on disk."""
-        deadline_s = self._monotonic() + timeout_s
+        deadline_s, self._is_draining = self._monotonic() + timeout_s, True
+        self._wake.set()
         while (left := len(self._inbox) + self._outbox.status.waiting) and self._monotonic() < deadline_s:
             time.sleep(0.02)
         return left
@@ -182,7 +181,7 @@ class Dispatch:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._wake.wait(self._pause_s or (0.1 if self._in_flight.has_backlog else 1.0))
+            self._wake.wait(min(self._pause_s or 1.0, 0.1 if self._in_flight.has_backlog else 1.0))
             self._wake.clear()
             self._stepping_s = self._monotonic()
             try:
@@ -218,18 +217,17 @@ class Dispatch:
             self.tidied()
 
     def _persist(self) -> None:
-        """Inbox to disk, one transaction in `COMMIT_S`, for memory cards wear; of gaps, no more than their limit."""
-        if (wait_s := self._written_s + COMMIT_S - self._monotonic()) > 0 and not self._stopping.is_set():
-            self._pause_s = wait_s
+        """Inbox to disk, one transaction when it may be; what the broker has leaves the disk with it."""
+        now_s, is_last = self._monotonic(), self._stopping.is_set()
+        is_urgent = is_last or self._is_draining or self._inbox.is_urgent
+        self._pause_s = self._pace.wait_s(now_s, is_urgent) if len(self._inbox) or is_urgent else 0.0
+        if self._pause_s and not is_last:
             return
-        self._pause_s = 0.0
-        if not len(self._inbox) and self._monotonic() - self._written_s > ACKNOWLEDGED_S:
-            self._outbox.delete_acknowledged()
-        taken = self._inbox.take(self._stopping.is_set() or self._monotonic() - self._written_s > MINUTES_S)
+        taken = self._inbox.take(is_last or now_s - self._pace.written_s > MINUTES_S)
         passed = self._gap_limit.push(taken.messages, self._monotonic())
         if passed or len(taken.rows):
             is_on_disk, now_s = self._outbox.put(passed, taken.rows), self._monotonic()
-            self._written_s = now_s
+            self._pace.write(now_s)
             self._answer(taken.ticket)
             for seq, each in enumerate(passed, self._outbox.last_seq - len(passed) + 1):
                 if each.event is not None and each.decided_s is not None:

@@ -12,12 +12,13 @@ first `MOST` gaps are messages of their own; what follows becomes one message wh
 many gaps it stands for and how much they lost (`GapLimit`: pure, on the caller's clock; the health report counts each
 gap).
 
-Records of alarms and
-minutes come with their messages and are taken with them, in one piece.
+Records of alarms and minutes come with their messages and are taken with them, in one piece. When that may be is
+`WritePace`'s to say: each write is an fsync, of which a memory card bears so many. Alarms never wait for it.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -133,6 +134,31 @@ def _joined(first: Message, second: Message) -> Message:
     return first.with_fields(to_sample=other["to_sample"], ms=one["ms"] + other["ms"], count=one.get("count", 1) + 1)
 
 
+WRITE_S = 0.05  # at least, between two writes
+EVERY_S = 1.0  # between two writes of messages, where more than `AT_ONCE` have come
+AT_ONCE = 10  # writes that need not wait so long; the next ones may after `EVERY_S` each without any
+
+
+class WritePace:
+    """When messages are written: at once where few come, and once a second where many do. Pure."""
+
+    def __init__(self) -> None:
+        self.written_s = -math.inf
+        """When the last write was, monotonic seconds."""
+        self._full_s = -math.inf  # when `AT_ONCE` writes could follow each other again
+
+    def wait_s(self, now_s: float, is_urgent: bool) -> float:
+        """How long the next write must wait, seconds; one that is urgent never more than `WRITE_S`."""
+        wait_s = self.written_s + WRITE_S - now_s
+        if not is_urgent:
+            wait_s = max(wait_s, self._full_s - (AT_ONCE - 1) * EVERY_S - now_s)
+        return max(wait_s, 0.0)
+
+    def write(self, now_s: float) -> None:
+        """There is one now."""
+        self.written_s, self._full_s = now_s, min(max(self._full_s, now_s) + EVERY_S, now_s + AT_ONCE * EVERY_S)
+
+
 MOST_RECORDS = 10_000  # of alarms that wait for a disk that has stalled, 10 MB
 MOST_MINUTES = 20_000  # an hour of 64 beds, twice over
 
@@ -183,6 +209,11 @@ class MessageInbox:
     def __len__(self) -> int:
         """How many messages wait."""
         return len(self._messages)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether an alarm waits for the disk, or there will be no room soon."""
+        return bool(self._records) or len(self._messages) > self._most // 2
 
     def put(self, message: Message) -> Message | None:
         """Take a message; what was dropped for want of room, if anything was."""

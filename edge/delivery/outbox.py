@@ -207,7 +207,7 @@ class Outbox:
             return self._disk.read(Store.ended_by_restart, list[int]()) + self._memory.ended_by_restart()
 
     def ack(self, seqs: Iterable[int]) -> None:
-        """The broker has these; they leave the disk with the next write. What a death comes before is sent again."""
+        """The broker has these; they leave the disk with the next write, or by `tidy`. After a death they go again."""
         with self._mutex:
             seqs = list(seqs)
             self._live.remove(seqs)
@@ -222,11 +222,6 @@ class Outbox:
         with self._mutex:
             self._count_dropped({CAUSES[MessagePriority.UPDATE]: 1}, is_known=True)
             self._publish()
-
-    def delete_acknowledged(self) -> None:
-        """Delete what the broker has, where no write did; to be called now and then."""
-        with self._mutex:
-            self._disk.delete_acknowledged()
 
     def tidy(self) -> None:
         """Drop what is too old, and move messages from memory to disk if it works again; to be called regularly."""

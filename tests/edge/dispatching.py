@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.message_inbox import NO_ROWS, Rows
+from edge.delivery.message_inbox import NO_ROWS, Rows, WritePace
 from edge.delivery.messages import Message, Node
 from edge.delivery.mqtt_client import Listening
 from edge.delivery.outbox import Outbox
@@ -122,7 +121,7 @@ def event(number: int, rev: int = 1, ident: int | None = None) -> Message:
 def step(dispatch: Dispatch, *messages: Message) -> None:
     for message in messages:
         dispatch.send(message)
-    dispatch._written_s = -math.inf  # as when the last write is longer ago than `COMMIT_S`
+    dispatch._pace = WritePace()  # as when the last writes are long ago
     dispatch._step()
 
 
