@@ -29,6 +29,7 @@ ROOMY = """
 import sys
 from edge.delivery import dispatch
 dispatch.INBOX_MESSAGES = 10**6  # at full speed a disk that stalls for a moment would fill it
+dispatch.BEHIND_S = 10**6  # a busy machine is late, and what its updates say would make room
 from tests.system.edge.node_under_test import main
 main(*sys.argv[1:])
 """
