@@ -133,8 +133,8 @@ def test_events_acknowledged_before_a_kill_reach_a_consumer_that_was_away(
     config = load_config(ward(tmp_path, made, broker))
     outbox = Outbox(config.outbox_path(), 10, 1)
     deliver(config, outbox, range(EVENTS))
-    last = b'"id":"id0051"'  # mosquitto writes every 5 s
-    wait_for(lambda: last in (made / "store" / "mosquitto.db").read_bytes(), "the last of them in the broker's store")
+    last, store = b'"id":"id0051"', made / "store" / "mosquitto.db"  # which mosquitto writes every 5 s
+    wait_for(lambda: store.exists() and last in store.read_bytes(), "the last of them in the broker's store")
     broker.kill()
     broker.stop()
     broker.start()
