@@ -247,7 +247,8 @@ def fault_of(
     def limit(value: float, *faults: Fault) -> float:
         return RETURN * value if before in faults else value
 
-    if max(float(segment.levels_db.max()) for segment in segments) < SILENT_DB:
+    movement = movement_of(segments) if movement is None else movement
+    if movement.levels_db.max() < SILENT_DB:
         return "dead microphone"
     clipped = np.mean([segment.clipped for segment in segments])
     if clipped >= limit(CLIPPED, "clipping"):
@@ -261,7 +262,7 @@ def fault_of(
     voiced, chest_voiced = (sum(counts) / frames for counts in zip(*map(_voiced, segments), strict=True))
     if voiced >= limit(SPEECH, "speech") or (not strength and chest_voiced >= limit(CHEST_SPEECH, "speech")):
         return "speech"
-    return _how_it_moves(movement_of(segments) if movement is None else movement, before)
+    return _how_it_moves(movement, before)
 
 
 def _voiced(segment: Segment) -> tuple[int, int]:

@@ -182,9 +182,18 @@ class VoiceMeter:
 
     def heights(self, frames: Floats) -> Floats:
         """(V,) height of the ripple of each frame, (V, N), natural units of the log amplitude."""
-        spectrum = np.fft.rfft(frames * self._taper, self._size)[:, self._band]
+        return self.heights_of(self.spectra(frames))
+
+    def spectra(self, frames: Floats) -> NDArray[np.complex64]:
+        """(V, K) of each frame, (V, N), up to half the rate; every second one is that of half the padding."""
+        return np.asarray(np.fft.rfft(frames * self._taper, self._size), np.complex64)
+
+    def heights_of(self, spectra: NDArray[np.complex64]) -> Floats:
+        """As `heights`, of frames whose spectra are known."""
+        spectrum = spectra[:, self._band]
         power = np.asarray(spectrum.real**2 + spectrum.imag**2, np.float32)
-        cosines, sines = np.split((np.log(power + np.float32(VOICE_FLOOR)) / 2) @ self._waves, 2, axis=1)
+        ripple = (np.log(power + np.float32(VOICE_FLOOR)) / 2) @ self._waves
+        cosines, sines = ripple[:, :PERIODS], ripple[:, PERIODS:]
         return np.asarray(np.sqrt((cosines**2 + sines**2).max(axis=1)))
 
 
@@ -250,8 +259,9 @@ class SegmentMeter:
         centred = samples - np.float32(samples.mean(dtype=np.float64))
         clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
         frames = sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]
-        voiced = int((self._voice.heights(frames) > VOICED).sum())
-        chest_voiced = int((self._chest_voice.heights(frames) > CHEST_VOICED).sum())
+        spectra = self._chest_voice.spectra(frames)
+        voiced = int(np.count_nonzero(self._voice.heights_of(spectra[:, ::2]) > VOICED))
+        chest_voiced = int(np.count_nonzero(self._chest_voice.heights_of(spectra) > CHEST_VOICED))
         power = _power(centred[-len(self._line_taper) :] * self._line_taper)[: LINES_HZ[1] // BIN_HZ + AWAY[1] + 1]
         return Segment(self._levels_db(centred), clipped, voiced, chest_voiced, len(frames), power, _lines(power))
 
@@ -295,11 +305,11 @@ def _fourier(length: int, rate_hz: int) -> tuple[Floats, list[int]]:
 def _lines(power: Floats) -> NDArray[np.bool_]:
     """(F,) which bins are lines."""
     found, low, high = np.zeros(len(power), np.bool_), LINES_HZ[0] // BIN_HZ, len(power) - AWAY[1] - 1
-    sums = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])
-    at, width = np.arange(low, high), AWAY[1] - AWAY[0] + 1
-    below = sums[at - AWAY[0] + 1] - sums[at - AWAY[1]]
-    above = sums[at + AWAY[1] + 1] - sums[at + AWAY[0]]
-    found[low:high] = power[low:high] * 2 * width > 10 ** (LINE_DB / 10) * (below + above)
+    sums = np.concatenate([[0.0], np.cumsum(power, dtype=np.float64)])  # of the power before each bin
+    before, after = sums[low - AWAY[1] : high - AWAY[0] + 1], sums[low + AWAY[0] : high + AWAY[1] + 1]
+    width = AWAY[1] - AWAY[0] + 1
+    around = before[width:] - before[:-width] + after[width:] - after[:-width]
+    found[low:high] = power[low:high] * 2 * width > 10 ** (LINE_DB / 10) * around
     return found
 
 
