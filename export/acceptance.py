@@ -34,7 +34,7 @@ from edge.model.parity import MIN_COSINE, MIN_TOP1
 from edge.model.specs import GroupSpec
 from edge.types import Event
 from export import rtx
-from export.artefacts import FP32, KINDS, heard_sample, make
+from export.artefacts import FP32, KINDS, calibration_sample, conformance, make
 from export.checkpoint import Checkpoint
 from export.parity import (
     LOST,
@@ -53,7 +53,6 @@ from export.parity import (
     with_gaps,
 )
 from export.recordings import HeldoutFold
-from export.rules import conformance
 from export.streams import of_backend
 from training.datasets import Recording
 from training.datasets.targets import frame_targets
@@ -190,11 +189,11 @@ def score_fold(
     """(T, C) scores of each recording of a fold, by each variant of the network trained without its patient."""
     torch.set_num_threads(1)
     scorer, metadata = checkpoint.scorer(f"fold-{fold.fold}"), checkpoint.metadata()
-    sealed = make(scorer, metadata, heard_sample(scorer, metadata, fold.calibration), names, how)
-    heard = {
-        name: of_backend(OnnxBackend(content), metadata.chunk).hear(fold.sounds) for name, content in sealed.items()
+    sealed = make(scorer, metadata, calibration_sample(scorer, metadata, fold.calibration), names, how)
+    scored = {
+        name: of_backend(OnnxBackend(content), metadata.chunk).score(fold.sounds) for name, content in sealed.items()
     }
-    return {name: [one.scores for one in each] for name, each in heard.items()}
+    return {name: [one.scores for one in each] for name, each in scored.items()}
 
 
 def measure(

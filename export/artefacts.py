@@ -22,6 +22,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import Any
 
@@ -37,6 +38,7 @@ from edge.model.model import SCHEMA
 from edge.model.onnx_file import seal
 from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
 from edge.model.training_domain import TrainingDomain
+from export import rules
 from export.rules import INPUTS, MAX_BATCH, METADATA, OPSET, OUTPUTS
 from export.streams import Sample, Sound, of_torch, sample_of
 from training.detector.model import Scorer
@@ -58,6 +60,8 @@ class Kind:
     precision: str
     packages: tuple[str, ...]
     """Packages that make it; their versions go into the metadata."""
+    own_rules: tuple[rules.Rule, ...]
+    """What its graph keeps, beside what every graph does."""
 
     @property
     def is_int8(self) -> bool:
@@ -65,14 +69,30 @@ class Kind:
         return "int8" in self.precision
 
 
+_FP32 = (rules.unquantized, partial(rules.weights_are, data_type=TensorProto.FLOAT))
+_FP16 = (rules.unquantized, partial(rules.weights_are, data_type=TensorProto.FLOAT16))
+_INT8 = (rules.quantization, partial(rules.constants_are_half, is_half=False))
+_INT8_FP16 = (rules.quantization, partial(rules.constants_are_half, is_half=True))
 KINDS = {
-    FP32: Kind("onnxruntime", "fp32", _TORCH),
-    "cpu-int8": Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime")),
-    "trt-fp16": Kind("tensorrt", "fp16", _TORCH),
-    "trt-int8": Kind("tensorrt", "int8", (*_TORCH, "torchao")),
-    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao")),
+    FP32: Kind("onnxruntime", "fp32", _TORCH, _FP32),
+    "cpu-int8": Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime"), (rules.cpu_int8,)),
+    "trt-fp16": Kind("tensorrt", "fp16", _TORCH, _FP16),
+    "trt-int8": Kind("tensorrt", "int8", (*_TORCH, "torchao"), _INT8),
+    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao"), _INT8_FP16),
 }
 TRT_INT8 = ("trt-int8", "trt-int8-fp16")
+
+
+def conformance(model: onnx.ModelProto, variant: str) -> list[str]:
+    """What in a graph breaks the rules of its variant; nothing when it keeps them.
+
+    Args:
+        model: the artefact, sealed or not.
+        variant: fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16.
+    """
+    if variant not in KINDS:
+        return [f"variant: expected one of {', '.join(KINDS)}, found {variant!r}"]
+    return rules.broken_rules(model, KINDS[variant].own_rules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +144,7 @@ class Metadata:
         return {f"{METADATA}{key}": text for key, text in texts.items()}
 
 
-def heard_sample(scorer: Scorer, metadata: Metadata, sounds: Sequence[Sound]) -> Sample:
+def calibration_sample(scorer: Scorer, metadata: Metadata, sounds: Sequence[Sound]) -> Sample:
     """What the int8 ranges of a network are measured on: chunks of sounds, with the states that it has before them."""
     return sample_of(of_torch(scorer, metadata.chunk), sounds, SAMPLE_SEED)
 

@@ -109,31 +109,31 @@ def _chest_recordings(result: Mapping[str, Any]) -> str:
     """What was learnt from, set by set, in words."""
     others = result.get("sets", {})
     recordings, patients = (result[key] - sum(of[key] for of in others.values()) for key in ("recordings", "patients"))
-    said = (
+    text = (
         f"SPRSound (BioCAS 2022) training set, {recordings} recordings of {patients} patients (Zhang et al., IEEE "
         "TBioCAS 16(5), 2022; GPL-3.0 text in its repository)"
     )
     for name, of in others.items():
         cited = f" ({SOURCES[name].citation}; {SOURCES[name].licence})" if name in SOURCES else ""
-        said += f"; {name}, {of['recordings']} recordings of {of['patients']} patients{cited}"
-    return said
+        text += f"; {name}, {of['recordings']} recordings of {of['patients']} patients{cited}"
+    return text
 
 
 def _training(recipe: Recipe) -> str:
     """How the network learnt, in words."""
-    stretch_s = recipe.sequence_frames * recipe.features.hop_samples / recipe.features.rate_hz
-    said = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches of {stretch_s:g} s"
+    segment_s = recipe.sequence_frames * recipe.features.hop_samples / recipe.features.rate_hz
+    text = f"{recipe.loop.epochs} epochs of {recipe.steps} batches of {recipe.loop.batch} stretches of {segment_s:g} s"
     if runs := recipe.earlier_runs:
         whose = "an earlier run's networks" if len(runs) == 1 else f"the networks of {len(runs)} earlier runs"
-        said += f"; where nobody annotated, from the answers of {whose} that never met the patient"
+        text += f"; where nobody annotated, from the answers of {whose} that never met the patient"
     if recipe.teachers and recipe.losses.soft:
         teachers = "the networks of the folds" + (" and of earlier runs" if runs else "")
-        said += (
+        text += (
             f"; taught by {teachers}, of which {recipe.teachers} are drawn at each step, whose answers to the same "
             f"changed sounds make up {100 * recipe.losses.soft:g} % of the target (distillation); no teacher is in the "
             "artefact"
         )
-    return said
+    return text
 
 
 def _mean_of(networks: int) -> str:
@@ -294,8 +294,8 @@ def _budgets(budgets: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         kinds = list(dict.fromkeys(kind for point in budgets for kind in point["false_alarms"]))
         heads = ("budget per hour", "sensitivity", "event F1", "segment F1", *(f"{k} per hour" for k in kinds))
         yield _table((*heads, "thresholds"), [_budget_row(point, kinds) for point in budgets])
-    kept = {float(point["budget_per_hour"]) for point in budgets}
-    missing = [f"{budget:g}" for budget in BUDGETS if budget not in kept]
+    found = {float(point["budget_per_hour"]) for point in budgets}
+    missing = [f"{budget:g}" for budget in BUDGETS if budget not in found]
     if missing:
         yield f"No budget of {', '.join(missing)} per hour can be promised with so many patients."
 
@@ -313,10 +313,10 @@ def _budget_row(point: Mapping[str, Any], kinds: Sequence[str]) -> list[str]:
 def _tasks(card: Mapping[str, Any]) -> Iterator[str]:
     validation = card["validation"]
     rows = []
-    for task, asked in TASKS.items():
+    for task, question in TASKS.items():
         values = [validation.get(f"task {task} {part}") for part in _PARTS]
         if any(value is not None for value in values):
-            rows.append([task, asked, *("-" if value is None else f"{value:.3f}" for value in values)])
+            rows.append([task, question, *("-" if value is None else f"{value:.3f}" for value in values)])
     if not rows:
         return
     yield "## Official tasks of SPRSound"

@@ -32,7 +32,7 @@ from training.detector.networks import PROBE, joined, load_network
 from training.detector.shipped import DEFAULT, result_of, shipped_networks
 from training.detector.training_data import read_recordings
 
-KEPT = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
+OF_RUN = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def release(run: Path, target: Path) -> None:
         (draft / name).mkdir(parents=True)
         record = json.loads((checkpoint.folder / name / "run.json").read_text())
         (draft / name / "run.json").write_text(
-            json.dumps({key: record[key] for key in KEPT if key in record}, indent=1)
+            json.dumps({key: record[key] for key in OF_RUN if key in record}, indent=1)
         )
         for file in ("best.pt", PROBE):
             if (checkpoint.folder / name / file).exists():

@@ -26,7 +26,7 @@ from edge.errors import ConfigError, ModelError
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.runtime import cpu_name, read_variant
 from export.acceptance import Acceptance, ArtefactResult, lost, validate
-from export.artefacts import FP32, KINDS, PTQ, QAT, TRT_INT8, heard_sample, make, versions, weights_sha256
+from export.artefacts import FP32, KINDS, PTQ, QAT, TRT_INT8, calibration_sample, make, versions, weights_sha256
 from export.card import card_page
 from export.checkpoint import Checkpoint
 from export.recordings import EvaluationData, validation_note
@@ -125,7 +125,7 @@ class _Export:
         self._names = [name for name in names if evaluation or not KINDS[name].is_int8]
         self.how = {name: PTQ for name in self._names if KINDS[name].is_int8}
         progress(f"making the artefacts of {name}")
-        self._sample = heard_sample(self._scorer, self._metadata, evaluation.calibration) if evaluation else None
+        self._sample = calibration_sample(self._scorer, self._metadata, evaluation.calibration) if evaluation else None
         self.sealed = self._made(self._names, PTQ)
         comparison = evaluation.comparison if evaluation else None
         self._acceptance = Acceptance(self._scorer, self.sealed[FP32], comparison)
@@ -147,7 +147,7 @@ class _Export:
             self.how |= dict.fromkeys(again, QAT)
         self._progress("timing the artefacts")
         backends = {name: OnnxBackend(content) for name, content in self.sealed.items()}
-        timed = heard_sample(self._scorer, self._metadata, self._acceptance.comparison.streams[:TIMED])
+        timed = calibration_sample(self._scorer, self._metadata, self._acceptance.comparison.streams[:TIMED])
         latency = latencies(backends, timed.inputs)
         return Report(
             card=str(self._metadata.card["id"]),

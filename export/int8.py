@@ -223,7 +223,7 @@ def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:
         source.write_bytes(graph.SerializeToString(deterministic=True))
         quant_pre_process(source, prepared, skip_symbolic_shape=True)
         graph_of = Graph.of(onnx.load(prepared))
-        wanted = {node.name for node in graph_of.convolutions()}
+        convolutions = {node.name for node in graph_of.convolutions()}
         quantize_static(
             prepared,
             result,
@@ -231,7 +231,7 @@ def quantize_cpu(graph: onnx.ModelProto, sample: Sample) -> onnx.ModelProto:
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=OPERATIONS,
             nodes_to_exclude=[
-                node.name for node in graph_of.nodes if node.op_type == "Conv" and node.name not in wanted
+                node.name for node in graph_of.nodes if node.op_type == "Conv" and node.name not in convolutions
             ],
             per_channel=True,
             activation_type=QuantType.QUInt8,

@@ -32,7 +32,7 @@ from edge.model.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.model.specs import ChunkSpec, GroupSpec
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Event, Scores
-from export.streams import ChunkNetwork, Heard, Sound, of_torch, padded
+from export.streams import ChunkNetwork, Scored, Sound, of_torch, padded
 from training.datasets.files import read_sound
 from training.detector.model import Scorer, class_scores, pooled
 from training.frames import extract
@@ -104,7 +104,7 @@ def distance(reference: ChunkNetwork, variant: ChunkNetwork, comparison: Compari
         model: either, for its groups and thresholds.
     """
     expected, found = (measurable_scores(one, comparison.streams) for one in (reference, variant))
-    clips = [{"clip": np.stack([h.clip for h in one.hear(comparison.clips)])} for one in (reference, variant)]
+    clips = [{"clip": np.stack([h.clip for h in one.score(comparison.clips)])} for one in (reference, variant)]
     scores, labels = compare_outputs({"scores": expected}, {"scores": found}), compare_outputs(clips[0], clips[1])
     one, other = decisions(expected, model), decisions(found, model)
     opened = (one >= 0) | (other >= 0)
@@ -122,8 +122,8 @@ def distance(reference: ChunkNetwork, variant: ChunkNetwork, comparison: Compari
 
 def measurable_scores(network: ChunkNetwork, sounds: Sequence[Sound]) -> NDArray[np.float32]:
     """(n, C) scores of all score frames of the sounds that are wholly valid."""
-    heard, steps = network.hear(sounds), network.chunk.score_frames
-    return np.concatenate([one.scores[_measurable(sound, steps)] for one, sound in zip(heard, sounds, strict=True)])
+    scored, steps = network.score(sounds), network.chunk.score_frames
+    return np.concatenate([one.scores[_measurable(sound, steps)] for one, sound in zip(scored, sounds, strict=True)])
 
 
 def _measurable(sound: Sound, score_frames: int) -> NDArray[np.bool_]:
@@ -149,7 +149,7 @@ def from_torch(scorer: Scorer, artefact: ChunkNetwork, sounds: Sequence[Sound]) 
     Labels of clips are compared as probabilities: their logarithms have no bound.
     """
     chunk, worst = artefact.chunk, np.float32(0)
-    stepped, exported = (one.hear(sounds) for one in (of_torch(scorer, chunk), artefact))
+    stepped, exported = (one.score(sounds) for one in (of_torch(scorer, chunk), artefact))
     for sound, *answers in zip(sounds, stepped, exported, strict=True):
         once = at_once(scorer, sound, chunk)
         for answer in answers:
@@ -158,14 +158,14 @@ def from_torch(scorer: Scorer, artefact: ChunkNetwork, sounds: Sequence[Sound]) 
     return float(worst)
 
 
-def at_once(scorer: Scorer, sound: Sound, chunk: ChunkSpec) -> Heard:
+def at_once(scorer: Scorer, sound: Sound, chunk: ChunkSpec) -> Scored:
     """What the network says of a sound when it is given as a whole."""
     frames, valid = (torch.from_numpy(part) for part in padded([sound], chunk))
     with torch.no_grad():
         answer = scorer.detector.whole(frames, valid)
         clip = torch.log_softmax(scorer.detector.clip_head(pooled(answer)), -1)[0]
     scores = class_scores(answer.logits, scorer.scale, scorer.bias)[0, : len(sound.valid) // chunk.score_frames]
-    return Heard(scores.numpy(), clip.numpy())
+    return Scored(scores.numpy(), clip.numpy())
 
 
 def streamed(model: Model, network: ChunkNetwork, samples: NDArray[np.float32], sound: Sound) -> float:
@@ -235,24 +235,24 @@ def differences(expected: list[Event], found: list[Event], rate_hz: int) -> list
     ]
 
 
-def heard_at_a_bed(samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd) -> Sound:
+def as_at_a_bed(samples: NDArray[np.float32], valid: NDArray[np.bool_], front_end: FrontEnd) -> Sound:
     """The frames of a sound of which some samples were lost, (N,) both."""
     front_end.reset()
     pieces = front_end.push(Block(0, samples, valid)) + front_end.flush()
     length = max((piece.start + len(piece.valid) for piece in pieces), default=0)
-    frames, heard = np.zeros((length, front_end.spec.width), np.float32), np.zeros(length, np.bool_)
+    frames, known = np.zeros((length, front_end.spec.width), np.float32), np.zeros(length, np.bool_)
     for piece in pieces:
         part = slice(piece.start, piece.start + len(piece.valid))
         frames[part] = np.where(piece.valid[:, None], piece.values, np.float32(0))
-        heard[part] = piece.valid
-    return Sound(frames, heard)
+        known[part] = piece.valid
+    return Sound(frames, known)
 
 
 def with_gaps(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> list[Sound]:
     """Every golden sound with every pattern of loss."""
     front_end = FrontEnd(spec)
     return [
-        heard_at_a_bed(sound.samples, received(len(sound.samples), spec.rate_hz), front_end)
+        as_at_a_bed(sound.samples, received(len(sound.samples), spec.rate_hz), front_end)
         for sound in sounds
         for received in GAPS.values()
     ]
@@ -261,7 +261,7 @@ def with_gaps(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> list[Sound]:
 def streams_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
     """Every golden sound, of which nothing was lost; frames before a high-pass has settled are not valid."""
     front_end = FrontEnd(spec)
-    return tuple(heard_at_a_bed(s.samples, np.ones(len(s.samples), np.bool_), front_end) for s in sounds)
+    return tuple(as_at_a_bed(s.samples, np.ones(len(s.samples), np.bool_), front_end) for s in sounds)
 
 
 def clips_of(sounds: Sequence[GoldenSound], spec: FeatureSpec) -> tuple[Sound, ...]:
@@ -300,12 +300,12 @@ def _periodic(up_s: float, down_s: float) -> Received:
     return received
 
 
-def _late(after_s: float, hole_s: float) -> Received:
+def _late(after_s: float, gap_s: float) -> Received:
     """Nothing until a moment, and then one long hole."""
 
     def received(count: int, rate_hz: int) -> NDArray[np.bool_]:
         at_s = np.arange(count) / rate_hz
-        return (at_s >= after_s) & ((at_s < 2 * after_s) | (at_s >= 2 * after_s + hole_s))
+        return (at_s >= after_s) & ((at_s < 2 * after_s) | (at_s >= 2 * after_s + gap_s))
 
     return received
 

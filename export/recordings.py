@@ -132,8 +132,9 @@ def _heldout(fold: int, training_data: TrainingData, recipe: Recipe) -> HeldoutF
     folds, calibration = training_data.fold_of(recipe), _calibration(fold, training_data, recipe)
     pairs = zip(training_data.recordings, training_data.frames(recipe), strict=True)
     judged = {r.path for r in training_data.judged()}
-    kept = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
-    return HeldoutFold(fold, calibration, tuple(r for r, _ in kept), tuple(Sound.whole(frames) for _, frames in kept))
+    held_out = [(r, frames.copy()) for r, frames in pairs if r.path in judged and folds[r.patient] == fold]
+    sounds = tuple(Sound.whole(frames) for _, frames in held_out)
+    return HeldoutFold(fold, calibration, tuple(r for r, _ in held_out), sounds)
 
 
 def draw(training_data: TrainingData, recipe: Recipe, side: Side, count: int, seed: int) -> tuple[Sound, ...]:

@@ -20,9 +20,8 @@ from __future__ import annotations
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +30,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, checker, numpy_helper
 
+Rule = Callable[[onnx.ModelProto], Iterator[str]]
+"""What of a graph breaks it, in words."""
 OPSET = 20  # the newest that every TensorRT we know parses
 MAX_BATCH = 1024
 INPUTS, OUTPUTS = ("frames", "valid", "state"), ("scores", "clip", "next_state")
@@ -113,7 +114,7 @@ class Graph:
         return name in self.constants or (through and maker is not None and self._is_constant(maker.input[0]))
 
 
-def within_networks(before: Mapping[Node, Iterable[Node]], wanted: Collection[Node]) -> list[Node]:
+def within_networks(before: Mapping[Node, Iterable[Node]], members: Collection[Node]) -> list[Node]:
     """Some nodes of a graph but, of each network in it, the first of them and the last three.
 
     Networks side by side have no node in common between the inputs and their logits: a node belongs to the one whose
@@ -121,28 +122,21 @@ def within_networks(before: Mapping[Node, Iterable[Node]], wanted: Collection[No
 
     Args:
         before: of each node, in an order in which what a node needs stands before it, those that it takes from.
-        wanted: nodes to choose from, one behind the other in each network.
+        members: nodes to choose from, one behind the other in each network.
     """
     begun: dict[Node, frozenset[Node]] = {}
     networks: dict[frozenset[Node], list[Node]] = defaultdict(list)
     for node, taken in before.items():
         begun[node] = frozenset(first for one in taken for first in begun.get(one, ()))
-        if node in wanted:
+        if node in members:
             begun[node] = begun[node] or frozenset({node})
             networks[begun[node]].append(node)
     return [node for network in networks.values() for node in network[1:-BEHIND]]
 
 
-def conformance(model: onnx.ModelProto, variant: str) -> list[str]:
-    """What in a graph breaks the rules of its variant; nothing when it keeps them.
-
-    Args:
-        model: the artefact, sealed or not.
-        variant: fp32, cpu-int8, trt-fp16, trt-int8 or trt-int8-fp16.
-    """
-    if variant not in VARIANTS:
-        return [f"variant: expected one of {', '.join(VARIANTS)}, found {variant!r}"]
-    return [broken for rule in (*EVERY, *VARIANTS[variant]) for broken in rule(model)]
+def broken_rules(model: onnx.ModelProto, own: Sequence[Rule]) -> list[str]:
+    """What in a graph, sealed or not, breaks the rules of every variant or those of its `own`."""
+    return [broken for rule in (*EVERY, *own) for broken in rule(model)]
 
 
 def _form(model: onnx.ModelProto) -> Iterator[str]:
@@ -153,9 +147,9 @@ def _form(model: onnx.ModelProto) -> Iterator[str]:
     if model.functions:
         yield f"functions: expected none, found {len(model.functions)}"
     items = [*model.graph.node, *model.graph.input, *model.graph.output, *model.graph.value_info, model.graph]
-    told = [item.name for item in (*items, *model.graph.initializer) if item.metadata_props or item.doc_string]
-    if told or model.doc_string:
-        yield f"metadata: expected none inside the graph, found some at {told[:3] or 'the model'}"
+    named = [item.name for item in (*items, *model.graph.initializer) if item.metadata_props or item.doc_string]
+    if named or model.doc_string:
+        yield f"metadata: expected none inside the graph, found some at {named[:3] or 'the model'}"
     foreign = [item.key for item in model.metadata_props if not item.key.startswith(METADATA)]
     if foreign:
         yield f"metadata: expected keys of {METADATA}* alone, found {foreign[:3]}"
@@ -193,28 +187,31 @@ def _types(model: onnx.ModelProto) -> Iterator[str]:
         yield f"types: {' '.join(str(error).split())[:300]}"
 
 
-def _weights_are(model: onnx.ModelProto, wanted: int) -> Iterator[str]:
+def weights_are(model: onnx.ModelProto, data_type: int) -> Iterator[str]:
+    """The weights of products are of one type."""
     graph = Graph.of(model)
     for node in graph.weighted():
         weight = graph.constants.get(node.input[1])
-        if weight is not None and weight.data_type != wanted:
+        if weight is not None and weight.data_type != data_type:
             names = TensorProto.DataType
-            yield f"weight of {node.name}: expected {names.Name(wanted)}, found {names.Name(weight.data_type)}"
+            yield f"weight of {node.name}: expected {names.Name(data_type)}, found {names.Name(weight.data_type)}"
 
 
-def _unquantized(model: onnx.ModelProto) -> Iterator[str]:
+def unquantized(model: onnx.ModelProto) -> Iterator[str]:
+    """Nothing is quantized."""
     if found := [node.name for node in model.graph.node if node.op_type in QDQ]:
         yield f"Q/DQ: expected none, found {len(found)}, the first at {found[0]}"
 
 
-def _has_half(model: onnx.ModelProto, wanted: bool) -> Iterator[str]:
+def constants_are_half(model: onnx.ModelProto, is_half: bool) -> Iterator[str]:
+    """Whether some constants are of half precision."""
     half = [weight.name for weight in model.graph.initializer if weight.data_type == TensorProto.FLOAT16]
-    if bool(half) != wanted:
-        expected = "float16 around int8" if wanted else "no float16"
+    if bool(half) != is_half:
+        expected = "float16 around int8" if is_half else "no float16"
         yield f"constants: expected {expected}, found {half[:3] or 'none'}"
 
 
-def _quantization(model: onnx.ModelProto) -> Iterator[str]:
+def quantization(model: onnx.ModelProto) -> Iterator[str]:
     """What keeps TensorRT from running the convolutions of a graph in int8."""
     graph = Graph.of(model)
     if not graph.convolutions():
@@ -255,8 +252,8 @@ def _weight(graph: Graph, node: NodeProto) -> Iterator[str]:
     scale, found = graph.array(dequantize.input[1]), _attribute(dequantize, "axis", 1)
     channels = weight.shape[OUTPUT_AXIS]
     if scale is None or scale.shape != (channels,) or found != OUTPUT_AXIS:
-        wanted = f"({channels},) on axis {OUTPUT_AXIS}, one for each output"
-        yield f"scale of the weight of {node.name}: expected {wanted}, found {_shape(scale)} on axis {found}"
+        expected = f"({channels},) on axis {OUTPUT_AXIS}, one for each output"
+        yield f"scale of the weight of {node.name}: expected {expected}, found {_shape(scale)} on axis {found}"
 
 
 def _numbers(graph: Graph, node: NodeProto) -> Iterator[str]:
@@ -304,7 +301,7 @@ def _shape(array: NDArray[np.generic] | None) -> str:
     return "none that is constant" if array is None else str(array.shape)
 
 
-def _cpu_int8(model: onnx.ModelProto) -> Iterator[str]:
+def cpu_int8(model: onnx.ModelProto) -> Iterator[str]:
     """Onnxruntime fuses a convolution with the Q/DQ around it; one that it does not fuse runs in float32."""
     convolutions = len(Graph.of(model).convolutions())
     try:
@@ -333,14 +330,5 @@ def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
         return onnx.load(options.optimized_model_filepath)
 
 
-Rule = Callable[[onnx.ModelProto], Iterator[str]]
 EVERY: tuple[Rule, ...] = (_form, _interface, _operators, _types)
-"""What every variant keeps."""
-VARIANTS: dict[str, tuple[Rule, ...]] = {
-    "fp32": (_unquantized, partial(_weights_are, wanted=TensorProto.FLOAT)),
-    "cpu-int8": (_cpu_int8,),
-    "trt-fp16": (_unquantized, partial(_weights_are, wanted=TensorProto.FLOAT16)),
-    "trt-int8": (_quantization, partial(_has_half, wanted=False)),
-    "trt-int8-fp16": (_quantization, partial(_has_half, wanted=True)),
-}
-"""And what each keeps besides."""
+"""What every variant keeps; its own rules stand with it in `export.artefacts`."""

@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _done(given: argparse.Namespace) -> str:
     """Do what was asked for; returns what was written, in words."""
     if given.new_key is not None:
-        public = new_key(given.new_key, _ask(twice=True) if given.passphrase else None, given.expires)
+        public = new_key(given.new_key, _passphrase(twice=True) if given.passphrase else None, given.expires)
         return f"wrote {given.new_key}, which stays here, and {public} for /etc/laennec/model-keys/ of every box"
     if given.adaptation is not None and given.key is not None:
         out = signature_path(given.adaptation)
@@ -176,7 +176,7 @@ def read_private(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateK
     try:
         text = path.read_bytes()
         if b"ENCRYPTED" in text and passphrase is None:
-            passphrase = _ask()
+            passphrase = _passphrase()
         key = load_pem_private_key(text, passphrase)
     except OSError as error:
         raise ConfigError(f"--key {path}: cannot be read ({error.strerror})") from None
@@ -187,7 +187,7 @@ def read_private(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateK
     return key
 
 
-def _ask(twice: bool = False) -> bytes:
+def _passphrase(twice: bool = False) -> bytes:
     given = getpass.getpass("passphrase: ")
     if twice and getpass.getpass("again: ") != given:
         raise ConfigError("the two passphrases differ; nothing was written")

@@ -61,7 +61,7 @@ class Answers(NamedTuple):
     """(B, S)."""
 
 
-class Heard(NamedTuple):
+class Scored(NamedTuple):
     """All that a network says of one sound."""
 
     scores: NDArray[np.float32]
@@ -79,16 +79,16 @@ class ChunkNetwork:
     """S."""
     chunk: ChunkSpec
 
-    def hear(self, sounds: Sequence[Sound]) -> list[Heard]:
+    def score(self, sounds: Sequence[Sound]) -> list[Scored]:
         """The answers to each of some sounds, in their order."""
-        found: dict[int, Heard] = {}
+        found: dict[int, Scored] = {}
         for rows, steps in self._steps(sounds):
             answers = [answer for _, answer in steps]
             scores = np.concatenate([answer.scores for answer in answers], 1)
             first = self.chunk.lookahead_frames // self.chunk.score_frames
             for row, index in enumerate(rows):
                 count = len(sounds[index].valid) // self.chunk.score_frames
-                found[index] = Heard(scores[row, first : first + count], answers[-1].clip[row])
+                found[index] = Scored(scores[row, first : first + count], answers[-1].clip[row])
         return [found[index] for index in range(len(sounds))]
 
     def inputs(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Inputs]]:
@@ -185,15 +185,15 @@ def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Samp
         seed: of the draw.
     """
     rng, lengths = np.random.default_rng(seed), [len(sound.valid) for sound in sounds]
-    wanted = [_some(rng, -(-length // network.chunk.chunk_frames)) for length in lengths]
+    chosen = [_some(rng, -(-length // network.chunk.chunk_frames)) for length in lengths]
     met = [0] * len(sounds)
-    kept: list[tuple[int, int, Inputs]] = []
+    taken: list[tuple[int, int, Inputs]] = []
     for index, given in network.inputs(sounds):
-        if met[index] in wanted[index]:
-            kept.append((index, met[index], Inputs(*(part.copy() for part in given))))
+        if met[index] in chosen[index]:
+            taken.append((index, met[index], Inputs(*(part.copy() for part in given))))
         met[index] += 1
-    kept.sort(key=lambda one: one[:2])
-    return Sample(Inputs(*(np.concatenate(parts) for parts in zip(*(one[2] for one in kept), strict=True))), seed)
+    taken.sort(key=lambda one: one[:2])
+    return Sample(Inputs(*(np.concatenate(parts) for parts in zip(*(one[2] for one in taken), strict=True))), seed)
 
 
 def _some(rng: np.random.Generator, count: int) -> set[int]:

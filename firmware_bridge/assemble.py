@@ -164,7 +164,7 @@ class Assembler:
         self._next = index  # the sample to be given next; before that, where the first packet stood
         self._held: list[_Piece] = []  # by start, disjoint
         self._past: deque[NDArray[np.float32]] = deque(maxlen=REMEMBERED)
-        self._holes: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
+        self._gaps: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._stray = (-1, 0, 0)  # boot of packets that fit nothing, where their count goes on, samples in a row
 
     def _restart_at(self, packet: Packet, cause: EpochCause) -> list[Item]:
@@ -187,7 +187,7 @@ class Assembler:
         return samples >= self._restart
 
     def _count_behind(self, start: int) -> None:
-        if any(first <= start < last for first, last in self._holes):
+        if any(first <= start < last for first, last in self._gaps):
             self._counts.late += 1
         else:
             self._counts.duplicates += 1
@@ -196,7 +196,7 @@ class Assembler:
         """Give a piece at once if it is next, else keep it in its place."""
         if not self._held and self._is_open and piece.start == self._next:
             return [self._emit(piece)]
-        kept = []
+        ordered = []
         for other in self._held:
             if piece.start == other.start and piece.stop == other.stop:
                 self._counts.duplicates += 1
@@ -206,9 +206,9 @@ class Assembler:
                 piece = piece._replace(is_discontinuous=True)
                 other = other._replace(values=other.values[: max(piece.start - other.start, 0)])
             if len(other.values):
-                kept.append(other)
-        self._counts.reordered += bool(kept) and piece.start < kept[-1].start
-        self._held = sorted([*kept, piece], key=attrgetter("start"))
+                ordered.append(other)
+        self._counts.reordered += bool(ordered) and piece.start < ordered[-1].start
+        self._held = sorted([*ordered, piece], key=attrgetter("start"))
         return list(self._settle(piece.arrival_ns))
 
     def _settle(self, now_ns: int | None) -> Iterator[Item]:
@@ -236,13 +236,13 @@ class Assembler:
         start = first.start
         self._counts.epochs += 1
         self._is_open, self._next = True, start
-        self._holes.append((start - self._stale, start))
+        self._gaps.append((start - self._stale, start))
         return Epoch(start, self._boot, self._cause, first.stop, first.arrival_ns)
 
     def _lose(self, following: _Piece) -> Block | Gap:
         """Give up the samples before a piece."""
         start, stop = self._next, following.start
-        self._holes.append((start, stop))
+        self._gaps.append((start, stop))
         self._next = stop
         if stop - start > self._concealed:
             self._past.clear()
@@ -256,7 +256,7 @@ class Assembler:
 
     def _emit(self, piece: _Piece) -> Block:
         samples, start, flags = _scaled(piece.values), piece.start, piece.flags
-        is_discontinuous = piece.is_discontinuous or bool(flags & LOST_BEFORE and self._holes[-1][1] != start)
+        is_discontinuous = piece.is_discontinuous or bool(flags & LOST_BEFORE and self._gaps[-1][1] != start)
         if start < self._next:
             samples, start, is_discontinuous = samples[self._next - start :], self._next, True
             self._counts.overlaps += 1

@@ -33,7 +33,7 @@ MAX_DEVICES = 256
 MAX_LINKS = 64
 MAX_NAMED = 64  # refused device ids that are remembered, and logged
 PROTECTED_NS = 10_000_000_000  # a device whose sound is younger is not evicted
-ASK_NS = 2_000_000_000  # how often a device that sent no hello is asked for it
+REQUEST_NS = 2_000_000_000  # how often a device that sent no hello is asked for it
 PING_NS = 30_000_000_000  # between two measurements of the round-trip time
 WHOLE_DEVICE = -1  # stream of what concerns all streams
 
@@ -61,7 +61,7 @@ class _DeviceEntry:
         self.streams: dict[int, Stream] = {}
         self.link = self.peer = ""
         self.received_ns = self.unannounced = 0
-        self.asked_ns = self.pinged_ns = -PING_NS
+        self.requested_ns = self.pinged_ns = -PING_NS
         self.ping = -1  # token that is waited for
         self.downlink = downlink
         self.round_trip_ms: float | None = None
@@ -128,8 +128,8 @@ class Receiver:
         """Commands that are due: asking for a missing hello, and measuring the round-trip time."""
         out: list[Outgoing] = []
         for entry in self._entries.values():
-            if entry.device.hello is None and now_ns - entry.asked_ns >= ASK_NS:
-                entry.asked_ns = now_ns
+            if entry.device.hello is None and now_ns - entry.requested_ns >= REQUEST_NS:
+                entry.requested_ns = now_ns
                 out += entry.downlink.command(Command((HelloRequest(),)), entry.link, entry.peer)
             if entry.device.hello is not None and now_ns - entry.pinged_ns >= PING_NS:
                 entry.pinged_ns, entry.ping = now_ns, self._token()

@@ -214,9 +214,9 @@ class Stream:
         ]
 
 
-def _refusal(info: StreamInfo, is_wanted: bool) -> str:
+def _refusal(info: StreamInfo, is_selected: bool) -> str:
     """Why a stream is refused, for the operator; empty if it is not."""
-    lowest, highest = READINGS_HZ if info.kind in READINGS and not is_wanted else SOUND_HZ
+    lowest, highest = READINGS_HZ if info.kind in READINGS and not is_selected else SOUND_HZ
     if lowest <= info.rate_mhz / 1000 <= highest:
         return ""
     return f"rate {info.rate_mhz / 1000:,.10g} Hz: expected {lowest:,} to {highest:,} Hz; rate_mhz is in millihertz"

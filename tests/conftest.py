@@ -84,8 +84,8 @@ def pytest_deselected(items: list[pytest.Item]) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Tell the process that started this one, if one did."""
-    if (told := getattr(session.config, "workeroutput", None)) is not None:
-        told["left_out"] = session.config.stash.get(LEFT_OUT, 0)
+    if (reported := getattr(session.config, "workeroutput", None)) is not None:
+        reported["left_out"] = session.config.stash.get(LEFT_OUT, 0)
 
 
 @pytest.hookimpl(optionalhook=True)  # of xdist, which `make test-gpu` does without

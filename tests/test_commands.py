@@ -134,9 +134,9 @@ def _made(arguments: Sequence[str]) -> list[list[str]]:
     """Commands of ours that a target of make would give, by a dry run."""
     environment = {"PATH": os.environ["PATH"]}  # nothing of a make that runs this test, such as its ARGS
     line = ["make", "--dry-run", "--no-print-directory", "VENV=.venv", *arguments]
-    told = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert told.returncode == 0, (arguments, told.stderr)
-    last = told.stdout.replace("\\\n", " ").splitlines()[-4:]
+    output = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert output.returncode == 0, (arguments, output.stderr)
+    last = output.stdout.replace("\\\n", " ").splitlines()[-4:]
     lines = [shlex.split(each.partition(" || ")[0], comments=True) for each in last]
     return [line[line.index("-m") :] for line in lines if "-m" in line and line[line.index("-m") + 1] != "pip"]
 

@@ -24,15 +24,15 @@ def words_of(target: str) -> list[str]:
     """What a target says to pytest."""
     environment = {"PATH": os.environ["PATH"]}  # nothing of a make that runs this test, such as its ARGS
     line = ["make", "--no-print-directory", "--dry-run", target, "JOBS=2"]
-    told = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
-    return shlex.split(told.splitlines()[-1].partition("-m pytest")[2])
+    output = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+    return shlex.split(output.splitlines()[-1].partition("-m pytest")[2])
 
 
 def collected(*options: str) -> tuple[set[str], str]:
     """Names of the tests of some files, and the last lines that were said."""
     line = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *options, *SEVERAL]
-    told = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False).stdout
-    return set(re.findall(r"(?m)^tests/\S+::.+$", told)), told
+    output = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return set(re.findall(r"(?m)^tests/\S+::.+$", output)), output
 
 
 def test_the_two_commands_differ_in_their_part_alone() -> None:

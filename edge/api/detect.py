@@ -43,8 +43,8 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
         )
     if not isinstance(detector, Detector | None):
         raise ConfigError(f"detector: expected what load() gives, found {detector!r}")
-    heard, file = detector or load(), Path(path)
-    items = detect_file(file, heard, channel)
+    detector, file = detector or load(), Path(path)
+    items = detect_file(file, detector, channel)
     events, rates, scores = list[Event](), list[BreathRate](), list[Scores]()
     while True:
         try:
@@ -59,18 +59,18 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
         else:
             events.append(item)
     values = np.concatenate([np.where(each.valid[:, None], each.values, np.float32(np.nan)) for each in scores])
-    times_s = np.arange(len(values), dtype=np.float64) * heard.frame_s
-    breathing = heard.breathing(0.0, quality.read_s)
+    times_s = np.arange(len(values), dtype=np.float64) * detector.frame_s
+    breathing = detector.breathing(0.0, quality.read_s)
     return Recording(
         file,
         tuple(events),
-        heard.model.classes,
+        detector.model.classes,
         times_s,
         values,
         quality,
         tuple(rates),
         breathing,
-        heard.model,
+        detector.model,
         channel,
     )
 

@@ -42,7 +42,7 @@ class QuotaError(LaennecError):
 class _StoredClip:
     """One clip on the disk; the least goes first."""
 
-    is_wanted: bool
+    has_priority: bool
     """By a person or an alarm, and not by an event alone."""
     id: str
     bytes: int
@@ -106,8 +106,8 @@ class ClipFolder:
         size = len(sound) + len(about)
         if size > self._max_bytes:
             raise QuotaError(f"a clip of {size} bytes is more than clips.max_mb allows; raise it")
-        is_wanted = clip.cause.kind != "event"
-        if not is_wanted and sum(clip.bytes for clip in self._stored if clip.is_wanted) > self._max_bytes - size:
+        has_priority = clip.cause.kind != "event"
+        if not has_priority and sum(clip.bytes for clip in self._stored if clip.has_priority) > self._max_bytes - size:
             raise QuotaError("clips of alarms and commands take all that clips.max_mb allows; raise it")
         self._make_room(self._max_bytes - size)
         try:
@@ -119,7 +119,7 @@ class ClipFolder:
         except OSError:
             self._remove(clip.id)
             raise
-        self._stored.append(_StoredClip(is_wanted, clip.id, size))
+        self._stored.append(_StoredClip(has_priority, clip.id, size))
 
     def expire(self, now_s: float, plausible_s: float = 0.0) -> None:
         """Remove what is older than it may be.
@@ -137,10 +137,10 @@ class ClipFolder:
     def _since_s(self, clip: _StoredClip, now_s: float, plausible_s: float) -> float:
         """From when its days count; where no clock said, from the first look by one that was set: its file's time."""
         sound = self._file(clip.id, SOUND)
-        if (said_s := recorded_s(clip.id)) >= plausible_s or not sound.exists():
-            return said_s
-        if (noted_s := sound.stat().st_mtime) >= plausible_s:
-            return noted_s
+        if (named_s := recorded_s(clip.id)) >= plausible_s or not sound.exists():
+            return named_s
+        if (changed_s := sound.stat().st_mtime) >= plausible_s:
+            return changed_s
         os.utime(sound, (now_s, now_s))
         return now_s
 
@@ -163,8 +163,8 @@ class ClipFolder:
     def _read(self, ident: str) -> _StoredClip:
         paths = [path for path in (self._file(ident, SOUND), self._file(ident, ABOUT)) if path.exists()]
         about = from_json(paths[-1].read_bytes()) if len(paths) > 1 else None
-        is_wanted = about is not None and about.cause.kind != "event"
-        return _StoredClip(is_wanted, ident, sum(path.stat().st_size for path in paths))
+        has_priority = about is not None and about.cause.kind != "event"
+        return _StoredClip(has_priority, ident, sum(path.stat().st_size for path in paths))
 
     def _file(self, ident: str, ending: str) -> Path:
         return self.path / f"{ident}{ending}"

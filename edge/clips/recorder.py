@@ -133,9 +133,9 @@ class Recorder:
     def on_event(self, event: Event, ident: str) -> str:
         """Take an onset, an update or an end; the id of the clip that holds its onset, empty if none does."""
         key = (event.label, event.onset)
-        kept = ClipEvent(ident, event.label, event.onset, event.end, event.peak, event.threshold)
+        known = ClipEvent(ident, event.label, event.onset, event.end, event.peak, event.threshold)
         self._events = {old: each for old, each in self._events.items() if each.onset >= self._ring.start}
-        self._events[key] = kept
+        self._events[key] = known
         if event.kind == "onset":
             self._clip_of[key] = self._clip_for(key)
             return self._clip_of[key]

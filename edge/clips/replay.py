@@ -65,11 +65,11 @@ def check_model(file: ClipFile, model: Model) -> None:
     Raises:
         ModelError: naming both.
     """
-    wanted = file.hearing.model
-    if wanted["sha256"] != model.sha256:
+    recorded_with = file.hearing.model
+    if recorded_with["sha256"] != model.sha256:
         raise ModelError(
-            f"clip {file.id} was heard by model {wanted['id']} ({wanted['sha256'][:12]}), found {model.id} "
-            f"({model.sha256[:12]}); give that one with --model"
+            f"clip {file.id} was heard by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), "
+            f"found {model.id} ({model.sha256[:12]}); give that one with --model"
         )
 
 

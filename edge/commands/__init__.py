@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,17 @@ AdaptationOption = Annotated[
 ]
 ChannelOption = Annotated[int | None, typer.Option("--channel", help="Which channel of several, counted from 1.")]
 JsonlOption = Annotated[bool, typer.Option("--jsonl", help="JSON lines instead of a table.")]
+
+
+def overridden(tree: dict[str, Any], options: Mapping[str, Mapping[str, object]]) -> dict[str, Any]:
+    """Settings of a file, overridden by what the command line says of sections; None: it says nothing."""
+    merged = {**tree}
+    for section, values in options.items():
+        given = {key: value for key, value in values.items() if value is not None}
+        before = tree.get(section) or {}
+        if given and isinstance(before, dict):  # a section that is something else is refused with the file
+            merged[section] = {**before, **given}
+    return merged
 
 
 def sound_path(text: str) -> Path:

@@ -69,8 +69,8 @@ app.command(short_help="Find how many beds this box sustains.")(bench)
 app.add_typer(link_app, name="link", short_help="Test links to wearable stethoscopes.")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(is_requested: bool) -> None:
+    if is_requested:
         print(f"laennec {__version__}")
         raise typer.Exit
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge.commands import stop_on_signals
+from edge.commands import overridden, stop_on_signals
 from edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,11 +61,7 @@ def _settings(config: Path | None, host: str | None, port: int | None, listen: i
 
     tree = {} if config is None else read_yaml(config)
     if isinstance(tree, dict):
-        asked: dict[str, dict[str, object]] = {"mqtt": {"host": host, "port": port}, "listen": {"port": listen}}
-        for section, values in asked.items():
-            given = {key: value for key, value in values.items() if value is not None}
-            before = tree.get(section) or {}
-            tree = {**tree, **({section: {**before, **given}} if given and isinstance(before, dict) else {})}
+        tree = overridden(tree, {"mqtt": {"host": host, "port": port}, "listen": {"port": listen}})
     return parse_board(tree, str(config or "command line"), config and config.parent)
 
 
@@ -77,12 +73,12 @@ def notify(config: Settings) -> None:
     settings = _settings(config, None, None, None)
     if not settings.notify:
         raise ConfigError(f"{config}: expected receivers in  notify: , found none; deploy/board.example.yaml shows one")
-    troubles = 0
+    failures = 0
     for service in [Service(receiver) for receiver in settings.notify]:
-        trouble = service.send(f"TEST: {settings.title}", "A test of notifications. They are no alarm channel.", "Lo")
-        troubles += bool(trouble)
-        print(f"{service.name}: {trouble or 'sent'}")
-    if troubles:
+        failure = service.send(f"TEST: {settings.title}", "A test of notifications. They are no alarm channel.", "Lo")
+        failures += bool(failure)
+        print(f"{service.name}: {failure or 'sent'}")
+    if failures:
         raise typer.Exit(1)
 
 

@@ -140,10 +140,10 @@ def run_ward(broker_name: str, listen: int, stop: threading.Event) -> int:
         print("All sound is synthetic: computed breath sound, not patients. Ctrl-C ends it.")
         started = [_start(stack, ["run", "--config", str(settings)], folder / "run.log")]
         started += [_play(stack, program, bed, link_port, folder) for bed in BEDS]
-        kept = {"clips": "clips", "labels": "labels.jsonl", "audit": "audit.log"}  # in the demo's own folder
-        (folder / "board.yaml").write_text(yaml.safe_dump(kept))
-        asked = ["board", "--config", str(folder / "board.yaml"), "--port", str(broker.port), "--listen", str(listen)]
-        board = _start(stack, asked, folder / "board.log")
+        files = {"clips": "clips", "labels": "labels.jsonl", "audit": "audit.log"}  # in the demo's own folder
+        (folder / "board.yaml").write_text(yaml.safe_dump(files))
+        options = ["--config", str(folder / "board.yaml"), "--port", str(broker.port), "--listen", str(listen)]
+        board = _start(stack, ["board", *options], folder / "board.log")
         _show(_address(board, folder / "board.log"))
         while not stop.wait(0.2):
             if any(each.poll() is not None for each in (*started, board)):

@@ -117,28 +117,28 @@ def labels(
     settings = load_board(config)
     if settings.clips is None:
         raise ConfigError(f"{config}: expected  clips: FOLDER  with the clips of the node, found none; add it")
-    index, said = ClipIndex(settings.clips.expanduser(), settings.sites), Labels(settings.labels_path())
+    index, stored = ClipIndex(settings.clips.expanduser(), settings.sites), Labels(settings.labels_path())
     index.refresh()
     if index.why_none:
         raise ConfigError(f"clips: {index.why_none}; run as the owner of {index.folder}")
-    made = export_labels(said.all(), index.folder, index.clips, out)
+    made = export_labels(stored.all(), index.folder, index.clips, out)
     print(f"{out}: {made.labels} labels in {made.clips} clips; {len(made.left_out)} left out ({LEFT_OUT} says why)")
-    if said.damaged:
-        print(f"{said.damaged} damaged lines of {settings.labels_path()} left out", file=sys.stderr)
+    if stored.damaged:
+        print(f"{stored.damaged} damaged lines of {settings.labels_path()} left out", file=sys.stderr)
 
 
-def _check_formats(wanted: list[str]) -> None:
+def _check_formats(formats: list[str]) -> None:
     from edge.server.exports.tables import check_installed
 
-    for each in wanted:
+    for each in formats:
         if each not in FORMATS:
             raise ConfigError(f"--as: expected {', '.join(FORMATS)}; found {each!r}")
-    if "parquet" in wanted:
+    if "parquet" in formats:
         check_installed()
 
 
 def _counts_of(counts: Counter[str]) -> str:
     from edge.contract.tables import COLUMNS
 
-    kept = ", ".join(f"{counts[kind]} {kind}" for kind in COLUMNS)
-    return f"collected {kept}; not kept: {counts['self-test']} of self-tests, {counts['refused']} not as they should be"
+    rows = ", ".join(f"{counts[kind]} {kind}" for kind in COLUMNS)
+    return f"collected {rows}; not kept: {counts['self-test']} of self-tests, {counts['refused']} not as they should be"

@@ -190,8 +190,8 @@ def last_records(quality: Quality) -> list[dict[str, Any]]:
     gain: list[dict[str, Any]] = [{"gain_db": round(quality.gain_db)}] if round(quality.gain_db) else []
     verdict = quality.verdict
     measurable = None if verdict.too_short else verdict.measurable
-    said = {"verified": verdict.verified, "measurable": measurable, "reason": verdict.reason}
-    return [*gain, said | ({} if verdict.measurable else {"cause": quality.cause})] if verdict.reason else gain
+    judgement = {"verified": verdict.verified, "measurable": measurable, "reason": verdict.reason}
+    return [*gain, judgement | ({} if verdict.measurable else {"cause": quality.cause})] if verdict.reason else gain
 
 
 def last_lines(quality: Quality) -> list[str]:
@@ -249,14 +249,14 @@ def adapt(
             raise typer.Exit(EXIT_INTERRUPTED)
         for line in measured.left_out:
             print(f"left out: {line}", file=sys.stderr)
-        adaptation, wanted_db = adapt_device(measured, artefact, name)
+        adaptation, needed_db = adapt_device(measured, artefact, name)
     try:
         path.write_text(adaptation.to_text(), encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"--out {path}: cannot be written ({error.strerror}); give another path") from error
     print("\n".join(adaptation.lines()))
-    if min(wanted_db) < min(adaptation.equaliser_db) - 1 or max(wanted_db) > max(adaptation.equaliser_db) + 1:
-        print(f"  the device lacks more than an equaliser may give: {max(wanted_db):+.0f} dB; expect less of it")
+    if min(needed_db) < min(adaptation.equaliser_db) - 1 or max(needed_db) > max(adaptation.equaliser_db) + 1:
+        print(f"  the device lacks more than an equaliser may give: {max(needed_db):+.0f} dB; expect less of it")
     if artefact.known is not None and adaptation.outside_db[1] > artefact.known.margin_db[2]:
         print("  its spectrum is still outside what the model knows; its streams stay unverified")
     print("  whether the model then finds sounds there, only labelled recordings can say: edge/detector/README.md")

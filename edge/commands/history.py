@@ -133,8 +133,9 @@ def pauses() -> Question:
     return pauses
 
 
+@app.command("holes", hidden=True)  # its name before
 @app.command()
-def holes(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvOption = False) -> None:
+def missing(database: DatabaseOption = None, jsonl: JsonlOption = False, csv: CsvOption = False) -> None:
     """List messages that nodes have numbered and that did not come."""
     from edge.server.history.queries import missing_numbers
 

@@ -74,12 +74,12 @@ def init(  # noqa: PLR0913 - the options of the command
         raise ConfigError(f"-o {output}: is a folder; give a file, such as {output / 'ward.yaml'}")
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"-o {output}: there is no folder {output.absolute().parent}; make it first")
-    ask = _asks() if sys.stdin.isatty() and sys.stdout.isatty() else _takes_default
+    prompt = _prompts() if sys.stdin.isatty() and sys.stdout.isatty() else _takes_default
     given = {"--source": source, "--bed": bed, "--age": age, "--node": node, "--site": site, "--broker": broker}
-    check_options({**given, "--user": user}, box, has_name=node is not None or ask is not _takes_default)
-    streams = _streams(ask, source, bed, age, box)
-    named = node or ask("Name of this box", "box-1" if box else host_name(), id_of)
-    where = _user(ask, _broker(ask, broker, ca, box), user, password_file, output)
+    check_options({**given, "--user": user}, box, has_name=node is not None or prompt is not _takes_default)
+    streams = _streams(prompt, source, bed, age, box)
+    named = node or prompt("Name of this box", "box-1" if box else host_name(), id_of)
+    where = _user(prompt, _broker(prompt, broker, ca, box), user, password_file, output)
     placed = _placed(where, lambda path, name: ON_BOX / name if box else _beside(path, output))
     text = first_ward(site, named, streams, placed)
     parse_config(parse_yaml(text, str(output)), str(output), output.parent)
@@ -98,14 +98,14 @@ def _write(output: Path, text: str) -> None:
     print(f"\nwrote {output}\n")
 
 
-Ask = Callable[[str, str, Callable[[str], str]], str]
+Prompt = Callable[[str, str, Callable[[str], str]], str]
 """Question, default, what checks an answer -> the answer."""
 
 
-def _asks() -> Ask:
+def _prompts() -> Prompt:
     """Ask a person, again where the answer cannot be."""
 
-    def ask(question: str, default: str, check: Callable[[str], str]) -> str:
+    def prompt(question: str, default: str, check: Callable[[str], str]) -> str:
         def checked(text: str) -> str:
             try:
                 return check(text.strip())
@@ -114,7 +114,7 @@ def _asks() -> Ask:
 
         return str(typer.prompt(question, default=default, value_proc=checked))
 
-    return ask
+    return prompt
 
 
 def _takes_default(_question: str, default: str, _check: Callable[[str], str]) -> str:
@@ -122,40 +122,41 @@ def _takes_default(_question: str, default: str, _check: Callable[[str], str]) -
 
 
 def _streams(
-    ask: Ask, given: list[str] | None, beds: list[str] | None, age: str | None, box: bool
+    prompt: Prompt, given: list[str] | None, beds: list[str] | None, age: str | None, box: bool
 ) -> tuple[FirstStream, ...]:
     """One for each source."""
     chosen: list[tuple[str, int | None]]
     if box:
-        answer = None if given else ask("What to listen to (mic, mic:PART OF ITS NAME; demo)", "mic", box_source_of)
+        answer = None if given else prompt("What to listen to (mic, mic:PART OF ITS NAME; demo)", "mic", box_source_of)
         chosen = [(DEMO_ON_BOX if each == "demo" else each, None) for each in given or [str(answer)]]
     else:
-        chosen = [(_full(each), _channel(each)) for each in given] if given else _chosen(ask)
+        chosen = [(_full(each), _channel(each)) for each in given] if given else _chosen(prompt)
     default = ", ".join(f"bed{number}" for number in range(1, len(chosen) + 1))
-    names = beds or ask("Name of its bed" if len(chosen) == 1 else "Names of their beds", default, ids_of).split(", ")
+    question = "Name of its bed" if len(chosen) == 1 else "Names of their beds"
+    names = beds or prompt(question, default, ids_of).split(", ")
     if len(names) != len(chosen):
         raise ConfigError(f"--bed: expected {len(chosen)}, one for each source, found {len(names)}")
     if len(set(names)) < len(names):
         raise ConfigError(f"--bed: each bed needs a name of its own, found {', '.join(names)}")
-    said = age or ask("Age of the patient (8 months, 4 years, adult)", NO_AGE, age_of)
-    known = None if said == NO_AGE else said
+    given_age = age or prompt("Age of the patient (8 months, 4 years, adult)", NO_AGE, age_of)
+    known = None if given_age == NO_AGE else given_age
     return tuple(
         FirstStream(name, source, channel, known) for name, (source, channel) in zip(names, chosen, strict=True)
     )
 
 
-def _chosen(ask: Ask) -> list[tuple[str, int | None]]:
+def _chosen(prompt: Prompt) -> list[tuple[str, int | None]]:
     """Sources, each with its channel: of the microphones that there are, or a file."""
     from edge.sources.file_search import DEMO_AUDIO
 
     found = _microphones()
     for device in found:
         print(f"  {device.index}  {device.name}")
-    if not found and ask is _takes_default:
+    if not found and prompt is _takes_default:
         raise ConfigError("no microphone found, and no --source given: give --source FILE, or plug one in")
     default = next((str(each.index) for each in found if each.default), str(found[0].index) if found else "demo")
     also = "numbers of microphones, or a sound file" if found else "a sound file; demo: a synthetic recording"
-    answer = ask(f"What to listen to ({also})", default, lambda text: _known_sources(text, found))
+    answer = prompt(f"What to listen to ({also})", default, lambda text: _known_sources(text, found))
     if answer == "demo":
         return [(str(DEMO_AUDIO), None)]
     by_number = {str(each.index): each for each in found}
@@ -206,13 +207,13 @@ def _channel(source: str) -> int | None:
         return None
 
 
-def _broker(ask: Ask, given: str | None, ca: Path | None, box: bool) -> FirstBroker:
+def _broker(prompt: Prompt, given: str | None, ca: Path | None, box: bool) -> FirstBroker:
     found = [] if given or box else _answering()
     if found:
         print(f"brokers: {', '.join(found)}")
     elif not given and not box:
         print("no broker found: `sudo apt install mosquitto` brings one to this machine")
-    text = given or ask("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", address_of)
+    text = given or prompt("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", address_of)
     host, _, port = text.partition(":")
     has_tls = ca is not None or port == str(WITH_TLS)
     return FirstBroker(host, int(port or (WITH_TLS if has_tls else 1883)), has_tls, ca)
@@ -237,14 +238,16 @@ def _answering() -> list[str]:
     return [name for name in (f"{host}:{port}" for host, port in BROKERS) if name in found]
 
 
-def _user(ask: Ask, broker: FirstBroker, given: str | None, password_file: Path | None, output: Path) -> FirstBroker:
+def _user(
+    prompt: Prompt, broker: FirstBroker, given: str | None, password_file: Path | None, output: Path
+) -> FirstBroker:
     """The same with its user; the password that a person types goes into a file of its own, for the owner alone."""
-    name = given or ask("User at the broker", "none", name_of)
+    name = given or prompt("User at the broker", "none", name_of)
     if name == "none":
         if password_file is not None:
             raise ConfigError(f"--password-file {password_file}: is nobody's; give --user, too, or leave it out")
         return broker
-    if password_file is None and ask is not _takes_default:
+    if password_file is None and prompt is not _takes_default:
         password_file = _requested_password(output.absolute().with_name("mqtt-password"))
     return replace(broker, username=name, password_file=password_file)
 

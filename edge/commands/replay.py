@@ -31,7 +31,7 @@ def replay(
     """
     from edge.clips.folder import find_clip, read_pcm
     from edge.clips.replay import compare
-    from edge.clips.replay import replay as hear
+    from edge.clips.replay import replay as rerun
     from edge.detector.warm import warm_up
 
     settings = _settings(config)
@@ -40,7 +40,7 @@ def replay(
     pcm = read_pcm(folder, about)
     warm_up()
     artefact = _open(settings, model, runtime or "auto", about)
-    rows = compare(about, hear(about, pcm, artefact), artefact)
+    rows = compare(about, rerun(about, pcm, artefact), artefact)
     print(folder / f"{about.id}.flac")
     for line in _lines(about, rows, artefact):
         print(line)
@@ -84,13 +84,13 @@ def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipF
     from edge.model.runtime import find_variants, open_model
 
     named = path if path is not None else active_model(settings) if settings is not None else None
-    wanted = about.hearing.model
+    recorded_with = about.hearing.model
     variants = find_variants(named or DEFAULT_PATH)
     for artefact in variants:
-        if artefact.sha256 == wanted["sha256"]:
+        if artefact.sha256 == recorded_with["sha256"]:
             return open_model(artefact.path, runtime)
     raise ModelError(
-        f"clip {about.id} was heard by model {wanted['id']} ({wanted['sha256'][:12]}), found "
+        f"clip {about.id} was heard by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), found "
         f"{variants[0].path} ({variants[0].sha256[:12]}); give that one with --model"
     )
 

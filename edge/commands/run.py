@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from edge.commands import EXIT_MISTAKE, AdaptationOption, ChannelOption, ModelOption, RuntimeOption, stop_on_signals
+from edge.commands import (
+    EXIT_MISTAKE,
+    AdaptationOption,
+    ChannelOption,
+    ModelOption,
+    RuntimeOption,
+    overridden,
+    stop_on_signals,
+)
 from edge.errors import ConfigError, LaennecError
 from edge.settings.names import LIVE
 
@@ -173,14 +181,11 @@ def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
     """The settings of the file, overridden by those of the command line."""
     if not isinstance(tree, dict):
         return tree
-    merged = {**tree}
+    of_sections = {"mqtt": {key: given[key] for key in ("host", "port")}, "outbox": {"path": given["outbox"]}}
+    merged = overridden(tree, of_sections)
     for key in ("model", "node", "runtime"):
         if given[key] is not None:
             merged[key] = given[key]
-    for section, keys in (("mqtt", {"host": "host", "port": "port"}), ("outbox", {"path": "outbox"})):
-        wanted = {key: given[name] for key, name in keys.items() if given[name] is not None}
-        if wanted and isinstance(merged.get(section, {}) or {}, dict):
-            merged[section] = {**(merged.get(section) or {}), **wanted}
     if given["source"]:
         named = _streams(given["source"], given["stream"], given["channel"])
         merged["streams"] = [{**each, "adaptation": given["adaptation"]} for each in named]

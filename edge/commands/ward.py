@@ -52,8 +52,8 @@ def alarms(
     transitions = [each for each in reading.records if isinstance(each, Transition)]
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
-    told = [each for each in transitions if everything or each.cause not in OF_MEASURING]
-    shown = [each for each in told if _wall_s(each) >= begin_s]
+    changes = [each for each in transitions if everything or each.cause not in OF_MEASURING]
+    shown = [each for each in changes if _wall_s(each) >= begin_s]
     if shown:
         print(HEAD)
     for each in shown:

@@ -86,10 +86,10 @@ def _sent(kind: type[Message]) -> str:
     """How it is published, in words."""
     wire = kind.wire
     where = " or ".join(f"<prefix>/<site>/<node>/{_named(topic)}" for topic in wire.topics)
-    kept = "Retained" if wire.retained else "Not retained"
+    retention = "Retained" if wire.retained else "Not retained"
     over = f"; expires at the broker after {_duration(wire.expiry_s)}" if wire.expiry_s else ""
     version = wire.schema.rpartition("/")[2]
-    return f"{kept}, QoS {wire.qos}{f', on {where}' if where else ''}{over}. {ADDED.format(version)}"
+    return f"{retention}, QoS {wire.qos}{f', on {where}' if where else ''}{over}. {ADDED.format(version)}"
 
 
 def _row(kind: type[Message]) -> str:

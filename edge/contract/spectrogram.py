@@ -92,9 +92,9 @@ class MelMessage(Message):
 
     @model_validator(mode="after")
     def _is_whole(self) -> MelMessage:
-        for name, wanted in (("mel", self.bands), ("scores", len(self.classes))):
-            if (found := _length(getattr(self, name))) != wanted * self.columns:
-                raise ValueError(f"{name}: expected {wanted * self.columns} bytes, found {found}")
+        for name, width in (("mel", self.bands), ("scores", len(self.classes))):
+            if (found := _length(getattr(self, name))) != width * self.columns:
+                raise ValueError(f"{name}: expected {width * self.columns} bytes, found {found}")
         if self.sample.rate > MAX_COLUMNS_PER_S * self.sample.column:
             raise ValueError(f"sample: expected at most {MAX_COLUMNS_PER_S} columns in a second")
         if self.highest_hz <= self.lowest_hz:

@@ -55,8 +55,8 @@ class BurdenLimits:
 
     def row(self, most: float) -> LimitRow | None:
         """The row with the most alarms per bed and day that are not above `most`; None if all have more."""
-        kept = [row for row in self.rows if row.alarms <= most]
-        return max(kept, key=lambda row: row.budget, default=None)
+        within = [row for row in self.rows if row.alarms <= most]
+        return max(within, key=lambda row: row.budget, default=None)
 
     def row_of_limits(self, limits: dict[str, float]) -> LimitRow | None:
         """The row that finds at most what these limits find: the first none of whose limits is lower."""

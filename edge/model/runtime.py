@@ -170,8 +170,8 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
     try:
         device = _device_for(artefacts) if used == "tensorrt" else None
     except ConfigError as error:
-        asked = "runtime: tensorrt" if runtime == used else f"model {path}: {given.name}"
-        raise ConfigError(f"{asked} is not available here: {error}") from None
+        what = "runtime: tensorrt" if runtime == used else f"model {path}: {given.name}"
+        raise ConfigError(f"{what} is not available here: {error}") from None
     if not usable:
         raise ConfigError(f"model {path}: {given.name} is made for {given.runtime}; set  runtime: auto")
     return Decision(next(usable[name] for name in (*VARIANTS, *usable) if name in usable), device)
@@ -200,8 +200,8 @@ def variants_here(path: Path, runtime: str, announce: Callable[[str], None]) -> 
             if not isinstance(error, NoDriverError):  # a GPU that is there and does nothing
                 announce(f"onnxruntime alone: {error}")
     runtimes = ("onnxruntime", "tensorrt") if device else ("onnxruntime",)
-    wanted = runtimes if runtime == "auto" else (runtime,)
-    return [item for item in find_variants(path) if item.variant.runtime in wanted], device
+    runs = runtimes if runtime == "auto" else (runtime,)
+    return [item for item in find_variants(path) if item.variant.runtime in runs], device
 
 
 def check_name(runtime: str) -> None:

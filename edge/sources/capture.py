@@ -70,11 +70,11 @@ def find_devices(audio: Any) -> list[Device]:
     return found
 
 
-def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
+def record(options: argparse.Namespace, pipe: int) -> NoReturn:
     """Open a device and write what it gives, until it fails or the parent is gone.
 
     Args:
-        wanted: device, channel, rate_hz (0 for the one that the device prefers).
+        options: device, channel, rate_hz (0 for the one that the device prefers).
         pipe: file descriptor to write to.
 
     Raises:
@@ -82,10 +82,10 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
         SourceError: if the device is missing, refuses, or stops.
     """
     pyaudio, audio = _portaudio()
-    device = choose(find_devices(audio), wanted.device)
-    device = replace(device, rate_hz=wanted.rate or device.rate_hz)
-    channels = 1 if wanted.channel is None else device.channels
-    recorder = Recorder(channels, check_channel(wanted.channel, channels, f"mic:{device.name}"))
+    device = choose(find_devices(audio), options.device)
+    device = replace(device, rate_hz=options.rate or device.rate_hz)
+    channels = 1 if options.channel is None else device.channels
+    recorder = Recorder(channels, check_channel(options.channel, channels, f"mic:{device.name}"))
 
     def on_buffer(frames: bytes, count: int, _time: Any, status: int) -> tuple[None, int]:
         recorder.push(frames, count, bool(status & pyaudio.paInputOverflow))
@@ -102,7 +102,7 @@ def record(wanted: argparse.Namespace, pipe: int) -> NoReturn:
             stream_callback=on_buffer,
         )
     except (OSError, ValueError) as error:
-        raise _refusal(device, wanted.channel, error) from error
+        raise _refusal(device, options.channel, error) from error
     _write(pipe, Record(Kind.HELLO, to_json([device])))
     while stream.is_active() and time.monotonic() - recorder.called_s < DEAD_S:
         try:
@@ -127,25 +127,25 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--device", default="")
     parser.add_argument("--channel", type=int)
     parser.add_argument("--rate", type=int, default=0)
-    wanted = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     pipe = os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (1, 2):  # ALSA and JACK print to both
         os.dup2(nowhere, descriptor)
     try:
-        _write(pipe, _answer(wanted, pipe))
+        _write(pipe, _answer(options, pipe))
     except BrokenPipeError:
         pass  # the parent is gone
     finally:
         os._exit(0)
 
 
-def _answer(wanted: argparse.Namespace, pipe: int) -> Record:
+def _answer(options: argparse.Namespace, pipe: int) -> Record:
     """Carry the command out; the last record, which says how it ended."""
     try:
-        if wanted.list:
+        if options.list:
             return Record(Kind.DEVICES, to_json(find_devices(_portaudio()[1])))
-        record(wanted, pipe)
+        record(options, pipe)
     except BrokenPipeError:
         raise
     except ConfigError as error:

@@ -133,12 +133,12 @@ def from_json(payload: bytes) -> list[Device]:
         raise ValueError(f"no list of devices: {payload[:100]!r}") from error
 
 
-def choose(devices: Sequence[Device], wanted: str) -> Device:
+def choose(devices: Sequence[Device], called: str) -> Device:
     """The device that the operator named.
 
     Args:
         devices: those that there are.
-        wanted: a number, a name, a part of a name, or nothing for the default.
+        called: a number, a name, a part of a name, or nothing for the default.
 
     Returns:
         The one that fits.
@@ -147,20 +147,20 @@ def choose(devices: Sequence[Device], wanted: str) -> Device:
         SourceError: if none or several fit; the message lists those that there are.
     """
     if not devices:
-        raise SourceError(f"{_called(wanted)}: this machine has no microphone; plug one in, or check its driver")
-    if not wanted:
+        raise SourceError(f"{_called(called)}: this machine has no microphone; plug one in, or check its driver")
+    if not called:
         return next((device for device in devices if device.default), devices[0])
-    lowered = wanted.lower()
+    lowered = called.lower()
     lasting = ALSA_NUMBER.sub("", lowered)
-    fitting = [device for device in devices if wanted == str(device.index) or lowered == device.name.lower()]
+    fitting = [device for device in devices if called == str(device.index) or lowered == device.name.lower()]
     fitting = fitting or [device for device in devices if lowered in device.name.lower()]
     fitting = fitting or [device for device in devices if lasting in device.name.lower()]
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join(f"{device.index} = {device.name}" for device in fitting or devices)
     found = f"fits {len(fitting)} devices" if fitting else "no such device"
-    raise SourceError(f"{_called(wanted)}: {found}; {'choose one of' if fitting else 'there are'}: {listed}")
+    raise SourceError(f"{_called(called)}: {found}; {'choose one of' if fitting else 'there are'}: {listed}")
 
 
-def _called(wanted: str) -> str:
-    return f"mic:{wanted}" if wanted else "mic"
+def _called(called: str) -> str:
+    return f"mic:{called}" if called else "mic"

@@ -21,12 +21,12 @@ class _Stream:
     def __init__(self, variable: ctypes.c_void_p, nowhere: int) -> None:
         self._variable, self._nowhere, self._loud = variable, nowhere, variable.value
         self._mutex = threading.Lock()  # of the count alone: who reads a disk does not hold it
-        self._wanted = 0  # blocks that want it quiet
+        self._quiet_blocks = 0  # blocks that want it quiet
 
     def want(self, change: int) -> None:
         with self._mutex:
-            self._wanted += change
-            self._variable.value = self._nowhere if self._wanted else self._loud
+            self._quiet_blocks += change
+            self._variable.value = self._nowhere if self._quiet_blocks else self._loud
 
 
 @contextmanager

@@ -186,7 +186,7 @@ class Alarms:
             return f"{key.condition} has no limit"
         if command.is_of_rate != bool(rule.rate):
             return f"{key.condition} needs {'limit_per_min' if rule.rate else 'limit_s_per_min'}"
-        wanted = rule.limit if command.limit_per_min is None else command.limit_per_min
+        requested = rule.limit if command.limit_per_min is None else command.limit_per_min
         opposite = "low" if rule.rate == "high" else "high"
         limits = [
             (other.condition, effective_limit(of, self.state(other)))
@@ -194,10 +194,10 @@ class Alarms:
             if other.stream == key.stream and rule.rate and of.rate == opposite
         ]
         for name, limit in limits:
-            if wanted is None or limit is None or (wanted > limit if rule.rate == "high" else wanted < limit):
+            if requested is None or limit is None or (requested > limit if rule.rate == "high" else requested < limit):
                 continue
             side = "above" if rule.rate == "high" else "below"
-            return f"{key.condition} must be {side} {name}, which is {limit:g}; found {wanted:g}"
+            return f"{key.condition} must be {side} {name}, which is {limit:g}; found {requested:g}"
         return ""
 
     def _carried_out(self, key: Key, command: AlarmCommand, person: Person) -> list[Change]:

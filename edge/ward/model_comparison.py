@@ -59,7 +59,7 @@ class ModelComparison:
         self._near, self._confirm = round(NEAR_S * rate_hz), round(CONFIRM_S * rate_hz)
         self._deaf = round(DEAF_S * rate_hz)
         self._groups = {group: _Group() for group in groups}
-        self._holes: list[tuple[int, int]] = []
+        self._gaps: list[tuple[int, int]] = []
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -82,9 +82,9 @@ class ModelComparison:
 
     def left_out(self, start: int, stop: int) -> None:
         """One of the models did not get this sound."""
-        if self._holes and start <= self._holes[-1][1]:
-            start = min(start, self._holes.pop()[0])
-        self._holes.append((start, stop))
+        if self._gaps and start <= self._gaps[-1][1]:
+            start = min(start, self._gaps.pop()[0])
+        self._gaps.append((start, stop))
 
     def settle(self, decided: int) -> None:
         """Judge what can be judged.
@@ -101,7 +101,7 @@ class ModelComparison:
             self._forget_judged(group.spans, side, other, decided)
         first = min((span.onset for group, side, _ in sides for span in group.spans[side]), default=decided)
         needed = min(first, decided - self._confirm) - self._deaf
-        self._holes = [hole for hole in self._holes if hole[1] > needed][-MOST:]
+        self._gaps = [gap for gap in self._gaps if gap[1] > needed][-MOST:]
 
     def forget(self) -> None:
         """Indices begin anew: what was not judged cannot be any more."""
@@ -109,7 +109,7 @@ class ModelComparison:
             for side in SIDES:
                 group.counts.not_compared += sum(not span.is_judged for span in group.spans[side])
                 group.spans[side] = []
-        self._holes.clear()
+        self._gaps.clear()
 
     def _forget_judged(self, spans: dict[Side, list[_Span]], side: Side, other: Side, decided: int) -> None:
         """Of one side, what can be the partner of nothing that the other found or may yet find."""
@@ -127,7 +127,7 @@ class ModelComparison:
         )
         if has_other:
             group.counts.both += side == "live"
-        elif any(start < end and stop + self._deaf > span.onset for start, stop in self._holes):
+        elif any(start < end and stop + self._deaf > span.onset for start, stop in self._gaps):
             group.counts.not_compared += 1
         elif side == "live":
             group.counts.only_live += 1

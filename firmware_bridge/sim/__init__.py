@@ -34,8 +34,8 @@ def build(folder: Path, flags: tuple[str, ...] = ()) -> Path:
     here = Path(__file__).parent
     files = [here / name for name in SOURCES]
     parts = [*files, here / "sim.h", here.parent / "include" / "auslink.h"]
-    wanted = hashlib.sha256(b"\0".join([*(part.read_bytes() for part in parts), *map(str.encode, flags)]))
-    program = folder / f"device-{wanted.hexdigest()[:12]}"
+    expected = hashlib.sha256(b"\0".join([*(part.read_bytes() for part in parts), *map(str.encode, flags)]))
+    program = folder / f"device-{expected.hexdigest()[:12]}"
     if program.exists():
         return program
     compiler = os.environ.get("CC", "cc")

@@ -56,26 +56,26 @@ def usage(process: psutil.Process) -> Usage:
     return Usage(sum(t.user + t.system for t in times), sum(each.memory_info().rss for each in every) / 1e6)
 
 
-def tell(ward: FakeWard, beds: int, chance: random.Random) -> None:
+def report(ward: FakeWard, beds: int, chance: random.Random) -> None:
     """One second of the ward."""
     for number in range(beds):
         name, now_s = f"bed{number:02d}", time.time()
-        ward.say(
+        ward.publish(
             f"s/{name}/trend", made.trend(now_s, continuous=chance.random() * 3, coverage=0.9 + chance.random() / 10)
         )
-        ward.say(f"s/{name}/alarm/contact", {**made.alarm("contact", now_s, **made.OFF)})
-    ward.tell_node()
+        ward.publish(f"s/{name}/alarm/contact", {**made.alarm("contact", now_s, **made.OFF)})
+    ward.publish_node()
 
 
 def play(ward: FakeWard, second: int, chance: random.Random) -> None:
     """One second of the picture and the events of the bed that is looked at."""
     for number in range(TILES_PER_S * second, TILES_PER_S * (second + 1)):
         levels = chance.randbytes(made.TILE_COLUMNS * made.BANDS)
-        ward.say(f"s/{BED}/mel", made.tile(number, levels), retain=False)
+        ward.publish(f"s/{BED}/mel", made.tile(number, levels), retain=False)
     if second % EVENT_EVERY_S == 0:
         onset, ident = round(second * made.RATE_HZ * TILES_PER_S * TILE_S), ulid(time.time())
         for end in (None, onset + made.RATE_HZ):
-            ward.say(f"s/{BED}/event", made.event(ident, onset, end), retain=False)
+            ward.publish(f"s/{BED}/event", made.event(ident, onset, end), retain=False)
 
 
 def heap(page: Any) -> tuple[float, float]:
@@ -107,12 +107,12 @@ def main() -> None:
     parser.add_argument("--beds", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=300.0)
     parser.add_argument("--page", choices=("ward", "bed"), default="ward")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with Broker("mosquitto") as broker, TemporaryDirectory() as folder, sync_playwright() as driver:
         ward = FakeWard(broker.port)
-        ward.tell_node()
-        for number in range(asked.beds):
-            ward.tell_bed(f"bed{number:02d}")
+        ward.publish_node()
+        for number in range(options.beds):
+            ward.publish_bed(f"bed{number:02d}")
         settings = Path(folder) / "board.yaml"
         settings.write_text(f"audit: {folder}/audit.log\nlabels: {folder}/labels.jsonl\n")
         command = [sys.executable, "-m", "edge", "board", "--config", str(settings), "--port", str(broker.port)]
@@ -122,9 +122,9 @@ def main() -> None:
             try:
                 browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
                 page = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
-                page.goto(url + (f"bed?site=ward-b&node=box-1&bed={BED}" if asked.page == "bed" else ""))
-                _measure(asked, ward, page, psutil.Process(board.pid))
-                if asked.page == "ward":
+                page.goto(url + (f"bed?site=ward-b&node=box-1&bed={BED}" if options.page == "bed" else ""))
+                _measure(options, ward, page, psutil.Process(board.pid))
+                if options.page == "ward":
                     late = delays(ward, page)
                     print(f"alarm on the screen after: median {late[len(late) // 2]:.2f} s, longest {late[-1]:.2f} s")
                 browser.close()
@@ -133,30 +133,30 @@ def main() -> None:
         ward.close()
 
 
-def _measure(asked: argparse.Namespace, ward: FakeWard, page: Any, board: psutil.Process) -> None:
+def _measure(options: argparse.Namespace, ward: FakeWard, page: Any, board: psutil.Process) -> None:
     """Tell the ward once a second and print what board, browser and page use."""
     browser = next(each for each in psutil.Process().children(recursive=True) if CHROMIUM_NAME in each.name())
-    chance, kept, begin_s = random.Random(1), [], time.monotonic()
+    chance, stored, begin_s = random.Random(1), [], time.monotonic()
     before = None
-    for number in range(MAX_SOUNDS if asked.page == "bed" else 0):  # the list is full: what comes takes a place
-        ward.say(f"s/{BED}/event", made.event(ulid(made.WALL_S + number), 0, made.RATE_HZ), retain=False)
-    for second in range(int(WARM_S + asked.seconds) + 1):
-        for number in range(asked.beds if second % BEDS_S == 0 else 0):  # else they are unknown after 90 s
-            ward.tell_bed(f"bed{number:02d}")
-        tell(ward, asked.beds, chance)
-        if asked.page == "bed":
+    for number in range(MAX_SOUNDS if options.page == "bed" else 0):  # the list is full: what comes takes a place
+        ward.publish(f"s/{BED}/event", made.event(ulid(made.WALL_S + number), 0, made.RATE_HZ), retain=False)
+    for second in range(int(WARM_S + options.seconds) + 1):
+        for number in range(options.beds if second % BEDS_S == 0 else 0):  # else they are unknown after 90 s
+            ward.publish_bed(f"bed{number:02d}")
+        report(ward, options.beds, chance)
+        if options.page == "bed":
             play(ward, second, chance)
         page.wait_for_timeout(1000 * max(0.0, begin_s + second + 1 - time.monotonic()))
         passed_s = second - WARM_S
         if passed_s >= 0 and passed_s % SAMPLE_S == 0:
-            kept.append((passed_s, *heap(page)))
+            stored.append((passed_s, *heap(page)))
         if passed_s == 0:
             before = time.monotonic(), (usage(board), usage(browser))
     assert before is not None, "it was warm"
-    _print_usage(asked.beds, before, (usage(board), usage(browser)))
-    for at_s, megabytes, elements in kept:
+    _print_usage(options.beds, before, (usage(board), usage(browser)))
+    for at_s, megabytes, elements in stored:
         print(f"page after {at_s:.0f} s: {megabytes:.2f} MB of objects, {elements:.0f} elements")
-    half = kept[len(kept) // 2 :]
+    half = stored[len(stored) // 2 :]
     if len(half) > 1:
         slope = linear_regression([at for at, *_ in half], [megabytes for _, megabytes, _ in half]).slope
         print(f"page, second half: {60_000 * slope:+.1f} kB a minute")

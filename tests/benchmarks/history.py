@@ -99,7 +99,7 @@ def _run(engine: Engine, statement: str) -> None:
         connection.execute(text(statement))
 
 
-def ask(engine: Engine, days: int) -> None:
+def request(engine: Engine, days: int) -> None:
     """Each question, several times."""
     day = Query(BEGIN_MS, BEGIN_MS + DAY_MS, site="ward-00")
     month = Query(BEGIN_MS, BEGIN_MS + days * DAY_MS)
@@ -159,7 +159,7 @@ def measure(url: str, beds: int, days: int) -> None:
     print(f"  generated {beds} beds, {days} days in {time.perf_counter() - begin_s:.0f} s")
     engine.dispose()
     reader = open_database(url)
-    ask(reader, days)
+    request(reader, days)
     reader.dispose()
     take(url, 20)
 
@@ -170,20 +170,20 @@ def main() -> None:
     parser.add_argument("--beds", type=int, default=2000)
     parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--only", choices=("sqlite", "postgresql"))
-    asked = parser.parse_args()
-    if asked.only != "postgresql":
+    options = parser.parse_args()
+    if options.only != "postgresql":
         with TemporaryDirectory(prefix="laennec-history-") as folder:
             path = Path(folder) / "history.sqlite"
             print("SQLite")
-            measure(f"sqlite:///{path}", asked.beds, asked.days)
+            measure(f"sqlite:///{path}", options.beds, options.days)
             print(f"  file: {path.stat().st_size / 1e6:.0f} MB")
-    if asked.only != "sqlite":
+    if options.only != "sqlite":
         if MISSING:
             print(f"PostgreSQL: not on this machine: {', '.join(MISSING)}")
             return
         with Postgres(LARGE) as server:
             print("PostgreSQL")
-            measure(server.new_database(), asked.beds, asked.days)
+            measure(server.new_database(), options.beds, options.days)
 
 
 if __name__ == "__main__":

@@ -92,14 +92,14 @@ def receiving(codec: Codec, rate_hz: int) -> None:
     print(f"{100 * share:.2f} % of one core")
 
 
-def listen(is_over: Callable[[], bool], link: Udp, hear: Callable[[Delivery], None]) -> tuple[Receiver, float]:
+def listen(is_over: Callable[[], bool], link: Udp, feed_items: Callable[[Delivery], None]) -> tuple[Receiver, float]:
     """Read one link in a thread, as the bridge does; the receiver and the thread's processor time in seconds."""
     receiver, busy_s = Receiver(Settings()), [0.0]
 
     def take(chunks: list[Chunk]) -> None:
         for chunk in chunks:
-            for heard in receiver.feed(chunk):
-                hear(heard)
+            for received in receiver.feed(chunk):
+                feed_items(received)
 
     def run() -> None:
         asyncio.run(serve([link], take, receiver.tick, is_over))
@@ -134,13 +134,13 @@ def crowd() -> None:
                 return time.monotonic() > late_s[0]
 
             receiver, busy_s = listen(is_over, link, lambda _: None)
-            said = json.loads(device.stdout.readline())
+            output = json.loads(device.stdout.readline())
     streams = [stream for device in receiver.report().devices for stream in device.streams]
     got, missing = sum(each.counts.packets for each in streams), sum(each.missing for each in streams)
     print(
         f"  {len(streams)} devices at 8 kHz over UDP on this machine: {got} packets of sound in {CROWD_S:g} s", end=", "
     )
-    print(f"lost {missing} (device dropped {said['dropped']}, kernel {link.state.dropped})", end=", ")
+    print(f"lost {missing} (device dropped {output['dropped']}, kernel {link.state.dropped})", end=", ")
     print(f"{100 * busy_s / CROWD_S:.0f} % of one core")
 
 
@@ -167,14 +167,14 @@ def delay() -> None:
     """From a packet's departure, in another process, to its block: the sender writes the time into its samples."""
     link, delays_ms = Udp(HOST, 0), []
 
-    def hear(heard: Delivery) -> None:
-        if isinstance(heard.item, Block):
-            words = np.round(heard.item.samples[:4] * 32768).astype("<i2")
+    def feed_items(received: Delivery) -> None:
+        if isinstance(received.item, Block):
+            words = np.round(received.item.samples[:4] * 32768).astype("<i2")
             delays_ms.append((time.monotonic_ns() - int(words.view("<i8")[0])) / 1e6)
 
     arguments = [HOST, str(link.port), str(FEW), str(FEW_S), str(N)]
     with subprocess.Popen([sys.executable, "-c", SENDER, *arguments]) as sender:
-        listen(lambda: sender.poll() is not None, link, hear)
+        listen(lambda: sender.poll() is not None, link, feed_items)
     p50, p99, most = np.percentile(delays_ms, [50, 99, 100])
     print(f"  {FEW} devices at 16 kHz PCM, sent to block over UDP: {len(delays_ms)} packets", end=", ")
     print(f"median {p50:.2f} ms, p99 {p99:.2f} ms, most {most:.2f} ms")

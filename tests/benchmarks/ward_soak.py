@@ -131,14 +131,14 @@ def start(path: Path) -> subprocess.Popen[str]:
 
 def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: str) -> str:
     """What is seen now."""
-    told = ""
+    reported = ""
     for health in watcher.bodies("soak/health")[-1:]:
-        told = f", behind {health['lag_s']:.1f} s, left out {health['left_out_s']:.0f} s"
-        told += f", waiting {health['outbox']['waiting']}, dropped {health['dropped']}"
+        reported = f", behind {health['lag_s']:.1f} s, left out {health['left_out_s']:.0f} s"
+        reported += f", waiting {health['outbox']['waiting']}, dropped {health['dropped']}"
     watcher.messages.clear()  # it must not be what grows
     return (
         f"{minutes:5.1f} min  {used.resident_mb:6.1f} MB  {used.threads} threads  {used.files} files  "
-        f"{cores:.2f} cores  {delays}{told}"
+        f"{cores:.2f} cores  {delays}{reported}"
     )
 
 

@@ -54,21 +54,21 @@ def run_until(box: Box, change: int, request: dict[str, Any], house: House | Non
         assert child.stdin is not None
         assert child.stdout is not None
         assert child.stderr is not None
-        told = _converse(child.stdin, child.stdout, request, paths)
+        output = _converse(child.stdin, child.stdout, request, paths)
         counted = child.stderr.read().decode().strip()
     if child.returncode == -signal.SIGKILL:
         return 0
-    assert '"error"' not in told or (refusal and refusal in told), told
+    assert '"error"' not in output or (refusal and refusal in output), output
     return int(counted)
 
 
-def _converse(given: IO[bytes], told: IO[bytes], request: dict[str, Any], paths: dict[str, Path]) -> str:
+def _converse(given: IO[bytes], output: IO[bytes], request: dict[str, Any], paths: dict[str, Path]) -> str:
     """Everything that was told; standard input stays open, for the workstation is there."""
     lines = []
     with suppress(BrokenPipeError):
         given.write(json.dumps(request).encode() + b"\n")
         given.flush()
-        for line in told:
+        for line in output:
             lines.append(line.decode())
             for name in json.loads(line).get("want", []):
                 given.write(paths[name].read_bytes())

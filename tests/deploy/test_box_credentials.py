@@ -36,10 +36,10 @@ def _file(folder: Path, name: str, content: bytes = PASSWORD, mode: int = 0o600)
 
 
 def _send(layout: BoxLayout, *carried: dict[str, Any]) -> tuple[dict[str, Any], str]:
-    told = io.BytesIO()
-    session = Session(layout, Process(layout), Wire(told))
+    reported = io.BytesIO()
+    session = Session(layout, Process(layout), Wire(reported))
     found = credentials(session, {"carried": list(carried), "users": ""}, io.BytesIO())
-    return found, told.getvalue().decode()
+    return found, reported.getvalue().decode()
 
 
 @pytest.fixture
@@ -55,14 +55,14 @@ def test_a_secret_is_readable_by_one_user_alone_and_what_is_public_by_all(
     layout: BoxLayout, tmp_path: Path, certificate: Path
 ) -> None:
     password = _carried(f"mqtt-password={_file(tmp_path, 'p')}")
-    found, told = _send(layout, password, _carried(f"ca.pem={certificate}"))
+    found, reported = _send(layout, password, _carried(f"ca.pem={certificate}"))
     there = layout.config.parent
     assert found["written"] == ["mqtt-password", "ca.pem"]
     assert [(there / name).stat().st_mode & 0o777 for name in found["written"]] == [0o600, 0o644]
     assert (there / "mqtt-password").read_bytes() == PASSWORD
     assert (there / "mqtt-password").stat().st_uid == os.geteuid()
     for secret in (PASSWORD.decode().strip(), password["content"], password["sha256"]):
-        assert secret not in told
+        assert secret not in reported
 
 
 def test_what_lies_there_already_is_not_written_again_and_other_rights_are_put_right(

@@ -27,7 +27,7 @@ def tracked() -> list[str]:
 def given(names: list[str]) -> list[str]:
     """Those that .dockerignore lets through: the last pattern that fits decides."""
     patterns = [line for line in (FOLDER / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] not in "#"]
-    kept = []
+    stored = []
     for name in names:
         is_in = True
         for pattern in patterns:
@@ -36,8 +36,8 @@ def given(names: list[str]) -> list[str]:
             heads = ["/".join(parts[: count + 1]) for count in range(len(parts))]
             if any(fnmatch.fnmatch(head, bare) for head in (parts if "**/" in pattern else heads)):
                 is_in = pattern.startswith("!")
-        kept += [name] * is_in
-    return kept
+        stored += [name] * is_in
+    return stored
 
 
 def instructions() -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ def test_a_jetson_gives_the_python_that_its_tensorrt_is_built_for(jetson: Facts)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"machine": "x86_64", "board": "", "l4t": ""}, "this looks like DEVICE=x86"),
         ({"board": "Raspberry Pi 5 Model B Rev 1.0", "l4t": ""}, "this looks like DEVICE=rpi"),
@@ -39,9 +39,11 @@ def test_a_jetson_gives_the_python_that_its_tensorrt_is_built_for(jetson: Facts)
         ({"may_administrate": False}, "root or sudo without a password"),
     ],
 )
-def test_what_does_not_fit_is_named_with_what_was_found(jetson: Facts, change: dict[str, object], said: str) -> None:
+def test_what_does_not_fit_is_named_with_what_was_found(
+    jetson: Facts, change: dict[str, object], expected: str
+) -> None:
     message = _refusal("jetson", replace(jetson, **change))  # type: ignore[arg-type]
-    assert said in message
+    assert expected in message
     assert "expected" in message
 
 

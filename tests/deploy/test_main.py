@@ -30,10 +30,10 @@ def test_a_mistake_on_the_command_line_is_one_line_and_exit_code_2(
     words: list[str], found: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(words) == 2
-    said = capsys.readouterr().err.strip()
-    assert said.startswith("deploy: ")
-    assert found in said
-    assert "\n" not in said
+    output = capsys.readouterr().err.strip()
+    assert output.startswith("deploy: ")
+    assert found in output
+    assert "\n" not in output
 
 
 def test_a_mistake_in_config_is_told_before_wheels_are_made(
@@ -44,9 +44,9 @@ def test_a_mistake_in_config_is_told_before_wheels_are_made(
     config = tmp_path / "ward.yaml"
     config.write_text("streams:\n  - {id: bed1, sauce: mic}\n")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root"), "--config", str(config)]) == 2
-    said = capsys.readouterr()
-    assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in said.err
-    assert "making the release" not in said.out
+    output = capsys.readouterr()
+    assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in output.err
+    assert "making the release" not in output.out
 
 
 def test_a_workstation_that_may_not_build_says_so_in_one_line(
@@ -55,13 +55,13 @@ def test_a_workstation_that_may_not_build_says_so_in_one_line(
     (tmp_path / "build").write_text("a file in place of the folder")
     monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     assert main(["install", "--device", "local", "--root", str(tmp_path / "root")]) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
-    assert str(tmp_path / "build") in said[0]
+    output = capsys.readouterr().err.strip().splitlines()
+    assert len(output) == 1
+    assert str(tmp_path / "build") in output[0]
 
 
 @pytest.mark.parametrize(
-    ("code", "said", "goes_on"),
+    ("code", "output", "goes_on"),
     [
         (-9, "", True),
         (255, "", True),
@@ -69,5 +69,5 @@ def test_a_workstation_that_may_not_build_says_so_in_one_line(
         (2, "no", False),
     ],
 )
-def test_that_it_goes_on_is_said_only_of_what_was_killed(code: int, said: str, goes_on: bool) -> None:
-    assert ("it goes on" in _why(Target(Local(), "/nowhere"), code, said)) == goes_on
+def test_that_it_goes_on_is_said_only_of_what_was_killed(code: int, output: str, goes_on: bool) -> None:
+    assert ("it goes on" in _why(Target(Local(), "/nowhere"), code, output)) == goes_on

@@ -66,9 +66,9 @@ def test_a_box_without_a_key_takes_every_release(tmp_path: Path) -> None:
 
 
 def test_a_release_that_is_not_signed_is_refused_with_what_to_do(layout: BoxLayout, request_of: dict[str, Any]) -> None:
-    said = _refusal(layout, {**request_of, "signed": None})
-    assert "expected a release signed by ward.pub.pem" in said
-    assert "SIGN=KEY.pem" in said
+    output = _refusal(layout, {**request_of, "signed": None})
+    assert "expected a release signed by ward.pub.pem" in output
+    assert "SIGN=KEY.pem" in output
 
 
 @pytest.mark.parametrize(

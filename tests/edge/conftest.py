@@ -88,8 +88,8 @@ class Watcher:
 
     def _states(self) -> list[str]:
         """Of nodes, not of beds."""
-        told = [each for each in list(self.messages) if each[0].endswith("/status") and "/s/" not in each[0]]
-        return [body["state"] for _, _, body in told]
+        reported = [each for each in list(self.messages) if each[0].endswith("/status") and "/s/" not in each[0]]
+        return [body["state"] for _, _, body in reported]
 
     def close(self) -> None:
         """Disconnect; whatever came must be as its schema says."""

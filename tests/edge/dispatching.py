@@ -154,7 +154,7 @@ def session(dispatch: Dispatch) -> Session:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     """What the log says."""
     monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
     return caplog

@@ -61,8 +61,8 @@ class LoudnessModel:
         values = np.full((len(loud), 3), 0.02, np.float32)
         values[loud, 0] = 0.9
         valid = np.asarray(chunk.decided_valid.reshape(-1, steps).all(axis=1))
-        heard = np.flatnonzero(valid)
-        part = slice(int(heard[0]), int(heard[-1]) + 1) if len(heard) else slice(0, 0)
+        is_valid = np.flatnonzero(valid)
+        part = slice(int(is_valid[0]), int(is_valid[-1]) + 1) if len(is_valid) else slice(0, 0)
         return Scores((chunk.start - ahead) // steps + part.start, values[part], valid[part]), levels[-ahead:]
 
     def score_many(self, chunks: Sequence[Chunk], states: Sequence[NDArray[np.float32]]) -> list[Answer]:

@@ -54,9 +54,9 @@ class Signer:
 def edited(source: Path, path: Path, **changes: object) -> Path:
     """An artefact with some metadata replaced, sealed again."""
     graph = onnx.load_from_string(read_artefact(source)[:-SEAL_BYTES])
-    kept = {p.key: p.value for p in graph.metadata_props}
+    stored = {p.key: p.value for p in graph.metadata_props}
     del graph.metadata_props[:]
-    for key, value in {**kept, **{f"laennec.{k}": json.dumps(v) for k, v in changes.items()}}.items():
+    for key, value in {**stored, **{f"laennec.{k}": json.dumps(v) for k, v in changes.items()}}.items():
         graph.metadata_props.add(key=key, value=value)
     path.write_bytes(seal(graph.SerializeToString()))
     return path

@@ -27,7 +27,7 @@ made_ready = cache(warm_up)
 """As in a node: compiling takes seconds, in which a stream would pass for silent, or a machine for overloaded."""
 
 
-class Heard(list[Message]):
+class Published(list[Message]):
     """A message sink that keeps what is sent."""
 
     def send(self, message: Message) -> None:
@@ -40,13 +40,15 @@ class Heard(list[Message]):
 class Driven(NodeStream):
     """A stream and its engine without a thread: each item is decided before the next is read."""
 
-    def __init__(self, settings: Stream, source: Bursts, said: Heard, model: LoudnessModel | None = None) -> None:
+    def __init__(
+        self, settings: Stream, source: Bursts, published: Published, model: LoudnessModel | None = None
+    ) -> None:
         made_ready()
         model = model or LoudnessModel()
-        super().__init__(settings, source, model, NODE, said)  # type: ignore[arg-type]
+        super().__init__(settings, source, model, NODE, published)  # type: ignore[arg-type]
         self._source, self._engine = source, Engine(model, [self], ["normal"])  # type: ignore[arg-type]
 
-    def hear(self, *items: Block | Gap) -> None:
+    def feed(self, *items: Block | Gap) -> None:
         for item in items:
             self.arrive(item)
             self.settle()
@@ -75,8 +77,8 @@ class Driven(NodeStream):
         self.settle()
 
 
-def worker(source: Bursts, said: Heard) -> Driven:
-    return Driven(Stream(id="bed1", source="bursts", pace=False), source, said)
+def worker(source: Bursts, published: Published) -> Driven:
+    return Driven(Stream(id="bed1", source="bursts", pace=False), source, published)
 
 
 class Script(Bursts):
@@ -117,17 +119,17 @@ def sound(seconds: float, *loud: tuple[float, float], start: int = 0) -> Block:
     return Block(start, samples.astype(np.float32), np.ones(len(noise), np.bool_))
 
 
-def configured(source: Script, said: Heard, **settings: Any) -> Driven:
-    return Driven(Stream(id="bed1", source="script", pace=False, **settings), source, said)
+def configured(source: Script, published: Published, **settings: Any) -> Driven:
+    return Driven(Stream(id="bed1", source="script", pace=False, **settings), source, published)
 
 
 def spoken(*items: Block | Gap, **settings: Any) -> list[dict[str, Any]]:
     """The events of a stream of these items."""
-    said = Heard()
-    stream = configured(Script(*items), said, **settings)
+    published = Published()
+    stream = configured(Script(*items), published, **settings)
     stream.run(threading.Event())
     assert stream.failure == ""
-    return said.events()
+    return published.events()
 
 
 def samples_of(events: list[dict[str, Any]]) -> list[tuple[str, int, int | None]]:

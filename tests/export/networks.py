@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import torch
 
-from export.artefacts import Metadata, heard_sample
+from export.artefacts import Metadata, calibration_sample
 from export.streams import Sample, Sound
 from training.datasets import CLASSES
 from training.detector.hyperparameters import Recipe
@@ -62,4 +62,4 @@ def small_sounds(count: int = 4, seed: int = 0) -> tuple[Sound, ...]:
 
 def small_sample(count: int = 4, seed: int = 0, scorer: Scorer | None = None) -> Sample:
     """Chunks of the noise as a small network meets them."""
-    return heard_sample(scorer or small_scorer(), small_metadata(), small_sounds(count, seed))
+    return calibration_sample(scorer or small_scorer(), small_metadata(), small_sounds(count, seed))

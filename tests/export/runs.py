@@ -25,11 +25,11 @@ def make_run(folder: Path, finals: int = 1, **result: Any) -> Path:
     torch.manual_seed(3)  # its two best labels of every clip lie .2 apart, which no rounding to fp16 turns over
     recipe = replace(RECIPE, finals=finals)
     for name in (*map(final_name, range(finals)), "fold-0"):
-        kept = RunFolder(folder / name)
-        kept.claim(Job(recipe, TrainingData((), folder), folder).identity())
+        retained = RunFolder(folder / name)
+        retained.claim(Job(recipe, TrainingData((), folder), folder).identity())
         student = Student(recipe)
-        stored.save(kept.best, {"network": student.state_dict(), "epoch": recipe.loop.epochs, "validation": []})
-        stored.save(kept.path / PROBE, student.detector.clip_head.state_dict())
+        stored.save(retained.best, {"network": student.state_dict(), "epoch": recipe.loop.epochs, "validation": []})
+        stored.save(retained.path / PROBE, student.detector.clip_head.state_dict())
     (folder / "recipe.json").write_text(recipe.to_json())
     numbers = json.loads((RELEASED / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps({**numbers, **result}))

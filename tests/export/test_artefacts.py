@@ -17,7 +17,7 @@ from edge.model.model import Model
 from edge.model.specs import Variant
 from edge.types import Block, Scores
 from export.artefacts import strip, to_artefact, to_graph, weights_sha256
-from export.parity import heard_at_a_bed
+from export.parity import as_at_a_bed
 from export.rules import OPSET
 from tests.export.networks import BIAS, RECIPE, SCALE, small_metadata, small_scorer
 from training.detector.inference import stream_logits
@@ -47,7 +47,7 @@ def test_the_edge_gives_the_scores_that_training_gives(scorer: Scorer, content: 
     pipeline = Pipeline(Model(content, OnnxBackend(content)), observe=got.append)
     pipeline.push(Block(0, samples, np.ones(len(samples), np.bool_)))
     pipeline.flush()
-    sound = heard_at_a_bed(samples, np.ones(len(samples), np.bool_), FrontEnd(RECIPE.features))
+    sound = as_at_a_bed(samples, np.ones(len(samples), np.bool_), FrontEnd(RECIPE.features))
     logits = torch.from_numpy(stream_logits(scorer.detector, sound.frames, sound.valid))
     expected = class_scores(logits, torch.tensor(SCALE), torch.tensor(BIAS)).numpy()
     values = np.concatenate([s.values for s in got])

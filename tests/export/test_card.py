@@ -111,8 +111,8 @@ def test_the_card_says_what_those_who_are_unlike_the_others_had_to_say() -> None
 def test_the_limits_are_on_the_page() -> None:
     page = _page()
     assert all(f"- {limit}" in page for limit in LIMITS)
-    for said in ("44 %", "nobody annotated", "Poor Quality", "2 patients", "length"):
-        assert said in page.split("## Limits")[1].split("## ")[0]
+    for expected in ("44 %", "nobody annotated", "Poor Quality", "2 patients", "length"):
+        assert expected in page.split("## Limits")[1].split("## ")[0]
 
 
 def test_the_page_tells_of_the_teacher_only_when_there_was_one() -> None:

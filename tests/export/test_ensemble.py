@@ -10,10 +10,10 @@ from onnx import TensorProto, helper
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.parity import compare_outputs
-from export.artefacts import FP32, graphs, to_graph
+from export.artefacts import FP32, conformance, graphs, to_graph
 from export.parity import from_torch
-from export.rules import BEHIND, Graph, conformance
-from export.streams import ChunkNetwork, Heard, of_backend
+from export.rules import BEHIND, Graph
+from export.streams import ChunkNetwork, Scored, of_backend
 from tests.export.networks import RECIPE, small_ensemble, small_metadata, small_sample, small_scorer, small_sounds
 from training.detector.model import Scorer
 
@@ -32,8 +32,8 @@ def _network(graph: onnx.ModelProto) -> ChunkNetwork:
     return of_backend(OnnxBackend(graph.SerializeToString()), RECIPE.chunk)
 
 
-def _heard(graph: onnx.ModelProto) -> list[Heard]:
-    return _network(graph).hear(small_sounds(6, seed=9))
+def _output_of(graph: onnx.ModelProto) -> list[Scored]:
+    return _network(graph).score(small_sounds(6, seed=9))
 
 
 def _logit(scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -43,8 +43,10 @@ def _logit(scores: NDArray[np.float32]) -> NDArray[np.float64]:
 @pytest.mark.parity
 def test_the_graph_of_several_says_the_mean_of_what_the_graphs_of_each_say(made: dict[str, onnx.ModelProto]) -> None:
     own = [small_scorer(seed) for seed in range(3, 3 + COUNT)]
-    each = [_heard(to_graph(one, one.state_size, small_metadata())) for one in own]
-    for together, *alone in zip(_heard(made[FP32]), *each, strict=True):  # of many lengths, side by side, with holes
+    each = [_output_of(to_graph(one, one.state_size, small_metadata())) for one in own]
+    for together, *alone in zip(
+        _output_of(made[FP32]), *each, strict=True
+    ):  # of many lengths, side by side, with holes
         breath, means = together.scores[:, -1], [_logit(one.scores[:, -1]) for one in alone]
         np.testing.assert_allclose(_logit(breath), np.mean(means, axis=0), atol=1e-4)  # calibrated linearly
         assert np.abs(means[0] - means[1]).max() > 0.1
@@ -76,8 +78,8 @@ def test_int8_of_several_is_near_them_and_keeps_the_first_and_last_of_each_in_fl
 ) -> None:
     assert conformance(made[name], name) == []
     expected, found = (
-        {"scores": np.concatenate([one.scores for one in heard]), "clip": np.stack([one.clip for one in heard])}
-        for heard in (_heard(made[FP32]), _heard(made[name]))
+        {"scores": np.concatenate([one.scores for one in received]), "clip": np.stack([one.clip for one in received])}
+        for received in (_output_of(made[FP32]), _output_of(made[name]))
     )
     apart = compare_outputs(expected, found)
     assert apart.cosine > 0.998

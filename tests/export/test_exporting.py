@@ -51,12 +51,12 @@ def exported(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tu
 
 @pytest.mark.rest
 def test_without_recordings_fp32_and_fp16_are_made_and_it_says_what_is_missing(exported: tuple[Path, str]) -> None:
-    out, said = exported
+    out, answered = exported
     names = {"model.onnx", "model.trt-fp16.onnx", "model.md", "model.report.json"}
     assert {path.name for path in out.parent.iterdir()} == names
     assert set(variant_paths(out)) == {"trt-fp16"}
-    assert "only fp32 and fp16 are made" in said
-    assert "DATA" in said
+    assert "only fp32 and fp16 are made" in answered
+    assert "DATA" in answered
 
 
 @pytest.mark.rest
@@ -84,10 +84,10 @@ def test_a_bound_that_is_not_kept_stops_the_export_and_nothing_is_written(
     monkeypatch.setattr("export.acceptance.from_torch", lambda *_: 0.01)
     before = {path.name: path.read_bytes() for path in exported[0].parent.iterdir()}
     assert main(["--checkpoint", str(run), "--out", str(exported[0]), "--without", "trt-fp16"]) == 2
-    told = capsys.readouterr()
-    assert "export: nothing is written: laennec-default-" in told.err
-    assert "fp32: torch: answers differ by 0.01, at most 1e-05" in told.err
-    assert "FAILED fp32: torch" in told.out
+    output = capsys.readouterr()
+    assert "export: nothing is written: laennec-default-" in output.err
+    assert "fp32: torch: answers differ by 0.01, at most 1e-05" in output.err
+    assert "FAILED fp32: torch" in output.out
     assert {path.name: path.read_bytes() for path in exported[0].parent.iterdir()} == before
 
 
@@ -213,19 +213,19 @@ def test_int8_for_tensorrt_is_trained_where_ranges_alone_do_not_keep_the_bounds(
     made: list[str] = []
     checkpoint, sounds = Checkpoint.open(run), small_sounds(2)
     comparison = ComparisonSet(sounds, sounds, "noise")
-    kept = make(checkpoint.scorer(), checkpoint.metadata(), None, [FP32])[FP32]
+    stored = make(checkpoint.scorer(), checkpoint.metadata(), None, [FP32])[FP32]
 
     def made_of(_scorer: object, _metadata: object, _sample: object, names: list[str], how: str) -> dict[str, bytes]:
         made.append(how)
-        return dict.fromkeys(names, kept)
+        return dict.fromkeys(names, stored)
 
     monkeypatch.setattr(exporting, "make", made_of)
     monkeypatch.setattr(exporting, "Acceptance", lambda *_: Strict(made, comparison))
     monkeypatch.setattr("export.report.ROUNDS", (1, 1, 1))
-    said: list[str] = []
+    answered: list[str] = []
     left_out = ("cpu-int8", "trt-int8-fp16")
-    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, said.append).report({})
+    report = _Export(checkpoint, EvaluationData(sounds, comparison, ()), left_out, answered.append).report({})
     assert made == [PTQ, QAT]
     assert report.int8 == {"trt-int8": QAT}
     assert report.failed == []
-    assert any("trt-int8 top1 0.98, at least 0.99" in line for line in said)
+    assert any("trt-int8 top1 0.98, at least 0.99" in line for line in answered)

@@ -14,9 +14,9 @@ from onnx import numpy_helper
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
 from edge.model.parity import compare_outputs
-from export.artefacts import FP32, KINDS, graphs, sealed, to_graph
+from export.artefacts import FP32, KINDS, conformance, graphs, sealed, to_graph
 from export.int8 import quantize, train_quantized
-from export.rules import BEHIND, Graph, conformance
+from export.rules import BEHIND, Graph
 from export.streams import Sample, of_backend
 from tests.export.networks import RECIPE, small_metadata, small_sample, small_scorer, small_sounds
 
@@ -31,8 +31,11 @@ def made() -> Graphs:
 
 def _answers(graph: onnx.ModelProto) -> dict[str, np.ndarray]:
     network = of_backend(OnnxBackend(graph.SerializeToString()), RECIPE.chunk)
-    heard = network.hear(small_sounds(6, seed=9))
-    return {"scores": np.concatenate([one.scores for one in heard]), "clip": np.stack([one.clip for one in heard])}
+    received = network.score(small_sounds(6, seed=9))
+    return {
+        "scores": np.concatenate([one.scores for one in received]),
+        "clip": np.stack([one.clip for one in received]),
+    }
 
 
 def _louder(sample: Sample, times: float) -> Sample:

@@ -18,12 +18,12 @@ from export.artefacts import to_artefact, to_graph
 from export.parity import (
     GAPS,
     ComparisonSet,
+    as_at_a_bed,
     decisions,
     differences,
     distance,
     from_torch,
     golden_sounds,
-    heard_at_a_bed,
     streamed,
     with_gaps,
 )
@@ -88,7 +88,7 @@ def test_what_differs_too_much_is_named(
     network: ChunkNetwork, model: Model, compared: ComparisonSet, change: Change, broken: set[str]
 ) -> None:
     failed = distance(network, changed(network, change), compared, model).failed()
-    assert broken <= {said.split()[0] for said in failed}
+    assert broken <= {expected_text.split()[0] for expected_text in failed}
     assert bool(failed) == bool(broken)
 
 
@@ -133,7 +133,7 @@ def test_an_artefact_that_says_something_else_than_torch_is_noticed(
 
 def _scene(model: Model) -> tuple[NDArray[np.float32], Sound]:
     samples = np.asarray(scene(7, 6.0)[0], np.float32)
-    return samples, heard_at_a_bed(samples, np.ones(len(samples), np.bool_), FrontEnd(model.spec))
+    return samples, as_at_a_bed(samples, np.ones(len(samples), np.bool_), FrontEnd(model.spec))
 
 
 def test_the_edge_gives_the_scores_of_the_comparison(network: ChunkNetwork, model: Model) -> None:
@@ -148,12 +148,12 @@ def test_scores_that_are_not_those_of_the_edge_are_noticed(network: ChunkNetwork
 def test_what_a_link_lost_is_not_valid_and_what_came_is_as_without_loss(model: Model) -> None:
     samples, whole = _scene(model)
     lost_ones = GAPS["20 ms each second"](len(samples), model.rate_hz)
-    heard = heard_at_a_bed(samples, lost_ones, FrontEnd(model.spec))
-    assert len(heard.valid) == len(whole.valid)
-    assert 0.8 < heard.valid.mean() < 0.98
-    assert not heard.frames[~heard.valid].any()
+    received = as_at_a_bed(samples, lost_ones, FrontEnd(model.spec))
+    assert len(received.valid) == len(whole.valid)
+    assert 0.8 < received.valid.mean() < 0.98
+    assert not received.frames[~received.valid].any()
     # the high-pass begins anew behind each hole: what it remembers of before is below 1e-4 once it has settled
-    np.testing.assert_allclose(heard.frames[heard.valid], whole.frames[heard.valid], atol=1e-4)
+    np.testing.assert_allclose(received.frames[received.valid], whole.frames[received.valid], atol=1e-4)
 
 
 def _event(label: str, onset_s: float, end_s: float) -> Event:

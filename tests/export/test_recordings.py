@@ -44,27 +44,27 @@ def training_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingDa
     return TrainingData(recordings, tmp_path / "cache")
 
 
-def _heard(sounds: Sequence[Sound], training_data: TrainingData) -> list[Recording]:
+def _output_of(sounds: Sequence[Sound], training_data: TrainingData) -> list[Recording]:
     return [training_data.recordings[int(sound.frames.max())] for sound in sounds]
 
 
 def test_no_patient_of_the_fold_that_validates_is_heard(training_data: TrainingData) -> None:
     folds = training_data.fold_of(Recipe())
-    outside = _heard(draw(training_data, Recipe(), OUTSIDE, 200, 1), training_data)
-    inside = _heard(draw(training_data, Recipe(), INSIDE, 200, 1), training_data)
+    outside = _output_of(draw(training_data, Recipe(), OUTSIDE, 200, 1), training_data)
+    inside = _output_of(draw(training_data, Recipe(), INSIDE, 200, 1), training_data)
     assert all(folds[r.patient] != 0 for r in outside)
     assert all(folds[r.patient] == 0 for r in inside)
 
 
 def test_every_kind_gives_as_many_recordings_and_every_patient_of_it_too(training_data: TrainingData) -> None:
-    heard = _heard(draw(training_data, Recipe(), OUTSIDE, 96, 1), training_data)
-    assert set(Counter(r.record_label for r in heard).values()) == {24}
-    of_normal = Counter(r.patient for r in heard if r.record_label == "Normal")
+    received = _output_of(draw(training_data, Recipe(), OUTSIDE, 96, 1), training_data)
+    assert set(Counter(r.record_label for r in received).values()) == {24}
+    of_normal = Counter(r.patient for r in received if r.record_label == "Normal")
     assert max(of_normal.values()) - min(of_normal.values()) <= 1
 
 
 def test_a_seed_decides_the_draw_and_another_one_gives_another(training_data: TrainingData) -> None:
-    drawn = [_heard(draw(training_data, Recipe(), OUTSIDE, 32, seed), training_data) for seed in (1, 1, 2)]
+    drawn = [_output_of(draw(training_data, Recipe(), OUTSIDE, 32, seed), training_data) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 

@@ -15,7 +15,7 @@ from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model, load_model
 from edge.settings.names import NAMES, bundled
 from export.acceptance import BOUNDS, lost
-from export.artefacts import KINDS, make, versions, weights_sha256
+from export.artefacts import KINDS, conformance, make, versions, weights_sha256
 from export.checkpoint import Checkpoint
 from export.parity import (
     ComparisonSet,
@@ -28,7 +28,6 @@ from export.parity import (
     streams_of,
     with_gaps,
 )
-from export.rules import conformance
 from export.streams import ChunkNetwork, Sound, of_backend
 from tests.edge.artefacts import variant_paths
 from tests.export.graphs import taken_apart
@@ -147,14 +146,14 @@ def test_the_released_checkpoint_gives_the_committed_artefact(
     scorer, metadata = checkpoint.scorer(shipped.name), checkpoint.metadata(shipped.name)
     again = make(scorer, metadata, None, ["fp32"])["fp32"]
     if fp32.variant.made_with == versions(*KINDS["fp32"].packages):
-        (made, numbers), (kept, expected) = taken_apart(again), taken_apart(shipped.path.read_bytes())
-        assert made == kept
+        (made, numbers), (stored, expected) = taken_apart(again), taken_apart(shipped.path.read_bytes())
+        assert made == stored
         assert numbers.keys() == expected.keys()
         for name, values in expected.items():  # another processor folds batch norms to other last bits
             np.testing.assert_allclose(numbers[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
     frames = np.random.default_rng(0).normal(0, 1, (200, fp32.spec.width)).astype(np.float32)
     one, other = (of_backend(OnnxBackend(content), fp32.chunk) for content in (again, shipped.path.read_bytes()))
-    expected, found = (network.hear([Sound.whole(frames)])[0].scores for network in (other, one))
+    expected, found = (network.score([Sound.whole(frames)])[0].scores for network in (other, one))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 

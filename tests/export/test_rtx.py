@@ -16,8 +16,9 @@ import pytest
 
 from edge.model.model import DEFAULT_PATH
 from edge.model.runtime import Artefact, find_variants
+from export.artefacts import conformance
 from export.rtx import available, try_build
-from export.rules import Graph, conformance
+from export.rules import Graph
 from tests.conftest import HANGS_S
 from tests.export.graphs import FP16, FP32, INT8, graph
 
@@ -122,12 +123,12 @@ REFUSED: dict[str, tuple[str, Changes, str, str]] = {
 
 @pytest.mark.parametrize("defect", REFUSED)
 def test_what_must_be_refused_is_refused_by_the_rules_and_by_nvidia(defect: str, tmp_path: Path) -> None:
-    text, changes, variant, told = REFUSED[defect]
+    text, changes, variant, reported = REFUSED[defect]
     model = graph(text, *changes)
     assert conformance(model, variant)
     verdict = try_build(saved(model, tmp_path), timeout_s=HANGS_S)
     assert not verdict.built
-    assert re.search(told, verdict.reason)
+    assert re.search(reported, verdict.reason)
 
 
 def test_a_builder_without_memory_ends_in_a_verdict_and_not_in_this_process(tmp_path: Path) -> None:

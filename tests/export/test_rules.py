@@ -12,7 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.model.model import DEFAULT_PATH
 from edge.model.runtime import find_variants
-from export.rules import BEHIND, VARIANTS, Graph, conformance
+from export.artefacts import KINDS, conformance
+from export.rules import BEHIND, Graph
 from tests.export.graphs import FP16, FP32, INT8, graph
 
 ARTEFACTS = find_variants(DEFAULT_PATH)
@@ -29,11 +30,11 @@ def test_every_artefact_that_comes_along_keeps_the_rules(artefact: object) -> No
 def test_the_graphs_of_these_tests_keep_the_rules_of_their_variant_and_of_no_other(text: str, variant: str) -> None:
     model = graph(text)
     assert conformance(model, variant) == []
-    assert all(conformance(model, other) for other in VARIANTS if other != variant)
+    assert all(conformance(model, other) for other in KINDS if other != variant)
 
 
 def test_a_variant_that_nobody_knows_is_refused() -> None:
-    assert conformance(graph(FP32), "trt-int4") == [f"variant: expected one of {', '.join(VARIANTS)}, found 'trt-int4'"]
+    assert conformance(graph(FP32), "trt-int4") == [f"variant: expected one of {', '.join(KINDS)}, found 'trt-int4'"]
 
 
 Q, DQ = "QuantizeLinear(image, scale, zero)", "DequantizeLinear(quantized, scale, zero)"
@@ -87,9 +88,9 @@ BROKEN_INT8 = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN_INT8)
-def test_what_keeps_tensorrt_from_int8_is_named(told: str) -> None:
-    assert any(told in line for line in conformance(graph(INT8, *BROKEN_INT8[told]), "trt-int8"))
+@pytest.mark.parametrize("expected", BROKEN_INT8)
+def test_what_keeps_tensorrt_from_int8_is_named(expected: str) -> None:
+    assert any(expected in line for line in conformance(graph(INT8, *BROKEN_INT8[expected]), "trt-int8"))
 
 
 BROKEN = {
@@ -113,9 +114,9 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("told", BROKEN)
-def test_what_no_variant_may_have_is_named(told: str) -> None:
-    assert any(line.startswith(told) for line in conformance(graph(FP32, *BROKEN[told]), "fp32"))
+@pytest.mark.parametrize("expected", BROKEN)
+def test_what_no_variant_may_have_is_named(expected: str) -> None:
+    assert any(line.startswith(expected) for line in conformance(graph(FP32, *BROKEN[expected]), "fp32"))
 
 
 def test_outputs_in_half_precision_are_named() -> None:
@@ -141,7 +142,7 @@ def _function(model: onnx.ModelProto) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (_note, "metadata: expected none inside the graph, found some at ['Conv_1']"),
         (_foreign_entry, "metadata: expected keys of laennec.* alone, found ['author']"),
@@ -149,15 +150,15 @@ def _function(model: onnx.ModelProto) -> None:
         (_function, "functions: expected none, found 1"),
     ],
 )
-def test_what_a_file_must_not_carry_is_named(change: Callable[[onnx.ModelProto], None], told: str) -> None:
+def test_what_a_file_must_not_carry_is_named(change: Callable[[onnx.ModelProto], None], expected: str) -> None:
     model = graph(FP32)
     change(model)
-    assert told in conformance(model, "fp32")
+    assert expected in conformance(model, "fp32")
 
 
 def test_a_convolution_that_onnxruntime_does_not_fuse_is_counted() -> None:
-    told = conformance(graph(INT8), "cpu-int8")
-    assert told == ["expected 1 convolutions fused to int8, found 0"]
+    expected = conformance(graph(INT8), "cpu-int8")
+    assert expected == ["expected 1 convolutions fused to int8, found 0"]
 
 
 def test_weights_have_their_scales_on_the_axis_of_the_outputs() -> None:
@@ -166,8 +167,8 @@ def test_weights_have_their_scales_on_the_axis_of_the_outputs() -> None:
 
 
 def test_a_scale_on_the_wrong_axis_is_found_where_both_are_as_long() -> None:
-    told = conformance(_convolution(3, 1), "trt-int8")
-    assert "scale of the weight of mix: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in told
+    expected = conformance(_convolution(3, 1), "trt-int8")
+    assert "scale of the weight of mix: expected (3,) on axis 0, one for each output, found (3,) on axis 1" in expected
 
 
 LAST = tuple(f"last{number}" for number in range(1, BEHIND + 1))

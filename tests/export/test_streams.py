@@ -20,8 +20,8 @@ def network() -> ChunkNetwork:
 
 def test_sounds_side_by_side_are_heard_as_each_alone_in_their_order(network: ChunkNetwork) -> None:
     sounds = small_sounds(5)
-    together, apart = network.hear(sounds), [network.hear([sound])[0] for sound in sounds]
-    assert [len(heard.scores) for heard in together] == [len(s.valid) // CHUNK.score_frames for s in sounds]
+    together, apart = network.score(sounds), [network.score([sound])[0] for sound in sounds]
+    assert [len(received.scores) for received in together] == [len(s.valid) // CHUNK.score_frames for s in sounds]
     for one, other in zip(together, apart, strict=True):
         np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
         np.testing.assert_allclose(one.clip, other.clip, atol=1e-5)
@@ -34,9 +34,9 @@ def test_every_whole_score_frame_of_any_length_is_decided(network: ChunkNetwork,
     assert frames.shape[1] % CHUNK.chunk_frames == 0
     assert length + CHUNK.lookahead_frames <= frames.shape[1] < length + CHUNK.lookahead_frames + CHUNK.chunk_frames
     assert valid.sum() == length
-    (heard,) = network.hear([sound])
-    assert len(heard.scores) == length // CHUNK.score_frames
-    assert np.exp(heard.clip).sum() == pytest.approx(1, abs=1e-5)
+    (received,) = network.score([sound])
+    assert len(received.scores) == length // CHUNK.score_frames
+    assert np.exp(received.clip).sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_only_chunks_in_which_something_is_valid_are_given_and_they_hold_all_of_it(network: ChunkNetwork) -> None:

@@ -38,10 +38,10 @@ def blocks(items: list[Item]) -> list[Block]:
 
 def check_sound(items: list[Item], base: int, received: set[int]) -> None:
     """Indices rise without a hole, valid is exactly what was received, and the valid samples are SOUND."""
-    heard = [item for item in items if not isinstance(item, Epoch)]
-    for before, after in pairwise(heard):
+    arrived = [item for item in items if not isinstance(item, Epoch)]
+    for before, after in pairwise(arrived):
         assert after.start == before.stop
-    for item in heard:
+    for item in arrived:
         places = np.arange(item.start, item.stop) - base
         was_received = np.isin(places // N, list(received))
         if isinstance(item, Gap):

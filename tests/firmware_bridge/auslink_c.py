@@ -184,8 +184,8 @@ class Device:
         """Orders understood in a datagram."""
         memory = (c.c_uint8 * max(len(body), 1)).from_buffer_copy(body or b"\0")
         receive = self.shared.auslink_receive_datagram
-        heard = receive(c.byref(self.decoder), c.byref(self.link), memory, c.c_size_t(len(body)))
-        return self._orders() if heard else []
+        received = receive(c.byref(self.decoder), c.byref(self.link), memory, c.c_size_t(len(body)))
+        return self._orders() if received else []
 
     def _orders(self) -> list[tuple[int, int, int, int, int]]:
         orders, order = [], Order()

@@ -61,7 +61,7 @@ def noise(count: int, seed: int = 1, loudest: int = 9000) -> NDArray[np.int16]:
 class Run:
     """What came of one run."""
 
-    heard: list[Delivery]
+    received: list[Delivery]
     """In order of arrival; what concerns whole devices and all streams."""
     tally: dict[str, Any]
     """The device's own account."""
@@ -69,13 +69,13 @@ class Run:
 
     def items(self, stream: int = 0, device: int = DEVICE_ID) -> list[Block | Gap | Epoch]:
         """Sound of one stream."""
-        mine = (one.item for one in self.heard if (one.device_id, one.stream) == (device, stream))
+        mine = (one.item for one in self.received if (one.device_id, one.stream) == (device, stream))
         return [item for item in mine if isinstance(item, (Block, Gap, Epoch))]
 
     @property
     def conditions(self) -> list[tuple[str, bool]]:
         """Changes, in order."""
-        return [(one.item.name, one.item.active) for one in self.heard if isinstance(one.item, Condition)]
+        return [(one.item.name, one.item.active) for one in self.received if isinstance(one.item, Condition)]
 
 
 class Device:
@@ -124,18 +124,18 @@ def listen(
         is_enough: ends the device before all is played.
     """
     receiver = Receiver(Settings(keys=keys or {}), authenticator)
-    heard: list[Delivery] = []
+    received: list[Delivery] = []
     begin_s, is_asked_to_end = time.monotonic(), False
     silent = 0  # looks in a row: any time may lie between two of them
 
-    def hear(chunks: list[Chunk]) -> None:
+    def feed_items(chunks: list[Chunk]) -> None:
         nonlocal silent
         silent = 0
         for chunk in chunks:
-            heard.extend(receiver.feed(chunk))
+            received.extend(receiver.feed(chunk))
 
     def tick(now_ns: int) -> None:
-        heard.extend(receiver.tick(now_ns))
+        received.extend(receiver.tick(now_ns))
         for link, peer, content in receiver.outgoing(now_ns):
             next(one for one in links if one.name == link).send(content, peer)
 
@@ -148,9 +148,9 @@ def listen(
         is_gone = silent and not any(link.state.is_open for link in links)  # and its name perhaps another device's
         return bool(is_gone) or silent > GRACE_S / TEND_S or time.monotonic() > begin_s + LONGEST_S
 
-    asyncio.run(serve(links, hear, tick, is_over))
-    heard.extend(receiver.flush())
-    return Run(heard, device.tally(), receiver)
+    asyncio.run(serve(links, feed_items, tick, is_over))
+    received.extend(receiver.flush())
+    return Run(received, device.tally(), receiver)
 
 
 def check_sound(run: Run, sound: NDArray[np.int16], boot: int = 1, base: int = 0) -> None:

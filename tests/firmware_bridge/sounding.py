@@ -45,13 +45,15 @@ def sound(
 
 
 def feed(receiver: Receiver, chunks: Iterable[Chunk]) -> list[Delivery]:
-    return [heard for one in chunks for heard in receiver.feed(one)]
+    return [received for one in chunks for received in receiver.feed(one)]
 
 
-def changes(heard: Iterable[Delivery]) -> list[tuple[str, bool]]:
-    return [(one.item.name, one.item.active) for one in heard if isinstance(one.item, Condition)]
+def changes(received: Iterable[Delivery]) -> list[tuple[str, bool]]:
+    return [(one.item.name, one.item.active) for one in received if isinstance(one.item, Condition)]
 
 
-def conditions(heard: Iterable[Delivery]) -> list[tuple[str, bool, bool]]:
+def conditions(received: Iterable[Delivery]) -> list[tuple[str, bool, bool]]:
     """As `changes`, and whether sound can be judged."""
-    return [(one.item.name, one.item.active, one.item.measurable) for one in heard if isinstance(one.item, Condition)]
+    return [
+        (one.item.name, one.item.active, one.item.measurable) for one in received if isinstance(one.item, Condition)
+    ]

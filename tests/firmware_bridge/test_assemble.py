@@ -158,10 +158,10 @@ def test_a_concealed_hole_has_no_step_at_either_end() -> None:
     out = []
     for k in (0, 1, 3):
         out += assembler.push(Packet(7, Samples(tone[k * N : (k + 1) * N].reshape(1, -1)), sample_index=k * N), k)
-    heard = np.concatenate([block.samples for block in blocks(out)])
+    is_valid = np.concatenate([block.samples for block in blocks(out)])
     largest = np.abs(np.diff(tone / 32768)).max()
-    assert len(heard) == 4 * N
-    assert np.abs(np.diff(heard)).max() <= 1.5 * largest  # the tone itself moves so much
+    assert len(is_valid) == 4 * N
+    assert np.abs(np.diff(is_valid)).max() <= 1.5 * largest  # the tone itself moves so much
 
 
 def test_samples_lost_uncounted_are_a_seam_not_a_splice() -> None:

@@ -89,8 +89,8 @@ def test_what_time_gave_is_not_lost_when_the_counter_goes_back() -> None:
 def test_only_the_last_64_packets_and_holes_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     halves = [packet(k, n=N // 2) for k in range(67)]  # each followed by a hole of half a packet: 66 holes
     _, assembler = assemble(halves)
-    for hole, late, duplicates in ((1, 0, 1), (2, 0, 2), (3, 1, 2), (66, 2, 2)):
-        assembler.push(packet(hole - 1, n=N // 2)._replace(sample_index=hole * N - N // 2), 10**12)
+    for gap, late, duplicates in ((1, 0, 1), (2, 0, 2), (3, 1, 2), (66, 2, 2)):
+        assembler.push(packet(gap - 1, n=N // 2)._replace(sample_index=gap * N - N // 2), 10**12)
         assert (assembler.counts.late, assembler.counts.duplicates) == (late, duplicates)
     lengths: list[int] = []
 
@@ -130,9 +130,9 @@ def test_at_one_sample_a_second_one_stray_sample_is_a_second() -> None:
     assembler = Assembler(1.0)
     (old, new) = (Packet(7, Samples(np.ones((1, 1), np.int16)), sample_index=index) for index in (10, 0))
     assembler.push(old, 0)
-    begun, heard = assembler.push(new, 0)
+    begun, received = assembler.push(new, 0)
     assert begun == Epoch(0, 0, "counter went back")
-    assert isinstance(heard, Block)
+    assert isinstance(received, Block)
 
 
 def test_what_came_before_the_first_packet_is_late_and_no_duplicate() -> None:
@@ -142,12 +142,12 @@ def test_what_came_before_the_first_packet_is_late_and_no_duplicate() -> None:
 
 
 def test_a_hole_is_concealed_from_the_sound_before_it_with_a_fade_of_4_ms(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
+    requested: list[tuple[int, int]] = []
 
     def conceal(
         past: NDArray[np.float32], following: NDArray[np.float32], count: int, fade: int
     ) -> NDArray[np.float32]:
-        asked.append((count, fade))
+        requested.append((count, fade))
         assert (past.dtype, following.dtype) == (np.float32, np.float32)
         assert np.array_equal(past, SOUND[: 2 * N] / np.float32(32768))
         assert np.array_equal(following, SOUND[4 * N : 5 * N] / np.float32(32768))
@@ -155,7 +155,7 @@ def test_a_hole_is_concealed_from_the_sound_before_it_with_a_fade_of_4_ms(monkey
 
     monkeypatch.setattr(firmware_bridge.assemble, "conceal", conceal)
     items, _ = assemble([packet(0), packet(1), packet(4)])
-    assert asked == [(2 * N, 32)]
+    assert requested == [(2 * N, 32)]
     assert (blocks(items)[2].samples == 0.25).all()
 
 
@@ -174,7 +174,7 @@ def test_after_the_end_of_a_stream_the_next_sound_begins_an_epoch_and_a_repeated
         assembler.push(packet(number), number)
     assembler.end()
     assert assembler.push(packet(1), 2) == []  # sent twice
-    begun, heard = assembler.push(packet(2), 3)
+    begun, received = assembler.push(packet(2), 3)
     assert begun == Epoch(2 * N, 1, "started again")
-    assert isinstance(heard, Block)
+    assert isinstance(received, Block)
     assert [type(item) for item in assembler.push(packet(3), 4)] == [Block]

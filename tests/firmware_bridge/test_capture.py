@@ -114,11 +114,11 @@ def test_a_replay_gives_the_same_blocks_bit_for_bit(tmp_path: Path, speed: float
     live = feed(receiver, chunks) + receiver.flush()
     replay = Replay(written(tmp_path / "a.cap", chunks), speed)
     again, now_ns = Receiver(Settings()), 0
-    heard = []
+    received = []
     while not replay.is_over:
-        heard += feed(again, replay.tend(now_ns))
+        received += feed(again, replay.tend(now_ns))
         now_ns += 1_000_000
-    assert repr(heard + again.flush()) == repr(live)
+    assert repr(received + again.flush()) == repr(live)
     assert replay.state.reason == "end of the capture"
 
 

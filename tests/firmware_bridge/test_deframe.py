@@ -37,9 +37,9 @@ def test_any_cut_gives_the_same_packets_and_counts(packets: list[Packet], noise:
     whole, pieces = Deframer(), Deframer()
     expected = whole.push(stream)
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
-    heard = [p for a, b in itertools.pairwise(places) for p in pieces.push(stream[a:b])]
-    assert heard == expected
-    assert heard == packets
+    received = [p for a, b in itertools.pairwise(places) for p in pieces.push(stream[a:b])]
+    assert received == expected
+    assert received == packets
     assert pieces.counts == whole.counts
     assert whole.counts.packets == len(packets)
     assert whole.counts.skipped_bytes == len(noise.replace(b"\0", b""))
@@ -73,9 +73,9 @@ def test_flipped_cut_and_doubled_bytes_never_make_a_packet_that_was_not_sent() -
         at = chance.randrange(len(stream))
         stream[at:at] = stream[at : at + chance.randrange(300)]
     deframer = Deframer()
-    heard = deframer.push(bytes(stream))
-    assert all(encode(packet) in bodies for packet in heard)
-    assert 2400 < len(heard) < 3000
+    received = deframer.push(bytes(stream))
+    assert all(encode(packet) in bodies for packet in received)
+    assert 2400 < len(received) < 3000
     assert thrown_away(deframer) > 300
 
 

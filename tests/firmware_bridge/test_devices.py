@@ -11,7 +11,7 @@ from firmware_bridge.records import Condition
 SECOND_NS = 10**9
 
 
-def told(device: Device, telemetry: Telemetry, at_s: float = 0.0, boot: int = 1) -> list[tuple[str, bool]]:
+def reported(device: Device, telemetry: Telemetry, at_s: float = 0.0, boot: int = 1) -> list[tuple[str, bool]]:
     return [(change.name, change.active) for change in device.take(telemetry, boot, round(at_s * SECOND_NS))]
 
 
@@ -27,12 +27,12 @@ def test_a_reading_beyond_its_limit_is_a_condition_until_it_is_back(
     good: Telemetry, bad: Telemetry, name: str, measurable: bool
 ) -> None:
     device = Device(7, Limits())
-    assert told(device, good) == []
-    assert told(device, bad) == [(name, True)]
-    assert told(device, bad) == []
+    assert reported(device, good) == []
+    assert reported(device, bad) == [(name, True)]
+    assert reported(device, bad) == []
     assert device.conditions.measurable is measurable
     assert [condition.name for condition in device.conditions.lasting] == [name]
-    assert told(device, good) == [(name, False)]
+    assert reported(device, good) == [(name, False)]
     assert device.conditions.measurable
 
 
@@ -43,25 +43,25 @@ def test_a_condition_says_what_was_found() -> None:
 
 def test_a_telemetry_that_leaves_a_reading_out_changes_nothing_about_it() -> None:
     device = Device(7, Limits())
-    told(device, Telemetry(contact=0, skin_celsius=33.0))
-    assert told(device, Telemetry(battery=Battery(percent=50))) == []
+    reported(device, Telemetry(contact=0, skin_celsius=33.0))
+    assert reported(device, Telemetry(battery=Battery(percent=50))) == []
     assert not device.conditions.measurable
     assert device.telemetry == Telemetry(contact=0, skin_celsius=33.0, battery=Battery(percent=50))
 
 
 def test_drops_on_the_device_are_told_until_there_were_none_for_10_s() -> None:
     device = Device(7, Limits())
-    assert told(device, Telemetry(counters=Counters(10, 3, 1)), 0) == []  # of before we listened
-    assert told(device, Telemetry(counters=Counters(20, 4, 1)), 1) == [("overrun", True)]
-    assert told(device, Telemetry(counters=Counters(30, 4, 2)), 2) == []
-    assert told(device, Telemetry(counters=Counters(40, 4, 2)), 11.9) == []
-    assert told(device, Telemetry(counters=Counters(50, 4, 2)), 12) == [("overrun", False)]
+    assert reported(device, Telemetry(counters=Counters(10, 3, 1)), 0) == []  # of before we listened
+    assert reported(device, Telemetry(counters=Counters(20, 4, 1)), 1) == [("overrun", True)]
+    assert reported(device, Telemetry(counters=Counters(30, 4, 2)), 2) == []
+    assert reported(device, Telemetry(counters=Counters(40, 4, 2)), 11.9) == []
+    assert reported(device, Telemetry(counters=Counters(50, 4, 2)), 12) == [("overrun", False)]
 
 
 def test_a_reboot_that_begins_the_counters_anew_is_no_overrun() -> None:
     device = Device(7, Limits())
-    told(device, Telemetry(counters=Counters(10, 3, 1)), 0)
-    assert told(device, Telemetry(counters=Counters(1, 0, 0)), 1, boot=2) == []
+    reported(device, Telemetry(counters=Counters(10, 3, 1)), 0)
+    assert reported(device, Telemetry(counters=Counters(1, 0, 0)), 1, boot=2) == []
 
 
 def test_a_device_is_what_its_last_hello_said() -> None:

@@ -55,10 +55,10 @@ def test_device_and_python_write_the_same_samples(
     body = sender.samples(x.T.ravel(), x.shape[1], len(x), index, codec=codec, stream=stream, flags=flags << 4)
     packet = Packet(device, Samples(x, codec), stream, flags << 4, seq, index, boot)
     assert body == encode(packet)
-    heard = decode(body)
-    assert isinstance(heard.content, Samples)
-    np.testing.assert_array_equal(heard.content.values, x)
-    assert heard._replace(content=packet.content) == packet
+    received = decode(body)
+    assert isinstance(received.content, Samples)
+    np.testing.assert_array_equal(received.content.values, x)
+    assert received._replace(content=packet.content) == packet
     assert sender.link.seq[stream] == (seq + 1) % 2**16
 
 
@@ -70,9 +70,9 @@ def test_real_breath_travels_without_loss_in_less_than_half_the_bytes(auslink: c
             x = sound[at : at + 160]
             frame = sender.samples(x, 160, index=at, codec=Codec.RICE)
             assert frame[:-1] == cobs.encode(encode(decode(cobs.decode(frame[:-1]))))
-            heard = decode(cobs.decode(frame[:-1])).content
-            assert isinstance(heard, Samples)
-            np.testing.assert_array_equal(heard.values[0], x)
+            received = decode(cobs.decode(frame[:-1])).content
+            assert isinstance(received, Samples)
+            np.testing.assert_array_equal(received.values[0], x)
             pcm, rice = pcm + 340, rice + len(frame)
     assert 0 < rice < pcm / 2
 
@@ -118,19 +118,19 @@ def test_device_and_python_write_the_same_hello(
         auslink_c.StreamInfo(rate, n, gain, spl, i, kind, 1 + i % 8, 3, site)
         for i, (rate, n, gain, spl, kind, site) in enumerate(streams)
     ]
-    said = tuple(
+    expected = tuple(
         StreamInfo(i, rate, kind, 1 + i % 8, 3, n, gain / 10, None if spl == -32768 else spl / 10, site)
         for i, (rate, n, gain, spl, kind, site) in enumerate(streams)
     )
     body = Device(auslink).hello(index, [text.encode() or None for text in texts], infos)
-    packet = Packet(7, Hello(said, (1, 1), *texts), sample_index=index, boot=1)
+    packet = Packet(7, Hello(expected, (1, 1), *texts), sample_index=index, boot=1)
     assert body == encode(packet)
     assert decode(body) == packet
 
 
 def test_a_hello_names_at_most_32_bytes(auslink: ctypes.CDLL) -> None:
-    heard = decode(Device(auslink).hello(0, [b"m" * 33, None, b"s"], [])).content
-    assert heard == Hello(protocol=(1, 1), model="m" * 32, serial="s")
+    received = decode(Device(auslink).hello(0, [b"m" * 33, None, b"s"], [])).content
+    assert received == Hello(protocol=(1, 1), model="m" * 32, serial="s")
 
 
 PERCENT = st.integers(0, 100) | st.just(255)
@@ -164,7 +164,7 @@ def test_device_and_python_write_the_same_telemetry(
         rssi_dbm=rssi,
         queue_percent=percent,
     )
-    said = (
+    expected = (
         Clock(uptime, number),
         Battery(mv or None, None if percent == 255 else percent, 1),
         contact,
@@ -175,7 +175,7 @@ def test_device_and_python_write_the_same_telemetry(
         Level(level, mv),
         percent,
     )
-    packet = Packet(7, Telemetry(*(s if has >> i & 1 else None for i, s in enumerate(said))), stream)  # type: ignore[arg-type]
+    packet = Packet(7, Telemetry(*(s if has >> i & 1 else None for i, s in enumerate(expected))), stream)  # type: ignore[arg-type]
     packet = packet._replace(sample_index=index, boot=1)
     assert body == encode(packet)
     assert decode(body) == packet
@@ -247,5 +247,7 @@ def test_arguments_out_of_range_are_refused(auslink: ctypes.CDLL) -> None:
 
 @pytest.mark.parametrize("percent", [101, 200, 254, 255])
 def test_a_battery_at_more_than_100_percent_is_unknown(auslink: ctypes.CDLL, percent: int) -> None:
-    heard = decode(Device(auslink).telemetry(0, 0, has=2, battery_mv=3700, battery_percent=percent, charging=0)).content
-    assert heard == Telemetry(battery=Battery(3700, None, 0))
+    received = decode(
+        Device(auslink).telemetry(0, 0, has=2, battery_mv=3700, battery_percent=percent, charging=0)
+    ).content
+    assert received == Telemetry(battery=Battery(3700, None, 0))

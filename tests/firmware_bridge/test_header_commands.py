@@ -38,7 +38,7 @@ ORDERS: st.SearchStrategy[Order] = st.one_of(
 )
 KEY = b"a key of sixteen"
 START = Command((Start(),))
-HEARD = [(2, 255, 255, 0, 0)]
+RECEIVED = [(2, 255, 255, 0, 0)]
 
 
 def _as_heard(order: Order) -> tuple[int, int, int, int, int]:
@@ -64,18 +64,18 @@ def _as_heard(order: Order) -> tuple[int, int, int, int, int]:
 def test_a_device_hears_every_order_after_any_noise(auslink: ctypes.CDLL, orders: list[Order], noise: bytes) -> None:
     body = encode(Packet(7, Command(tuple(orders))))
     device = Device(auslink)
-    heard = device.receive(noise + b"\0" + cobs.encode(body) + b"\0")
-    assert heard == device.receive_datagram(body) == [_as_heard(order) for order in orders]
+    received = device.receive(noise + b"\0" + cobs.encode(body) + b"\0")
+    assert received == device.receive_datagram(body) == [_as_heard(order) for order in orders]
 
 
 def test_a_command_for_another_device_is_not_heard_and_one_for_all_is(auslink: ctypes.CDLL) -> None:
     assert Device(auslink, 7).receive_datagram(encode(Packet(8, START))) == []
-    assert Device(auslink, 7).receive_datagram(encode(Packet(0, START))) == HEARD
+    assert Device(auslink, 7).receive_datagram(encode(Packet(0, START))) == RECEIVED
 
 
 def test_only_whole_commands_of_this_version_are_obeyed(auslink: ctypes.CDLL) -> None:
     device, body = Device(auslink), encode(Packet(7, START))
-    assert device.receive_datagram(body) == HEARD
+    assert device.receive_datagram(body) == RECEIVED
     assert device.receive_datagram(encode(Packet(7, Log("no command")))) == []
     for broken in (b"", body[:-1], body + b"\0", body[:5] + b"!" + body[6:], body * 6):
         assert device.receive_datagram(broken) == []
@@ -111,7 +111,7 @@ def test_a_device_with_a_key_obeys_its_host_once_in_this_session_only(auslink: c
     device.seal(KEY, 3)
 
     def hears(session: int, number: int, key: bytes = KEY) -> bool:
-        return device.receive_datagram(auth.seal(Packet(7, START, seal=Seal(session, number)), key)) == HEARD
+        return device.receive_datagram(auth.seal(Packet(7, START, seal=Seal(session, number)), key)) == RECEIVED
 
     assert device.receive_datagram(encode(Packet(7, START))) == []
     assert not hears(3, 10, b"another key, also sixteen or more")

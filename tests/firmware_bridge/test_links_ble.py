@@ -84,8 +84,8 @@ def test_packets_over_ble_become_sound_sample_by_sample() -> None:
             assert len(body) <= 244  # one notification at MTU 247
             await air.send(body)
         receiver = Receiver(Settings(frozenset({DEVICE})))
-        heard = [item for chunk in await tended(link, lambda got: len(got) >= 51) for item in receiver.feed(chunk)]
-        sound = np.concatenate([each.item.samples for each in heard if isinstance(each.item, Block)])
+        received = [item for chunk in await tended(link, lambda got: len(got) >= 51) for item in receiver.feed(chunk)]
+        sound = np.concatenate([each.item.samples for each in received if isinstance(each.item, Block)])
         np.testing.assert_array_equal(sound, values.ravel() / np.float32(32768))
 
     run(scenario)
@@ -141,14 +141,14 @@ def test_a_command_reaches_the_wearable() -> None:
 
 @pytest.mark.parametrize("notify", ["start", "acquire"])
 def test_the_way_to_notify_is_the_operators(notify: Literal["start", "acquire"]) -> None:
-    asked: list[object] = []
+    requested: list[object] = []
 
     async def scenario(air: Air, link: BleTransport) -> None:
         await tended(link, is_open(link))
-        asked.extend(link._options.backend.notify_args)
+        requested.extend(link._options.backend.notify_args)
 
     run(scenario, notify)
-    assert asked == [{"use_start_notify": notify == "start"}]
+    assert requested == [{"use_start_notify": notify == "start"}]
 
 
 def test_a_loop_that_stands_still_costs_the_oldest_and_counts_them() -> None:

@@ -41,13 +41,13 @@ REFUSED = [pytest.param(cause, body, id=f"{cause}-{i}") for i, (cause, body) in 
 def meaning(packet: Packet) -> dict[str, Any]:
     """Packet as JSON writes it."""
     content = packet.content
-    said = {"values": content.values.tolist()} if isinstance(content, Samples) else dataclasses.asdict(content)
+    expected = {"values": content.values.tolist()} if isinstance(content, Samples) else dataclasses.asdict(content)
     if isinstance(content, Command):
-        said = {"orders": [{type(order).__name__: dataclasses.asdict(order)} for order in content.orders]}
+        expected = {"orders": [{type(order).__name__: dataclasses.asdict(order)} for order in content.orders]}
     header = {name: getattr(packet, name) for name in ("device_id", "stream", "flags", "seq", "sample_index", "boot")}
     seal = None if packet.seal is None else [packet.seal.session, packet.seal.number]
     kind = {"type": int(packet.type), "codec": int(packet.codec), "n_samples": packet.n_samples, "seal": seal}
-    return json.loads(json.dumps(header | kind | {"content": said}, default=bytes.hex))
+    return json.loads(json.dumps(header | kind | {"content": expected}, default=bytes.hex))
 
 
 @pytest.mark.golden

@@ -46,8 +46,8 @@ PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text
 RULES = re.sub(r"\s+", " ", PAGE[PAGE.index("\n## What the host does with it") : PAGE.index("\n## Versions")])
 
 
-def blocks(heard: list[Delivery]) -> list[Block]:
-    return [one.item for one in heard if isinstance(one.item, Block)]
+def blocks(arrived: list[Delivery]) -> list[Block]:
+    return [one.item for one in arrived if isinstance(one.item, Block)]
 
 
 def piece(start: int, n: int, flags: int = 0, link: str = SERIAL, at_ns: int = 0) -> Chunk:
@@ -59,7 +59,7 @@ def piece(start: int, n: int, flags: int = 0, link: str = SERIAL, at_ns: int = 0
 def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
     low, high = streams.SOUND_HZ
     choppy = limits_of(None).choppy_share
-    for said in (
+    for expected in (
         f"must be {low:,} to {high:,} Hz",
         f"counted, {streams.READINGS_HZ[0]} to {streams.READINGS_HZ[1]:,} Hz",
         f"more than {clock.WRONG_PPM:g} ppm and by more than {clock.DELAY_CHANGE_S * 1e3:g} ms",
@@ -80,10 +80,10 @@ def test_the_numbers_of_the_section_are_those_of_the_code() -> None:
         f"opened with {SerialPort(port='x').baud} bit/s",
         f"{receive.MAX_DEVICES} devices",
         f"heard within {receive.PROTECTED_NS // 10**9} s",
-        f"every {receive.ASK_NS // 10**9} s until there is one",
+        f"every {receive.REQUEST_NS // 10**9} s until there is one",
         f"every {receive.PING_NS // 10**9} s, to measure",
     ):
-        assert said in RULES, said
+        assert expected in RULES, expected
 
 
 def test_a_stream_that_no_hello_told_of_is_dropped_and_one_that_is_named_no_more_goes_on() -> None:
@@ -98,29 +98,29 @@ def test_a_byte_stream_waits_for_nothing_and_udp_for_three_packets() -> None:
     for link, received in ((SERIAL, 4), (UDP, 5)):
         receiver = Receiver(Settings())
         feed(receiver, [hello(link=link)])
-        heard = feed(receiver, (sound(k, k * 1_000_000, link=link) for k in (0, 2, 3, 1, 4)))
-        assert sum(block.valid.all() for block in blocks(heard + receiver.flush())) == received
+        arrived = feed(receiver, (sound(k, k * 1_000_000, link=link) for k in (0, 2, 3, 1, 4)))
+        assert sum(block.valid.all() for block in blocks(arrived + receiver.flush())) == received
 
 
 @pytest.mark.parametrize("flag", [CLIPPED, NO_CONTACT])
 def test_flags_20_and_40_mask_the_packet(flag: int) -> None:
-    heard = feed(Receiver(Settings()), [hello(link=SERIAL), sound(0, link=SERIAL, flags=flag)])
-    assert not blocks(heard)[0].valid.any()
+    arrived = feed(Receiver(Settings()), [hello(link=SERIAL), sound(0, link=SERIAL, flags=flag)])
+    assert not blocks(arrived)[0].valid.any()
 
 
 def test_flag_10_without_a_jump_masks_the_first_sample() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL), sound(0, link=SERIAL), sound(1, link=SERIAL, flags=LOST_BEFORE)])
-    assert list(np.flatnonzero(~blocks(heard)[1].valid)) == [0]
-    heard = feed(receiver, [sound(3, link=SERIAL, flags=LOST_BEFORE)])
-    assert [int(np.count_nonzero(~block.valid)) for block in blocks(heard)] == [N, 0]
+    arrived = feed(receiver, [hello(link=SERIAL), sound(0, link=SERIAL), sound(1, link=SERIAL, flags=LOST_BEFORE)])
+    assert list(np.flatnonzero(~blocks(arrived)[1].valid)) == [0]
+    arrived = feed(receiver, [sound(3, link=SERIAL, flags=LOST_BEFORE)])
+    assert [int(np.count_nonzero(~block.valid)) for block in blocks(arrived)] == [N, 0]
 
 
 def test_what_was_handed_on_stays_and_of_what_waits_the_newer_wins() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL), piece(0, 100), piece(60, 100)])
-    assert [(block.start, block.stop) for block in blocks(heard)] == [(0, 100), (100, 160)]
-    assert list(np.flatnonzero(~blocks(heard)[1].valid)) == [0]
+    arrived = feed(receiver, [hello(link=SERIAL), piece(0, 100), piece(60, 100)])
+    assert [(block.start, block.stop) for block in blocks(arrived)] == [(0, 100), (100, 160)]
+    assert list(np.flatnonzero(~blocks(arrived)[1].valid)) == [0]
     receiver = Receiver(Settings())
     feed(receiver, [hello(), piece(0, 10, link=UDP), piece(40, 60, link=UDP), piece(60, 60, link=UDP)])
     last = blocks(receiver.flush())[-2:]
@@ -130,9 +130,9 @@ def test_what_was_handed_on_stays_and_of_what_waits_the_newer_wins() -> None:
 
 def test_what_begins_a_stream_anew_and_what_does_not() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL), *(sound(k, link=SERIAL) for k in range(300))])
-    heard += feed(receiver, [sound(10**6, link=SERIAL)])  # a pause of hours
-    assert [one.item for one in heard if isinstance(one.item, (Epoch, Gap))] == [
+    arrived = feed(receiver, [hello(link=SERIAL), *(sound(k, link=SERIAL) for k in range(300))])
+    arrived += feed(receiver, [sound(10**6, link=SERIAL)])  # a pause of hours
+    assert [one.item for one in arrived if isinstance(one.item, (Epoch, Gap))] == [
         Epoch(0, 1, "first packet"),
         Gap(300 * N, 10**6 * N, "packets lost"),
     ]
@@ -144,10 +144,10 @@ def test_what_begins_a_stream_anew_and_what_does_not() -> None:
 
 def test_motion_of_more_than_150_mg_masks_until_a_telemetry_says_otherwise() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL)])
+    arrived = feed(receiver, [hello(link=SERIAL)])
     for k, motion in enumerate((150, 151, 150)):
-        heard += feed(receiver, [chunk(Telemetry(motion=Motion(motion, 900)), k, link=SERIAL), sound(k, link=SERIAL)])
-    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True]
+        arrived += feed(receiver, [chunk(Telemetry(motion=Motion(motion, 900)), k, link=SERIAL), sound(k, link=SERIAL)])
+    assert [bool(block.valid.all()) for block in blocks(arrived)] == [True, False, True]
 
 
 def test_the_host_sends_two_orders_and_of_a_time_answer_takes_the_token() -> None:
@@ -164,8 +164,8 @@ def test_the_host_sends_two_orders_and_of_a_time_answer_takes_the_token() -> Non
 
 def test_counters_of_the_device_that_move_are_an_overrun() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, (chunk(Telemetry(counters=Counters(50 * k, 2, 0)), k * SECOND_NS) for k in range(3)))
-    assert changes(heard) == []
+    arrived = feed(receiver, (chunk(Telemetry(counters=Counters(50 * k, 2, 0)), k * SECOND_NS) for k in range(3)))
+    assert changes(arrived) == []
     assert changes(feed(receiver, [chunk(Telemetry(counters=Counters(200, 3, 0)), 4 * SECOND_NS)])) == [
         ("overrun", True)
     ]

@@ -42,18 +42,18 @@ from tests.firmware_bridge.sounding import (
 )
 
 
-def blocks(heard: list[Delivery]) -> list[Block]:
-    return [one.item for one in heard if isinstance(one.item, Block)]
+def blocks(arrived: list[Delivery]) -> list[Block]:
+    return [one.item for one in arrived if isinstance(one.item, Block)]
 
 
 @pytest.mark.parametrize("link", [UDP, SERIAL, BLE])
 def test_sound_comes_with_who_it_is_of_and_when_it_was_known(link: str) -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(5, link=link), sound(0, link=link)])
-    assert heard[0] == Delivery(7, 0, 5, INFO)
-    assert heard[1] == Delivery(7, 0, 20_000_000, Epoch(0, 1, "first packet"))
-    assert heard[2][:3] == (7, 0, 20_000_000)
-    assert np.array_equal(blocks(heard)[0].samples, SOUND[0] / np.float32(32768))
+    arrived = feed(receiver, [hello(5, link=link), sound(0, link=link)])
+    assert arrived[0] == Delivery(7, 0, 5, INFO)
+    assert arrived[1] == Delivery(7, 0, 20_000_000, Epoch(0, 1, "first packet"))
+    assert arrived[2][:3] == (7, 0, 20_000_000)
+    assert np.array_equal(blocks(arrived)[0].samples, SOUND[0] / np.float32(32768))
 
 
 def test_a_serial_stream_may_be_cut_anywhere_and_a_reopened_port_forgets_half_a_packet() -> None:
@@ -62,8 +62,8 @@ def test_a_serial_stream_may_be_cut_anywhere_and_a_reopened_port_forgets_half_a_
     assert receiver.feed(first._replace(content=first.content[:9])) == []
     assert receiver.feed(first._replace(content=b"")) == []
     halves = [second._replace(content=half) for half in (second.content[:50], second.content[50:])]
-    heard = feed(receiver, [first, *halves])
-    assert len(blocks(heard)) == 1
+    arrived = feed(receiver, [first, *halves])
+    assert len(blocks(arrived)) == 1
     assert receiver.report().links[SERIAL].skipped_bytes == 9
 
 
@@ -155,9 +155,9 @@ def test_strangers_shut_out_nobody_who_sends_sound() -> None:
     feed(receiver, (hello(k, device=1000 + k) for k in range(MAX_DEVICES + 50)))
     assert len(blocks(feed(receiver, [hello(device=2), sound(50, device=2)]) + receiver.flush())) == 1
     feed(receiver, (hello(SECOND_NS + k, device=3000 + k) for k in range(MAX_DEVICES + 50)))
-    heard = {device.device_id for device in receiver.report().devices}
-    assert {1, 2} <= heard
-    assert len(heard) == MAX_DEVICES
+    arrived = {device.device_id for device in receiver.report().devices}
+    assert {1, 2} <= arrived
+    assert len(arrived) == MAX_DEVICES
 
 
 def test_a_table_full_of_devices_that_send_refuses_one_more_until_one_of_them_is_silent() -> None:
@@ -189,8 +189,8 @@ def test_a_reboot_begins_a_new_clock() -> None:
     receiver = Receiver(Settings())
     feed(receiver, [hello(link=SERIAL)])
     feed(receiver, (sound(k, link=SERIAL) for k in range(600)))
-    heard = feed(receiver, [sound(0, 20 * SECOND_NS, link=SERIAL, boot=2)])
-    assert isinstance(heard[0].item, Epoch)
+    arrived = feed(receiver, [sound(0, 20 * SECOND_NS, link=SERIAL, boot=2)])
+    assert isinstance(arrived[0].item, Epoch)
     clock = receiver.clock(7, 0)
     assert clock is not None
     assert clock.time_ns(N) == 20 * SECOND_NS
@@ -200,9 +200,9 @@ def test_a_stream_that_is_another_now_begins_anew() -> None:
     receiver = Receiver(Settings())
     feed(receiver, [hello(), sound(0), hello(1)])
     faster = StreamInfo(0, 16_000_000)
-    heard = feed(receiver, [hello(30_000_000, faster), sound(1)])
-    assert heard[0].item == faster
-    assert len([one for one in heard + receiver.flush() if isinstance(one.item, Epoch)]) == 1
+    arrived = feed(receiver, [hello(30_000_000, faster), sound(1)])
+    assert arrived[0].item == faster
+    assert len([one for one in arrived + receiver.flush() if isinstance(one.item, Epoch)]) == 1
 
 
 def test_a_log_line_is_handed_on() -> None:
@@ -221,10 +221,10 @@ def test_packets_of_all_kinds_count_for_the_loss_of_their_stream() -> None:
 @given(st.data())
 def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
     numbers = draw.draw(st.permutations(range(12)))
-    kept = [k for k in numbers if draw.draw(st.booleans())]
-    steps = draw.draw(st.lists(st.integers(1, 70), min_size=len(kept), max_size=len(kept)))
+    stored = [k for k in numbers if draw.draw(st.booleans())]
+    steps = draw.draw(st.lists(st.integers(1, 70), min_size=len(stored), max_size=len(stored)))
     chunks, at = [hello()], 0
-    for k, step in zip(kept, steps, strict=True):
+    for k, step in zip(stored, steps, strict=True):
         at += step * 1_000_000
         chunks.append(sound(k, at))
         if step % 9 == 0:
@@ -237,10 +237,10 @@ def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
         for now in range(this.arrival_ns, after.arrival_ns, 5_000_000):
             other += often.tick(now)
     other += often.flush()
-    wanted = [h.item for h in one if isinstance(h.item, (Block, Gap, Epoch))]
+    required = [h.item for h in one if isinstance(h.item, (Block, Gap, Epoch))]
     found = [h.item for h in other if isinstance(h.item, (Block, Gap, Epoch))]
-    assert [(type(item), item.start) for item in found] == [(type(item), item.start) for item in wanted]
-    for mine, theirs in zip(found, wanted, strict=True):
+    assert [(type(item), item.start) for item in found] == [(type(item), item.start) for item in required]
+    for mine, theirs in zip(found, required, strict=True):
         if isinstance(mine, Block):
             assert np.array_equal(mine.samples, theirs.samples)
             assert np.array_equal(mine.valid, theirs.valid)
@@ -250,5 +250,5 @@ def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
 @given(st.lists(st.tuples(st.sampled_from([UDP, SERIAL, BLE]), st.binary(max_size=300))))
 def test_garbage_is_never_an_error_and_never_sound(pieces: list[tuple[str, bytes]]) -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, (Chunk(k, link, "", content) for k, (link, content) in enumerate(pieces)))
-    assert heard + receiver.flush() == []
+    arrived = feed(receiver, (Chunk(k, link, "", content) for k, (link, content) in enumerate(pieces)))
+    assert arrived + receiver.flush() == []

@@ -26,8 +26,8 @@ from tests.firmware_bridge.sounding import (
 )
 
 
-def blocks(heard: list[Delivery]) -> list[Block]:
-    return [one.item for one in heard if isinstance(one.item, Block)]
+def blocks(received: list[Delivery]) -> list[Block]:
+    return [one.item for one in received if isinstance(one.item, Block)]
 
 
 def test_silence_of_2_s_is_lost_and_sound_ends_it() -> None:
@@ -72,46 +72,47 @@ def test_one_bad_second_at_the_start_is_not_choppy() -> None:
 
 def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(), sound(0), chunk(Telemetry(contact=0), 30_000_000), sound(1)])
-    heard += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
-    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True]
-    assert not blocks(heard)[1].valid.any()
+    received = feed(receiver, [hello(), sound(0), chunk(Telemetry(contact=0), 30_000_000), sound(1)])
+    received += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
+    assert [bool(block.valid.all()) for block in blocks(received)] == [True, False, True]
+    assert not blocks(received)[1].valid.any()
     assert [
-        (one.stream, *change) for one, change in zip([h for h in heard if changes([h])], changes(heard), strict=True)
+        (one.stream, *change)
+        for one, change in zip([h for h in received if changes([h])], changes(received), strict=True)
     ] == [(-1, "no contact", True), (-1, "no contact", False)]
     assert receiver.report().devices[0].streams[0].masked_share > 0.3
 
 
 def test_sound_whose_time_had_come_before_a_reading_is_not_masked_by_it() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(), sound(0), sound(2), chunk(Telemetry(contact=0), 200_000_000), sound(3)])
-    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, True, False]
+    received = feed(receiver, [hello(), sound(0), sound(2), chunk(Telemetry(contact=0), 200_000_000), sound(3)])
+    assert [bool(block.valid.all()) for block in blocks(received)] == [True, False, True, False]
 
 
 def test_flags_of_samples_become_masks_and_conditions() -> None:
     receiver = Receiver(Settings())
     marked = [sound(k, flags=flags) for k, flags in enumerate((0, NO_CONTACT, CLIPPED, LAST))]
-    heard = feed(receiver, [hello(), *marked])
-    assert [bool(block.valid.all()) for block in blocks(heard)] == [True, False, False, True]
-    assert changes(heard) == [("no contact", True), ("no contact", False), ("ended", True)]
+    received = feed(receiver, [hello(), *marked])
+    assert [bool(block.valid.all()) for block in blocks(received)] == [True, False, False, True]
+    assert changes(received) == [("no contact", True), ("no contact", False), ("ended", True)]
 
 
 def test_one_id_on_two_devices_is_told_and_does_not_shred_the_sound() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL)])
+    received = feed(receiver, [hello(link=SERIAL)])
     for k in range(200):
         other = sound(k + 9000, (k + 1) * 20_000_000, link=SERIAL, boot=2)
-        heard += feed(receiver, [sound(k, link=SERIAL, boot=1), other])
-    assert len([one for one in heard if isinstance(one.item, Epoch)]) == 2
-    assert changes(heard) == [("two devices", True)]
+        received += feed(receiver, [sound(k, link=SERIAL, boot=1), other])
+    assert len([one for one in received if isinstance(one.item, Epoch)]) == 2
+    assert changes(received) == [("two devices", True)]
 
 
 def test_a_wrong_rate_is_told() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(link=SERIAL)])
-    heard += feed(receiver, (sound(k, round((k + 1) * 20_000_000 * 8000 / 8063), link=SERIAL) for k in range(520)))
-    assert {name for name, _, _ in conditions(heard)} == {"wrong rate"}
-    assert conditions(heard)[-1] == ("wrong rate", True, True)  # known, and corrected
+    received = feed(receiver, [hello(link=SERIAL)])
+    received += feed(receiver, (sound(k, round((k + 1) * 20_000_000 * 8000 / 8063), link=SERIAL) for k in range(520)))
+    assert {name for name, _, _ in conditions(received)} == {"wrong rate"}
+    assert conditions(received)[-1] == ("wrong rate", True, True)  # known, and corrected
     clock = receiver.clock(7, 0)
     assert clock is not None
     assert clock.state.rate_hz == pytest.approx(8063, abs=0.1)
@@ -134,34 +135,34 @@ def test_over_ble_the_rate_comes_from_telemetry() -> None:
 
 def test_a_stream_that_its_device_ends_is_ended_not_lost_and_begins_again_with_the_next_sound() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(), *(sound(k) for k in range(4)), sound(5, flags=LAST)])
-    assert changes(heard) == []  # packet 4 may still come
-    heard += feed(receiver, [sound(4, 125_000_000), sound(5, 126_000_000, flags=LAST)])
-    assert changes(heard) == [("ended", True)]
-    assert all(block.valid.all() for block in blocks(heard))
-    assert len(blocks(heard)) == 6
+    received = feed(receiver, [hello(), *(sound(k) for k in range(4)), sound(5, flags=LAST)])
+    assert changes(received) == []  # packet 4 may still come
+    received += feed(receiver, [sound(4, 125_000_000), sound(5, 126_000_000, flags=LAST)])
+    assert changes(received) == [("ended", True)]
+    assert all(block.valid.all() for block in blocks(received))
+    assert len(blocks(received)) == 6
     assert changes(receiver.tick(60 * SECOND_NS)) == []
     (condition,) = receiver.report().devices[0].streams[0].conditions
     assert (condition.detail, condition.measurable) == ("the device ended the stream", False)
-    heard = feed(receiver, [sound(5, 60 * SECOND_NS, flags=LAST), sound(3000, 60 * SECOND_NS)])
-    heard += receiver.tick(61 * SECOND_NS)
-    assert [one.item for one in heard if isinstance(one.item, Epoch)] == [Epoch(3000 * N, 1, "started again")]
-    assert changes(heard) == [("ended", False)]
-    assert len(blocks(heard)) == 1
+    received = feed(receiver, [sound(5, 60 * SECOND_NS, flags=LAST), sound(3000, 60 * SECOND_NS)])
+    received += receiver.tick(61 * SECOND_NS)
+    assert [one.item for one in received if isinstance(one.item, Epoch)] == [Epoch(3000 * N, 1, "started again")]
+    assert changes(received) == [("ended", False)]
+    assert len(blocks(received)) == 1
 
 
 def test_a_boot_that_comes_before_the_last_packet_was_given_is_not_ended() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(), sound(0), sound(2, flags=LAST), sound(0, 61_000_000, boot=2)])
-    heard += feed(receiver, [sound(1, 80_000_000, boot=2)])
-    assert changes(heard) == []
-    assert [one.item for one in heard if isinstance(one.item, Epoch)][1:] == [Epoch(0, 2, "device restarted")]
+    received = feed(receiver, [hello(), sound(0), sound(2, flags=LAST), sound(0, 61_000_000, boot=2)])
+    received += feed(receiver, [sound(1, 80_000_000, boot=2)])
+    assert changes(received) == []
+    assert [one.item for one in received if isinstance(one.item, Epoch)][1:] == [Epoch(0, 2, "device restarted")]
 
 
 def test_what_waits_when_the_last_packet_comes_is_given() -> None:
     receiver = Receiver(Settings())
-    heard = feed(receiver, [hello(), sound(0), sound(2, flags=LAST)])
-    assert len(blocks(heard)) == 1
-    heard = receiver.tick(200_000_000)
-    assert [bool(block.valid.all()) for block in blocks(heard)] == [False, True]
-    assert changes(heard) == [("ended", True)]
+    received = feed(receiver, [hello(), sound(0), sound(2, flags=LAST)])
+    assert len(blocks(received)) == 1
+    received = receiver.tick(200_000_000)
+    assert [bool(block.valid.all()) for block in blocks(received)] == [False, True]
+    assert changes(received) == [("ended", True)]

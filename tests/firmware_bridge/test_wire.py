@@ -81,8 +81,8 @@ def test_a_damaged_packet_is_refused(codec: Codec, n: int, damage: bytes, data: 
 @pytest.mark.parametrize("counter", [0, 1, 2**15, 2**31 - 1, 2**31, 2**32 - 1])
 def test_counters_travel_up_to_their_wraps(counter: int) -> None:
     packet = Packet(counter, SILENCE, seq=counter % 2**16, sample_index=counter, boot=counter % 256)
-    heard = decode(encode(packet))
-    assert heard._replace(content=SILENCE) == packet
+    received = decode(encode(packet))
+    assert received._replace(content=SILENCE) == packet
 
 
 @pytest.mark.parametrize(

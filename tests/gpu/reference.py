@@ -58,8 +58,8 @@ def as_batch(backend: Backend, chunks: Sequence[Chunk]) -> Batch:
 
 def main() -> None:
     """Ask onnxruntime and save."""
-    said = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), chunks())
-    np.savez_compressed(PATH, **said)  # type: ignore[arg-type]
+    answered = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), chunks())
+    np.savez_compressed(PATH, **answered)  # type: ignore[arg-type]
     print(f"wrote {PATH} ({PATH.stat().st_size / 1e3:.0f} kB)")
 
 

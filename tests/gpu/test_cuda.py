@@ -82,7 +82,7 @@ def test_more_memory_than_there_is_is_named_in_the_words_of_cuda(cuda: Cudart) -
 def test_threads_have_the_same_gpu(cuda: Cudart) -> None:
     start = threading.Barrier(4)
 
-    def ask(value: int) -> bool:
+    def request(value: int) -> bool:
         with ExitStack() as given:
             mine = _loop(cuda, given)
             start.wait()
@@ -95,4 +95,4 @@ def test_threads_have_the_same_gpu(cuda: Cudart) -> None:
         return True
 
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(ask, range(4)))
+        assert all(pool.map(request, range(4)))

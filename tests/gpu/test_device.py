@@ -102,9 +102,13 @@ def test_batches_of_1_to_64_beds_are_timed_and_what_a_bed_takes_of_the_memory_is
     after = device_facts(device)  # at once: the clocks have not gone down yet
     path = report_path(artefact.variant.name)
     state_bytes = batch[2][0].nbytes
-    told = {"ms": milliseconds, "taken_mb": (before - free_bytes(device)) / 1e6, "state_of_a_bed_mb": state_bytes / 1e6}
-    told |= {"device": facts, "after": {name: after[name] for name in CLOCKS if name in after}}
-    path.write_text(json.dumps({"variant": artefact.variant.name, **told}, indent=1))
+    reported = {
+        "ms": milliseconds,
+        "taken_mb": (before - free_bytes(device)) / 1e6,
+        "state_of_a_bed_mb": state_bytes / 1e6,
+    }
+    reported |= {"device": facts, "after": {name: after[name] for name in CLOCKS if name in after}}
+    path.write_text(json.dumps({"variant": artefact.variant.name, **reported}, indent=1))
     print(f"wrote {path}")
 
 
@@ -113,13 +117,13 @@ def test_threads_may_share_a_backend(artefact: Artefact, device: Device, referen
     batch = as_batch(backend, reference.chunks[:4])
     expected = backend.run(*batch)["scores"]
 
-    def ask(index: int) -> bool:
+    def send_request(index: int) -> bool:
         start.wait()
         given = part(batch, index, index + 1)
         return all(np.allclose(backend.run(*given)["scores"][0], expected[index], atol=SAME) for _ in range(50))
 
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(ask, range(4)))
+        assert all(pool.map(send_request, range(4)))
 
 
 def test_memory_is_given_back(device: Device, reference: Reference) -> None:
@@ -152,7 +156,7 @@ def test_a_plan_that_is_none_is_refused_without_a_crash(device: Device, cache: P
 
 
 def test_the_whole_path_hears_the_same_events(reference: Reference) -> None:
-    heard = {runtime: detected(DEMO_AUDIO, open_model(None, runtime)) for runtime in ("onnxruntime", "tensorrt")}
-    expected, found = heard["onnxruntime"], heard["tensorrt"]
+    received = {runtime: detected(DEMO_AUDIO, open_model(None, runtime)) for runtime in ("onnxruntime", "tensorrt")}
+    expected, found = received["onnxruntime"], received["tensorrt"]
     assert [event.label for event in found] == [event.label for event in expected]
     np.testing.assert_allclose([event.onset_s for event in found], [event.onset_s for event in expected], atol=0.1)

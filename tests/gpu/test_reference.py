@@ -12,7 +12,7 @@ from tests.gpu.reference import saved
 
 def test_the_saved_reference_is_what_onnxruntime_says_today() -> None:
     reference = saved()
-    said = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), reference.chunks)
-    assert reference.outputs.keys() == said.keys()
+    answered = score_all(OnnxBackend(DEFAULT_PATH.read_bytes()), reference.chunks)
+    assert reference.outputs.keys() == answered.keys()
     for name, values in reference.outputs.items():
-        np.testing.assert_allclose(said[name], values, atol=1e-3, err_msg="write it: python -m tests.gpu.reference")
+        np.testing.assert_allclose(answered[name], values, atol=1e-3, err_msg="write it: python -m tests.gpu.reference")

@@ -73,8 +73,8 @@ def is_running(path: Path) -> bool:
 def _file(path: Path) -> Check:
     """Whether the service can open it or has it open, and what waits in it."""
     running = is_running(path)
-    if not running and (trouble := unwritable(path)) is not None:
-        return fail("outbox", trouble, UNWRITABLE.format("outbox.path"))
+    if not running and (problem := unwritable(path)) is not None:
+        return fail("outbox", problem, UNWRITABLE.format("outbox.path"))
     whose = f"{path}: in use by the running service" if running else str(path)
     if not os.path.exists(path):
         return ok("outbox", f"{whose}; nothing waits")
@@ -167,8 +167,8 @@ def clips(config: Config, settings: ClipSettings) -> Check:
     path = _folder_of(config, settings)
     if os.path.exists(path) and not os.path.isdir(path):
         return fail("clips", f"{path}: is not a folder, so no clip is kept", "give another clips.path")
-    if (trouble := unwritable(path)) is not None:
-        return fail("clips", f"{trouble}, so no clip is kept", UNWRITABLE.format("clips.path"))
+    if (problem := unwritable(path)) is not None:
+        return fail("clips", f"{problem}, so no clip is kept", UNWRITABLE.format("clips.path"))
     folder = existing(path)
     if os.statvfs(folder).f_flag & os.ST_RDONLY:
         found = f"{folder}: is mounted read-only, so no clip is kept"
@@ -228,11 +228,11 @@ def broker(config: Config) -> Check:
                 check = _check_session(where, session, node)
                 return _own_certificate(where, settings.tls) or check if check.verdict == "ok" else check
     except (OSError, ValueError) as error:
-        if (trouble := clients.diagnose(error)) is not None:
-            return fail("broker", f"{where}: TLS fails: {trouble.found}", trouble.advice)
+        if (problem := clients.diagnose(error)) is not None:
+            return fail("broker", f"{where}: TLS fails: {problem.found}", problem.advice)
         return warn("broker", f"{where}: cannot be reached: {error}", LATER)
-    if (trouble := clients.diagnose()) is not None:
-        return fail("broker", f"{where}: TLS fails: {trouble.found}", trouble.advice)
+    if (problem := clients.diagnose()) is not None:
+        return fail("broker", f"{where}: TLS fails: {problem.found}", problem.advice)
     return warn("broker", f"{where}: accepts the connection and sends nothing", "is it a broker?")
 
 
@@ -250,8 +250,8 @@ def _check_session(where: str, session: OneOffSession, node: Node) -> Check:
     session.subscribe([node.topic("status"), node.topic("health"), topic])  # some brokers disconnect whoever may not
     session.publish(topic, b"{}", EXPIRY_S)
     is_readable = session.wait_for_message(topic, ECHO_S)
-    if (trouble := _trouble_in_topics(where, session, node)) is not None:
-        return trouble
+    if (problem := _problem_in_topics(where, session, node)) is not None:
+        return problem
     if ends_s is not None and ends_s - time.time() < SOON_S:
         found = f"{where}: connected, but its certificate ends in {(ends_s - time.time()) / 86_400:.0f} days"
         return warn("broker", found, "renew it before that: deploy/mosquitto/setup renew")
@@ -270,7 +270,7 @@ def _own_certificate(where: str, tls: Tls | None) -> Check | None:
     return warn("broker", found, "give a new one as mqtt.tls.cert before that")
 
 
-def _trouble_in_topics(where: str, session: OneOffSession, node: Node) -> Check | None:
+def _problem_in_topics(where: str, session: OneOffSession, node: Node) -> Check | None:
     """Trouble that the retained messages of this node show: another box of its name, refused messages."""
     status = _read(NodeStatus, session.received.get(node.topic("status")))
     if status is not None and status.state == "online" and (status.box or node.box) != node.box:

@@ -116,8 +116,8 @@ def _settings_checks(config: Config, model: Model | None, listen: bool) -> Itera
     from edge.delivery.outbox_reading import outbox_of
 
     yield from _safely("outbox", lambda: outbox.outbox(config))
-    if (kept := config.clips) is not None:
-        yield from _safely("clips", lambda: [clips.clips(config, kept)])
+    if (of_clips := config.clips) is not None:
+        yield from _safely("clips", lambda: [clips.clips(config, of_clips)])
     yield from _safely("broker", lambda: [broker.broker(config)])
     if (link := config.link) is not None:
         yield from _safely("link", lambda: links.links(link))

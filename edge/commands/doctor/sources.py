@@ -137,7 +137,7 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
         with closing(open_source(stream.source, model.rate_hz, stream.channel)) as opened:
             if is_microphone and listen:
                 adaptation = None if stream.adaptation is None else load_adaptation(stream.adaptation, model)
-                return heard(
+                return judged(
                     name, stream.source, _record(partial(read_source, opened), model.rate_hz), model, adaptation
                 )
             return ok(name, f"{stream.source}: opens")
@@ -228,7 +228,7 @@ def level(name: str, what: str, samples: NDArray[np.float32], rate_hz: int) -> C
     return ok(name, found)
 
 
-def heard(
+def judged(
     name: str, what: str, samples: NDArray[np.float32], model: Model, adaptation: Adaptation | None = None
 ) -> Check:
     """Judge a microphone by its level, and by whether the model knows such sound.

@@ -60,7 +60,7 @@ def find_gpu() -> Gpu:
             "--gpus all or the NVIDIA runtime), or set  runtime: onnxruntime"
         ) from None
 
-    def ask(function: str, *arguments: object) -> None:
+    def call(function: str, *arguments: object) -> None:
         code = getattr(driver, function)(*arguments)
         if code:
             raise ConfigError(
@@ -70,13 +70,13 @@ def find_gpu() -> Gpu:
 
     version, device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
     name, memory = ctypes.create_string_buffer(256), ctypes.c_size_t()
-    ask("cuInit", 0)
-    ask("cuDriverGetVersion", ctypes.byref(version))
-    ask("cuDeviceGet", ctypes.byref(device), 0)
-    ask("cuDeviceGetName", name, len(name), device)
-    ask("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, device)
-    ask("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, device)
-    ask("cuDeviceTotalMem_v2", ctypes.byref(memory), device)
+    call("cuInit", 0)
+    call("cuDriverGetVersion", ctypes.byref(version))
+    call("cuDeviceGet", ctypes.byref(device), 0)
+    call("cuDeviceGetName", name, len(name), device)
+    call("cuDeviceGetAttribute", ctypes.byref(major), MAJOR, device)
+    call("cuDeviceGetAttribute", ctypes.byref(minor), MINOR, device)
+    call("cuDeviceTotalMem_v2", ctypes.byref(memory), device)
     newest = f"{version.value // 1000}.{version.value % 1000 // 10}"
     return Gpu(name.value.decode("utf-8", "replace"), f"{major.value}.{minor.value}", memory.value, newest)
 

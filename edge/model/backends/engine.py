@@ -127,7 +127,7 @@ def _digest(of: object) -> str:
 
 
 WORKSPACE_BYTES = 512 << 20  # scratch memory a layer may use; the default model asks for 57 MB at batch 32
-KEPT_ERRORS = 8  # of what TensorRT logged; the last ones name the cause
+LAST_ERRORS = 8  # of what TensorRT logged; the last ones name the cause
 
 _LOGGERS: list[Any] = []  # TensorRT may go on logging to the first one that it was given, so none is ever dropped
 
@@ -180,7 +180,7 @@ class TensorRtLog:
     def record(self, is_error: bool, line: str) -> None:
         """Log one line, and keep it if it is an error."""
         if is_error:
-            self.errors = [*self.errors, " ".join(line.split())][-KEPT_ERRORS:]
+            self.errors = [*self.errors, " ".join(line.split())][-LAST_ERRORS:]
         logger.debug("tensorrt=log line=%r", line)
 
     def last(self) -> str:

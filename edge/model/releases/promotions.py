@@ -75,8 +75,8 @@ def too_old(history: Sequence[str], created: Mapping[str, str], keep: int) -> li
     order = [sha256 for sha256 in [*latest_first, *never] if sha256 != BUNDLED]
     active = latest_first[0] if latest_first else BUNDLED
     waiting = {sha256 for sha256 in never if created[sha256] > created.get(active, "")}
-    kept = set(history[-2:]) | set(order[: max(keep, 0)]) | waiting
-    return sorted(set(created) - kept)
+    staying = set(history[-2:]) | set(order[: max(keep, 0)]) | waiting
+    return sorted(set(created) - staying)
 
 
 def without(history: Sequence[str], gone: Sequence[str]) -> list[str]:

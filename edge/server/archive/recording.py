@@ -192,12 +192,12 @@ def _answers(scored: Scored, model: Model) -> list[Body]:
         return []
     groups = [("breath",), *(group.classes for group in model.groups)]
     columns = [[model.classes.index(name) for name in group] for group in groups]
-    said = log_probabilities(statistics_of(scores, columns)[None], model.tasks["record"])[0]
+    log_probability = log_probabilities(statistics_of(scores, columns)[None], model.tasks["record"])[0]
     offsets = np.array(model.tasks["offsets"].get(TASK) or np.zeros(len(LABELS)))
-    decided = int((said + offsets).argmax())
+    decided = int((log_probability + offsets).argmax())
     return [
         {"task": TASK, "label": label, "probability": _rounded(float(np.exp(one))), "is_answer": number == decided}
-        for number, (label, one) in enumerate(zip(LABELS, said, strict=True))
+        for number, (label, one) in enumerate(zip(LABELS, log_probability, strict=True))
     ]
 
 

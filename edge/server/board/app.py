@@ -137,25 +137,25 @@ View = Callable[[Watch, Mapping[str, str], float], Awaitable[Response]]
 _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
-async def _fleet(watch: Watch, _asked: Mapping[str, str], now_s: float) -> Response:
+async def _fleet(watch: Watch, _query: Mapping[str, str], now_s: float) -> Response:
     return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s), watch.notifier.states())))
 
 
-async def _shift(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
-    hours = _hours(asked)
+async def _shift(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
+    hours = _hours(query)
     beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), hours, now_s)
     return _json(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
 
 
-async def _shift_csv(watch: Watch, asked: Mapping[str, str], now_s: float) -> Response:
-    beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), _hours(asked), now_s)
+async def _shift_csv(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
+    beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), _hours(query), now_s)
     headers = {"content-disposition": 'attachment; filename="shift.csv"'}
     return Response(await asyncio.to_thread(to_csv, beds, time.time() - now_s), media_type="text/csv", headers=headers)
 
 
-def _hours(asked: Mapping[str, str]) -> int:
+def _hours(query: Mapping[str, str]) -> int:
     """How many hours are asked for; 8 where that is no number, and a day at most."""
-    text = asked.get("hours", "")
+    text = query.get("hours", "")
     return min(MAX_HOURS, max(1, int(text))) if text.isascii() and text.isdecimal() and len(text) < 4 else SHIFT_HOURS
 
 

@@ -68,10 +68,10 @@ _EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
 class BedApi:
     """Answers for the beds of one board."""
 
-    def __init__(self, watch: Watch, gate: Gate, audit: Audit, kept: Latest) -> None:
-        """Answer with what `watch` hears and what is `kept`."""
+    def __init__(self, watch: Watch, gate: Gate, audit: Audit, latest: Latest) -> None:
+        """Answer with what `watch` has received and what is on disks, `latest`."""
         self._watch, self._gate, self._audit = watch, gate, audit
-        self._clips, self._labels = kept.clips, kept.labels
+        self._clips, self._labels = latest.clips, latest.labels
         self._drawing = asyncio.Semaphore(1)  # one picture at a time, however many ask
 
     def routes(self) -> list[Route]:

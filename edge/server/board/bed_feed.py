@@ -34,7 +34,7 @@ FRESH_S = 3.0  # a tile comes every half a second or second
 
 
 @dataclass
-class _Look:
+class _LiveView:
     """One bed that is looked at."""
 
     requested_s: float = float("-inf")
@@ -46,38 +46,38 @@ class Looking:
     """Asks; to be used from one event loop."""
 
     def __init__(self, orders: Orders) -> None:
-        """Nothing is asked before `keep`."""
+        """Nothing is asked before `refresh`."""
         self._orders = orders
-        self._looks: dict[Address, _Look] = {}
+        self._live: dict[Address, _LiveView] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def keep(self, addresses: list[Address], now_s: float) -> None:
+    def refresh(self, addresses: list[Address], now_s: float) -> None:
         """Ask for the pictures of these beds where that is due, and no more for those of others."""
-        for address in self._looks.keys() - set(addresses):
-            del self._looks[address]
+        for address in self._live.keys() - set(addresses):
+            del self._live[address]
             self._start(address, 0.0)
         for address in addresses:
-            look = self._looks.setdefault(address, _Look())
-            is_shown = now_s - look.tile_s < FRESH_S
-            refused = look.answer is not None and not look.answer.ok
-            if now_s - look.requested_s >= (AGAIN_S if is_shown or refused else SOON_S):
-                look.requested_s = now_s
+            live = self._live.setdefault(address, _LiveView())
+            is_shown = now_s - live.tile_s < FRESH_S
+            refused = live.answer is not None and not live.answer.ok
+            if now_s - live.requested_s >= (AGAIN_S if is_shown or refused else SOON_S):
+                live.requested_s = now_s
                 self._start(address, MOST_LOOK_S)
 
     def tile_came(self, address: Address, now_s: float) -> None:
         """A tile of this bed has come."""
-        if address in self._looks:
-            self._looks[address].tile_s = now_s
+        if address in self._live:
+            self._live[address].tile_s = now_s
 
     def state(self, address: Address, now_s: float) -> tuple[str, str]:
         """Whether there is a picture of a bed that is looked at, as `BedState.look`, and why not."""
-        look = self._looks.get(address, _Look())
-        if now_s - look.tile_s < FRESH_S:
+        live = self._live.get(address, _LiveView())
+        if now_s - live.tile_s < FRESH_S:
             return "showing", ""
-        if look.answer is None:
+        if live.answer is None:
             return "waiting", "waiting for the box"
-        if not look.answer.ok:
-            return "nothing", look.answer.reason
+        if not live.answer.ok:
+            return "nothing", live.answer.reason
         return "waiting", "the box sends a picture when it has scored some sound"
 
     def stop(self) -> None:
@@ -86,14 +86,14 @@ class Looking:
             task.cancel()
 
     def _start(self, address: Address, duration_s: float) -> None:
-        task = asyncio.ensure_future(self._ask(address, duration_s))
+        task = asyncio.ensure_future(self._request(address, duration_s))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _ask(self, address: Address, duration_s: float) -> None:
+    async def _request(self, address: Address, duration_s: float) -> None:
         outcome = await self._orders.look(address, duration_s)
-        if duration_s and address in self._looks:
-            self._looks[address].answer = outcome
+        if duration_s and address in self._live:
+            self._live[address].answer = outcome
 
 
 MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use

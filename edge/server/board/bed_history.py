@@ -90,7 +90,7 @@ def rows_of(
         labels: of all beds.
         why_no_clips: why there are none; empty: the folder was read.
     """
-    heard = {sound.id: sound for sound in sounds}
+    by_id = {sound.id: sound for sound in sounds}
     facts = {label.event.id: label.event for label in labels.all() if label.place == address}
     held: dict[str, str] = {}  # id of the clip by that of the event
     for about in clips.values():
@@ -98,10 +98,10 @@ def rows_of(
         if Address(hearing.site, hearing.node, hearing.stream) == address:
             facts |= {event.id: of_clip(event, about) for event in about.events}
             held |= {event.id: about.id for event in about.events}
-    facts |= {sound.id: _of_sound(sound, held.get(sound.id, sound.clip)) for sound in heard.values()}
+    facts |= {sound.id: _of_sound(sound, held.get(sound.id, sound.clip)) for sound in by_id.values()}
 
     def row(event: EventFacts) -> EventRow:
-        sound, has_clip = heard.get(event.id), event.clip in clips
+        sound, has_clip = by_id.get(event.id), event.clip in clips
         why = "" if has_clip else _why_none(event, sound, why_no_clips)
         is_open, is_test = (sound.is_open, sound.is_test) if sound is not None else (False, False)
         return EventRow(event, is_open, is_test, has_clip, why, labels.of(event.id))

@@ -44,7 +44,7 @@ Dated = (
 )
 """Messages that say how something is, and when."""
 AnyBody = TypeVar("AnyBody", bound=Dated)
-AnyKept = TypeVar("AnyKept")
+AnyLatest = TypeVar("AnyLatest")
 
 
 @dataclass(frozen=True)
@@ -279,7 +279,7 @@ class Sounds:
         """Of a bed, as they were told last."""
         return list(self._pauses.get(address, {}).values())
 
-    def _bed(self, beds: dict[Address, dict[str, AnyKept]], address: Address) -> dict[str, AnyKept] | None:
+    def _bed(self, beds: dict[Address, dict[str, AnyLatest]], address: Address) -> dict[str, AnyLatest] | None:
         """What is kept of a bed; None: it has no room."""
         if address not in beds and len(beds) >= MAX_BEDS:
             self.refused["more beds with events than fit"] += 1

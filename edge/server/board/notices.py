@@ -122,7 +122,7 @@ class Selection:
             now_s: monotonic seconds.
             minute: of the local day.
         """
-        if not self._is_wanted(notice, minute):
+        if not self._is_subscribed(notice, minute):
             return False
         is_first_of_repeats = self._repeats.take(f"{notice.step} {notice.key}", now_s)
         is_urgent = notice.priority == "Hi" and notice.step != "return"
@@ -134,11 +134,11 @@ class Selection:
             limit.count(now_s)
         return True
 
-    def _is_wanted(self, notice: Notice, minute: int) -> bool:
+    def _is_subscribed(self, notice: Notice, minute: int) -> bool:
         of = self._of
         is_urgent_enough = PRIORITIES.index(notice.priority) >= PRIORITIES.index(of.priority)
-        is_asked_for = notice.kind in of.kinds and notice.step in of.of and (of.test or not notice.is_test)
-        return is_asked_for and is_urgent_enough and is_among(notice.address, of.beds) and is_within(of.hours, minute)
+        is_of_kind = notice.kind in of.kinds and notice.step in of.of and (of.test or not notice.is_test)
+        return is_of_kind and is_urgent_enough and is_among(notice.address, of.beds) and is_within(of.hours, minute)
 
 
 def is_among(address: Address, beds: Sequence[str]) -> bool:

@@ -140,9 +140,9 @@ class Sender:
         """Try until it is taken, or is no news; false if that was interrupted."""
         wait_s = RETRY_MIN_S
         title, body = text_of(notice, self._board, held)
-        while trouble := self.service.send(title, body, notice.priority):
-            self.state = ReceiverState(self.state.name, self.state.sent, self.state.sent_s, trouble)
-            self._limited_log.log("send", f'board notify=failed receiver="{self.state.name}" reason="{trouble}"')
+        while failure := self.service.send(title, body, notice.priority):
+            self.state = ReceiverState(self.state.name, self.state.sent, self.state.sent_s, failure)
+            self._limited_log.log("send", f'board notify=failed receiver="{self.state.name}" reason="{failure}"')
             if stop.wait(wait_s):
                 return False
             wait_s = min(2 * wait_s, RETRY_MAX_S)

@@ -20,7 +20,7 @@ from edge.contract.topics import OF_BED, Address, make_topic
 
 ANSWER_S = 5.0  # how long a node may take; a command expires at the broker after 10 s
 MAX_WAITING = 64
-MAX_LOOKS = 32  # of them may be asked for pictures: orders of people find room however many look
+MAX_LIVE_VIEWS = 32  # of them may be asked for pictures: orders of people find room however many look
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,20 @@ class Orders:
         """
         ident = secrets.token_hex(12)
         parse_command(verb, _payload(ident, fields))
-        return await self._ask(address, verb, ident, fields)
+        return await self._request(address, verb, ident, fields)
 
     async def look(self, address: Address, duration_s: float) -> Outcome:
         """Ask for the live picture of a bed for a while; 0 s: no more of it. That is no order of a person."""
-        if sum(f"/result/{LOOK}/" in topic for topic, _ in self._waiting) >= MAX_LOOKS:
+        if sum(f"/result/{LOOK}/" in topic for topic, _ in self._waiting) >= MAX_LIVE_VIEWS:
             return Outcome(False, "too many beds are looked at; try again")
         fields = {"by": self._user, "duration_s": duration_s}
-        return await self._ask(address, LOOK, secrets.token_hex(12), fields)
+        return await self._request(address, LOOK, secrets.token_hex(12), fields)
 
     async def listen(self, address: Address, by: str, duration_s: float) -> Outcome:
         """Ask for the sound of a bed for a person, for a while; 0 s: no more of it."""
-        return await self._ask(address, LISTEN, secrets.token_hex(12), {"by": by, "duration_s": duration_s})
+        return await self._request(address, LISTEN, secrets.token_hex(12), {"by": by, "duration_s": duration_s})
 
-    async def _ask(self, address: Address, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
+    async def _request(self, address: Address, verb: str, ident: str, fields: Mapping[str, object]) -> Outcome:
         """Send a command and wait for its answer."""
         if len(self._waiting) >= MAX_WAITING:
             return Outcome(False, "too many orders are under way; try again")

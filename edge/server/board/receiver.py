@@ -127,8 +127,8 @@ class Reader:
             if is_name(self.user)
         ]
         kinds = (*ward_state.KINDS, *sounds.KINDS, PauseMessage, MelMessage, SoundMessage)
-        wanted = filters(mqtt.prefix, kinds, sites)
-        self._session.listening = Listening((*wanted, *answers), self._on_message, stored=True)
+        named = filters(mqtt.prefix, kinds, sites)
+        self._session.listening = Listening((*named, *answers), self._on_message, stored=True)
 
     def start(self) -> None:
         """Begin to connect."""

@@ -24,7 +24,7 @@ from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.gone import Gone
 from edge.server.board.latest import Arrival, Dated, Sounds
-from edge.server.board.latest import BedState as BedHeard
+from edge.server.board.latest import BedState as LatestOfBed
 from edge.server.board.limits import Screens
 from edge.server.board.listening import ListeningHub
 from edge.server.board.notifier import Notifier
@@ -162,7 +162,7 @@ class Watch:
         """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
         addresses, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
         conditions = {address: self._condition(address, now_s) for address in addresses}
-        self.looking.keep([address for address in addresses if not conditions[address]], now_s)
+        self.looking.refresh([address for address in addresses if not conditions[address]], now_s)
         for address in addresses:
             look, words = (
                 ("nothing", conditions[address]) if conditions[address] else self.looking.state(address, now_s)
@@ -171,13 +171,13 @@ class Watch:
             head = (self.title, tile, look, words, self.reader.lost_s)
             self.beds.show(address, BedState(*head, *self._of_patient(address)), now_s)
 
-    def _bed(self, address: Address) -> BedHeard | None:
+    def _bed(self, address: Address) -> LatestOfBed | None:
         node = self.ward.nodes.get((address.site, address.node))
         return None if node is None else node.beds.get(address.stream)
 
     def _of_patient(self, address: Address) -> tuple[str, ProposedLimits | None, bool]:
         """A patient's age, which limits of the rate may be proposed for it, and whether people may listen."""
-        bed = self._bed(address) or BedHeard()
+        bed = self._bed(address) or LatestOfBed()
         with suppress(ValueError):
             return bed.age, proposed_limits(years_of(bed.age)), bed.may_listen
         return "", None, bed.may_listen
@@ -186,7 +186,7 @@ class Watch:
         """Why nobody can listen to a bed now; empty if people can."""
         if condition := self._condition(address, now_s):
             return condition
-        status = (self._bed(address) or BedHeard()).status
+        status = (self._bed(address) or LatestOfBed()).status
         is_lost = status is not None and status.body.state in ("lost", "disabled")
         return (status.body.reason or "no sound arrives") if status is not None and is_lost else ""
 

@@ -158,11 +158,11 @@ def burden_lines(
 
 def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: float) -> BreathLine:
     """The respiratory rate now, if the running process of the node has told one within the last seconds."""
-    told = bed.breath
+    latest = bed.breath
     points = tuple((round(each.made_s / 60, 2), each.per_min) for each in recent)
-    if told is None or told.body.boot_id != boot_id or told.age_s(now_s) >= BREATH_EXPIRY_S:
+    if latest is None or latest.body.boot_id != boot_id or latest.age_s(now_s) >= BREATH_EXPIRY_S:
         return BreathLine(None, "the box tells none", "", points)
-    now, body = told.body.breaths_per_min, told.body
+    now, body = latest.body.breaths_per_min, latest.body
     known = [each.per_min for each in recent if each.per_min is not None and now_s - each.made_s < BEFORE_MIN * 60]
     if now is None:
         return BreathLine(None, body.why, "", points)

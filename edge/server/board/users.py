@@ -81,9 +81,9 @@ class Users:
         from argon2.exceptions import Argon2Error, InvalidHashError
 
         user = self._users.get(name)
-        wanted = self._nobody if user is None else user.hash
+        expected = self._nobody if user is None else user.hash
         try:
-            is_right = bool(wanted) and PasswordHasher().verify(wanted, password[:MAX_PASSWORD])
+            is_right = bool(expected) and PasswordHasher().verify(expected, password[:MAX_PASSWORD])
         except (Argon2Error, InvalidHashError):
             return None
         return user if is_right else None

@@ -97,11 +97,12 @@ def is_gone(bed: BedState, now_s: float) -> bool:
 
 def hearers_of(bed: BedState, boot_id: str, now_s: float) -> tuple[Hearer, ...]:
     """Who listens to a bed now, as the running process of its node said last."""
-    told = bed.listening
-    if told is None or told.body.boot_id != boot_id or not told.is_dated:
+    latest = bed.listening
+    if latest is None or latest.body.boot_id != boot_id or not latest.is_dated:
         return ()
     people = [
-        Hearer(each.by, round(told.at_s(each.since)), round(told.until_s(each.until))) for each in told.body.listeners
+        Hearer(each.by, round(latest.at_s(each.since)), round(latest.until_s(each.until)))
+        for each in latest.body.listeners
     ]
     return tuple(each for each in people if each.until_s > now_s)
 

@@ -31,9 +31,9 @@ OF_TABLES = {"fhir": ("events", "trends"), "fhir-breath": ("trends",)}
 """Of an alarm FHIR has no resource before R6, which is not final."""
 
 
-def forms_of(kind: str, wanted: Iterable[Format]) -> list[Format]:
+def forms_of(kind: str, formats: Iterable[Format]) -> list[Format]:
     """Those of the formats that a table can be made into."""
-    return [form for form in wanted if kind in OF_TABLES.get(form, (kind,))]
+    return [form for form in formats if kind in OF_TABLES.get(form, (kind,))]
 
 
 def made_of(journal: Path, form: Format) -> Path:

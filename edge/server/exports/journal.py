@@ -59,8 +59,8 @@ class Journal:
             path = self._folder / f"{table_of(record)}-{rfc3339(record.at_s)[:10]}.jsonl"
             lines.setdefault(path, []).append(line)
         try:
-            for path, wanted in lines.items():
-                self._append(path, b"".join(wanted))
+            for path, some in lines.items():
+                self._append(path, b"".join(some))
         except OSError as error:
             where = f"{self._folder}: cannot be written ({error.strerror or error})"
             raise SourceError(f"{where}; the broker keeps what comes. Make room and start again") from None
@@ -173,13 +173,13 @@ class Collector:
         """
         self._prefix, self._journal = settings.prefix, journal
         topics = filters(settings.prefix, [RECORDS[table] for table in COLUMNS])
-        wanted = Subscription(
+        subscription = Subscription(
             f"laennec-export.{name}",
             tuple(topics),
             "export",
             takes_311=True,
         )
-        self._subscriber = Subscriber(settings, wanted, self)
+        self._subscriber = Subscriber(settings, subscription, self)
         self._limited_log = RateLimitedLog(logger)
         self.counts: Counter[str] = Counter()
         """Messages by table, and `refused` (not as the contract says) and `self-test`, which are not kept."""

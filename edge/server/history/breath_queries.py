@@ -47,8 +47,8 @@ def pauses(connection: Connection, query: Query) -> Answer:
     p, later = PAUSES.c, PAUSES.alias("later")
     when = and_(p.onset_ms >= query.begin_ms, p.onset_ms < query.end_ms)
     length_s = (p.end_ms - p.onset_ms) / 1000.0
-    wanted = select(p.onset_ms, *place_columns(), length_s, p.limit_s, p.contact, p.type, p.end_reason, p.mode, p.id)
-    of_day = wanted.join(BEDS, BEDS.c.id == p.bed_id).where(of_beds(connection, p.bed_id, query), when)
+    selected = select(p.onset_ms, *place_columns(), length_s, p.limit_s, p.contact, p.type, p.end_reason, p.mode, p.id)
+    of_day = selected.join(BEDS, BEDS.c.id == p.bed_id).where(of_beds(connection, p.bed_id, query), when)
     statement = of_day.where(~exists().where(later.c.id == p.id, later.c.rev > p.rev)).order_by(p.onset_ms, p.id)
     columns: Columns = {
         "onset": "time",

@@ -104,7 +104,7 @@ def _sqlite(url: URL, path: Path, writes: bool) -> Engine:
     return engine
 
 
-def said(engine: Engine) -> str:
+def shown_url(engine: Engine) -> str:
     """The URL for a log: without its password, which may stand in the query too."""
     return engine.url.set(query={}).render_as_string(hide_password=True)
 
@@ -124,7 +124,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
     except (DataError, IntegrityError):
         raise
     except DBAPIError as error:
-        raise DatabaseAwayError(f"{said(engine)}: {_line(error)}") from None
+        raise DatabaseAwayError(f"{shown_url(engine)}: {_line(error)}") from None
 
 
 def bring_up_to_date(engine: Engine) -> None:
@@ -142,7 +142,9 @@ def bring_up_to_date(engine: Engine) -> None:
         try:
             command.upgrade(steps, "head")
         except CommandError as error:
-            raise ConfigError(f"{said(engine)}: is of a newer version of Laennec ({error}); use that one") from None
+            raise ConfigError(
+                f"{shown_url(engine)}: is of a newer version of Laennec ({error}); use that one"
+            ) from None
 
 
 def check_tables(engine: Engine) -> None:
@@ -154,16 +156,16 @@ def check_tables(engine: Engine) -> None:
     """
     with transaction(engine) as connection:
         if not engine.dialect.has_table(connection, "alembic_version"):
-            raise ConfigError(f"{said(engine)}: expected a history that  laennec ingest  writes, found none")
+            raise ConfigError(f"{shown_url(engine)}: expected a history that  laennec ingest  writes, found none")
         found = MigrationContext.configure(connection).get_current_revision()
     steps = ScriptDirectory.from_config(_steps())
     if found == steps.get_current_head():
         return
     if any(found == step.revision for step in steps.walk_revisions()):
         raise ConfigError(
-            f"{said(engine)}: is of an older version of Laennec; start  laennec ingest  of this one first"
+            f"{shown_url(engine)}: is of an older version of Laennec; start  laennec ingest  of this one first"
         )
-    raise ConfigError(f"{said(engine)}: is of a newer version of Laennec (step {found}); use that one")
+    raise ConfigError(f"{shown_url(engine)}: is of a newer version of Laennec (step {found}); use that one")
 
 
 def _steps() -> AlembicConfig:

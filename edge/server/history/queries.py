@@ -87,7 +87,7 @@ def events(connection: Connection, query: Query, label: str | None = None) -> An
     among = and_(later.c.onset_ms >= query.begin_ms, later.c.onset_ms < query.end_ms)
     if connection.dialect.name == "postgresql":  # which joins the two as wholes
         among = and_(among, of_beds(connection, later.c.bed_id, query))
-    wanted = select(
+    selected = select(
         e.onset_ms,
         *place_columns(),
         e.label,
@@ -100,7 +100,7 @@ def events(connection: Connection, query: Query, label: str | None = None) -> An
         e.mode,
         e.id,
     )
-    of_day = wanted.join(BEDS, BEDS.c.id == e.bed_id).where(of_beds(connection, e.bed_id, query), when, *of_label)
+    of_day = selected.join(BEDS, BEDS.c.id == e.bed_id).where(of_beds(connection, e.bed_id, query), when, *of_label)
     statement = of_day.where(~exists().where(same, among)).order_by(e.onset_ms, e.id)
     columns: Columns = {
         "onset": "time",
@@ -181,8 +181,8 @@ def alarms(connection: Connection, query: Query) -> Answer:
     """Each change of an alarm."""
     a = ALARMS.c
     when = and_(a.changed_ms >= query.begin_ms, a.changed_ms < query.end_ms)
-    wanted = select(a.changed_ms, *place_columns(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
-    statement = wanted.join(BEDS, BEDS.c.id == a.bed_id).where(when, *query.places()).order_by(a.changed_ms)
+    selected = select(a.changed_ms, *place_columns(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
+    statement = selected.join(BEDS, BEDS.c.id == a.bed_id).where(when, *query.places()).order_by(a.changed_ms)
     names = ("condition", "priority", "cause", "signal", "by", "why", "mode")
     return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(statement).all())
 
@@ -202,11 +202,11 @@ def missing_numbers(connection: Connection) -> Answer:
 
 
 def missing(connection: Connection) -> list[Missing]:
-    """The holes of all nodes."""
+    """The missing numbers of all nodes."""
     s = SEQUENCES.c
-    wanted = select(BEDS.c.site, BEDS.c.node, s.seq_start, STARTS.c.seq_before, s.first, s.last, s.since_ms)
+    selected = select(BEDS.c.site, BEDS.c.node, s.seq_start, STARTS.c.seq_before, s.first, s.last, s.since_ms)
     of_start = and_(STARTS.c.bed_id == s.bed_id, STARTS.c.seq_start == s.seq_start)
-    statement = wanted.join(BEDS, BEDS.c.id == s.bed_id).outerjoin(STARTS, of_start)
+    statement = selected.join(BEDS, BEDS.c.id == s.bed_id).outerjoin(STARTS, of_start)
     nodes: defaultdict[tuple[str, str], dict[int, Start]] = defaultdict(dict)
     for row in connection.execute(statement.order_by(s.bed_id, s.seq_start, s.first)):
         start = nodes[row.site, row.node].setdefault(row.seq_start, Start(row.seq_before, []))
@@ -242,10 +242,10 @@ def names_of(connection: Connection, query: Query) -> dict[int, tuple[str, str, 
     return {bed: (site, node, stream) for bed, site, node, stream in connection.execute(statement)}
 
 
-def _of_hours(connection: Connection, query: Query, *wanted: Any) -> Select[Any]:
+def _of_hours(connection: Connection, query: Query, *selected: Any) -> Select[Any]:
     """Of the hours of the beds in the time."""
     when = and_(HOURS.c.hour_ms >= query.begin_ms, HOURS.c.hour_ms < query.end_ms)
-    return select(*wanted).where(of_beds(connection, HOURS.c.bed_id, query), when)
+    return select(*selected).where(of_beds(connection, HOURS.c.bed_id, query), when)
 
 
 def _burden(sound_ms: int, judged_ms: int) -> float | None:

@@ -1,8 +1,8 @@
 """`laennec ingest` at work: two sessions at the broker, one database, its status, missing numbers in the log.
 
 Not for how a message is stored (`edge.server.history.ingester`) nor for listing what is missing (`laennec history
-holes`): the log has what is missing for longer than it can be on its way, looked for every minute with a connection of
-its own, and said again only when it has changed.
+missing`): the log has what is missing for longer than it can be on its way, looked for every minute with a connection
+of its own, and logged again only when it has changed.
 
 Events, gaps and changes of alarms have a session that the broker keeps for two weeks. Trends have one of their own that
 it keeps for as long as it keeps a trend: they come by the minute from every bed, and in the queue of an ingester that
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class MissingNumbersLog:
-    """What was said of holes; used by one thread."""
+    """What was logged of missing numbers; used by one thread."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -60,7 +60,7 @@ class MissingNumbersLog:
         counts = len(found), sum(row.count or 0 for row in found)
         if counts != self._published:
             self._published = counts
-            logger.warning("ingest holes=%d messages=%d; laennec history holes  lists them", *counts)
+            logger.warning("ingest missing=%d messages=%d; laennec history missing  lists them", *counts)
 
     def close(self) -> None:
         """Close its connection."""
@@ -100,12 +100,12 @@ class IngestService:
         writers = [HistoryWriter(settings.url), HistoryWriter(settings.url)]
         self._events, self._trends = (Ingester(writer, settings.mqtt.prefix, stop) for writer in writers)
         client = f"laennec-ingest.{settings.name}"
-        kept, trends = tuple(filters(prefix, STORED)), tuple(filters(prefix, [TrendMessage]))
-        wanted = [
-            Subscription(client, kept, "ingest", SESSION_S, IN_FLIGHT, self._will),
+        stored, trends = tuple(filters(prefix, STORED)), tuple(filters(prefix, [TrendMessage]))
+        subscriptions = [
+            Subscription(client, stored, "ingest", SESSION_S, IN_FLIGHT, self._will),
             Subscription(f"{client}.trends", trends, "ingest trends", TREND_EXPIRY_S, IN_FLIGHT),
         ]
-        pairs = zip(wanted, (self._events, self._trends), strict=True)
+        pairs = zip(subscriptions, (self._events, self._trends), strict=True)
         self._of_events, self._of_trends = (Subscriber(settings.mqtt, each, taker) for each, taker in pairs)
         self._missing = MissingNumbersLog(settings.url)
         self._failure: Exception | None = None

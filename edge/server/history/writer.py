@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from edge.errors import SourceError
-from edge.server.history.database import bring_up_to_date, open_database, said, transaction
+from edge.server.history.database import bring_up_to_date, open_database, shown_url, transaction
 from edge.server.history.sequences import Range, joined
 from edge.server.history.tables import (
     ALARMS,
@@ -55,7 +55,7 @@ class HistoryWriter:
             ConfigError: the URL is none that is known.
         """
         self._engine = open_database(url, writes=True)
-        self.where = said(self._engine)
+        self.where = shown_url(self._engine)
         """The URL without its password."""
         self._is_up_to_date = False
         self._beds: dict[AddressKey, int] = {}
@@ -147,8 +147,8 @@ def _insert_new(connection: Connection, table: Table, rows: Sequence[Row]) -> se
     if not by_key:
         return set()
     columns = {column.name for column in table.columns}
-    wanted = [{name: value for name, value in by_key[key].items() if name in columns} for key in sorted(by_key)]
-    found = connection.execute(_insert(connection, table).on_conflict_do_nothing().returning(*keys), wanted)
+    new_rows = [{name: value for name, value in by_key[key].items() if name in columns} for key in sorted(by_key)]
+    found = connection.execute(_insert(connection, table).on_conflict_do_nothing().returning(*keys), new_rows)
     return {tuple(row) for row in found}
 
 
@@ -177,10 +177,12 @@ def _add(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows; where one is there, add the numbers beside its key."""
     if not rows:
         return
-    wanted = _insert(connection, table)
+    insertion = _insert(connection, table)
     keys = [key.name for key in table.primary_key.columns]
-    sums = {column.name: column + wanted.excluded[column.name] for column in table.columns if column.name not in keys}
-    connection.execute(wanted.on_conflict_do_update(index_elements=keys, set_=sums), rows)
+    sums = {
+        column.name: column + insertion.excluded[column.name] for column in table.columns if column.name not in keys
+    }
+    connection.execute(insertion.on_conflict_do_update(index_elements=keys, set_=sums), rows)
 
 
 def _record_numbers(connection: Connection, numbers: Sequence[tuple[int, int, int]]) -> None:
@@ -201,8 +203,8 @@ def _record_numbers(connection: Connection, numbers: Sequence[tuple[int, int, in
     now_ms = round(time.time() * 1000)
     gone: list[tuple[int, int, int]] = []
     more: list[Row] = []
-    for (node, start), wanted in came.items():
-        old, new = set(before[node, start]), set(joined(before[node, start], wanted, now_ms))
+    for (node, start), seqs in came.items():
+        old, new = set(before[node, start]), set(joined(before[node, start], seqs, now_ms))
         gone += [(node, start, each.first) for each in old - new]
         more += [
             {"bed_id": node, "seq_start": start, "first": each.first, "last": each.last, "since_ms": each.since_ms}

@@ -15,7 +15,7 @@ class Ward:
 
     def __init__(self, *sick: str) -> None:
         self.sick, self.begun, self.most, self.now = sick, list[str](), 0, 0
-        self.lock, self.told = threading.Lock(), {name: threading.Event() for name in NAMES}
+        self.lock, self.reported = threading.Lock(), {name: threading.Event() for name in NAMES}
         self.waits_for: Callable[[str], object] = lambda name: None
 
     def work(self, name: str) -> Outcome:
@@ -29,39 +29,43 @@ class Ward:
         return Outcome(name, name not in self.sick, 0.0, name)
 
     def roll_out(self) -> Rollout:
-        return roll_out(NAMES, 2, self.work, lambda outcome: self.told[outcome.name].set())
+        return roll_out(NAMES, 2, self.work, lambda outcome: self.reported[outcome.name].set())
 
 
 def test_a_sick_canary_stops_everything_before_it_began() -> None:
     ward = Ward("canary")
-    told = ward.roll_out()
+    reported = ward.roll_out()
     assert ward.begun == ["canary"]
-    assert ([each.name for each in told.failed], told.done, told.untouched) == (["canary"], [], ["b", "c", "d", "e"])
+    assert ([each.name for each in reported.failed], reported.done, reported.untouched) == (
+        ["canary"],
+        [],
+        ["b", "c", "d", "e"],
+    )
 
 
 def test_after_the_canary_some_are_worked_on_at_once_and_never_more() -> None:
     ward, both = Ward(), threading.Barrier(2)  # two that wait for each other: neither ends alone
     ward.waits_for = lambda name: name == "canary" or both.wait(timeout=60)
-    told = ward.roll_out()
+    reported = ward.roll_out()
     assert ward.most == 2
-    assert [each.name for each in told.done] == list(NAMES)
-    assert told.untouched == []
+    assert [each.name for each in reported.done] == list(NAMES)
+    assert reported.untouched == []
 
 
 def test_what_was_begun_beside_a_box_that_fails_is_finished_and_the_rest_untouched() -> None:
     ward = Ward("c")
-    ward.waits_for = lambda name: name != "b" or ward.told["c"].wait(timeout=60)
-    told = ward.roll_out()
-    assert [each.name for each in told.failed] == ["c"]
-    assert [each.name for each in told.done] == ["canary", "b"]
-    assert told.untouched == ["d", "e"]
+    ward.waits_for = lambda name: name != "b" or ward.reported["c"].wait(timeout=60)
+    reported = ward.roll_out()
+    assert [each.name for each in reported.failed] == ["c"]
+    assert [each.name for each in reported.done] == ["canary", "b"]
+    assert reported.untouched == ["d", "e"]
 
 
 def test_who_failed_stands_in_order_whoever_failed_first() -> None:
     ward = Ward("b", "c")
-    ward.waits_for = lambda name: name != "b" or ward.told["c"].wait(timeout=60)
-    told = ward.roll_out()
-    assert [each.name for each in told.failed] == ["b", "c"]
+    ward.waits_for = lambda name: name != "b" or ward.reported["c"].wait(timeout=60)
+    reported = ward.roll_out()
+    assert [each.name for each in reported.failed] == ["b", "c"]
 
 
 def test_for_a_table_everyone_is_asked_and_stands_in_order() -> None:

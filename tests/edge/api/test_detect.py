@@ -106,17 +106,17 @@ def test_of_digital_silence_nothing_is_measurable_however_long_it_is(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ((np.zeros(8000),), "path: expected the path of a sound file, found ndarray; samples go to load().push"),
         ((DEMO_AUDIO, "light"), "detector: expected what load() gives, found 'light'"),
         ((DEMO_AUDIO, Detector(LoudnessModel()), "1"), "channel: expected a whole number, counted from 1, found '1'"),  # type: ignore[arg-type]
     ],
 )
-def test_a_callers_mistake_is_one_line(arguments: tuple[object, ...], said: str) -> None:
+def test_a_callers_mistake_is_one_line(arguments: tuple[object, ...], expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         detect(*arguments)  # type: ignore[arg-type]
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_of_a_file_without_a_fault_all_is_measurable(model: Model) -> None:

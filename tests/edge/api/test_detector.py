@@ -33,7 +33,9 @@ def bursts(rate_hz: int) -> NDArray[np.float32]:
     return noise.astype(np.float32)
 
 
-def heard(detector: Detector, samples: NDArray[np.generic], rate_hz: int, cuts: list[int] | None = None) -> list[Event]:
+def output_of(
+    detector: Detector, samples: NDArray[np.generic], rate_hz: int, cuts: list[int] | None = None
+) -> list[Event]:
     events = [event for part in np.split(samples, cuts or []) for event in detector.push(part, rate_hz)]
     return events + detector.flush()
 
@@ -58,7 +60,7 @@ def test_any_cut_gives_the_events_the_quality_and_the_rates_of_the_file(
     cuts: list[int], rate_hz: int, written: Callable[[int], Recording]
 ) -> None:
     detector, whole = load(), written(rate_hz)
-    events = heard(detector, SOUND, rate_hz, cuts)
+    events = output_of(detector, SOUND, rate_hz, cuts)
     assert tuple(event for event in events if event.kind == "end") == whole.events
     assert whole.events
     assert detector.whole == whole.quality
@@ -67,7 +69,7 @@ def test_any_cut_gives_the_events_the_quality_and_the_rates_of_the_file(
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
 def test_a_burst_of_each_second_is_an_onset_and_an_end_at_its_seconds(rate_hz: int) -> None:
-    events = heard(loud(), bursts(rate_hz), rate_hz)
+    events = output_of(loud(), bursts(rate_hz), rate_hz)
     assert [event.kind for event in events] == ["onset", "end"] * 3
     for second, (onset, end) in enumerate(zip(events[::2], events[1::2], strict=True)):
         assert (onset.onset_s, onset.end_s) == (end.onset_s, None)
@@ -79,24 +81,24 @@ def test_a_burst_of_each_second_is_an_onset_and_an_end_at_its_seconds(rate_hz: i
 def test_whole_numbers_and_doubles_are_the_same_sound(kind: str) -> None:
     sound = np.round(bursts(8000) * 2**15) / 2**15  # what 16 bits can hold
     full_scale = {"int16": 2**15, "int32": 2**31, "float64": 1}[kind]
-    assert heard(loud(), (sound * full_scale).astype(kind), 8000) == heard(loud(), sound, 8000)
+    assert output_of(loud(), (sound * full_scale).astype(kind), 8000) == output_of(loud(), sound, 8000)
 
 
 def test_an_event_ends_where_samples_were_lost() -> None:
     sound = bursts(8000)
     sound[8000 + 2000 : 8000 + 3200] = np.nan
-    ends = [event for event in heard(loud(), sound, 8000) if event.kind == "end"]
+    ends = [event for event in output_of(loud(), sound, 8000) if event.kind == "end"]
     assert [event.end_reason for event in ends][1] == "gap"
     assert ends[1].end_s == pytest.approx(1.25, abs=0.1)
 
 
 def test_a_detector_that_was_reset_is_as_new() -> None:
     detector = loud()
-    first = heard(detector, bursts(8000), 8000)
+    first = output_of(detector, bursts(8000), 8000)
     detector.reset()
-    assert heard(detector, bursts(16000), 16000) == heard(loud(), bursts(16000), 16000)
+    assert output_of(detector, bursts(16000), 16000) == output_of(loud(), bursts(16000), 16000)
     detector.reset()
-    assert heard(detector, bursts(8000), 8000) == first
+    assert output_of(detector, bursts(8000), 8000) == first
     assert detector.whole.read_s == 3.0
 
 
@@ -139,7 +141,7 @@ def test_a_rate_that_cannot_be_is_refused_in_a_callers_words(rate_hz: object) ->
 def test_a_rate_may_be_a_number_of_any_kind() -> None:
     sound = bursts(8000)
     for rate_hz in (8000.0, np.int64(8000), np.float32(8000)):
-        assert heard(loud(), sound, rate_hz) == heard(loud(), sound, 8000)  # type: ignore[arg-type]
+        assert output_of(loud(), sound, rate_hz) == output_of(loud(), sound, 8000)  # type: ignore[arg-type]
 
 
 def test_options_of_load_change_what_becomes_an_event(written: Callable[[int], Recording]) -> None:
@@ -149,14 +151,14 @@ def test_options_of_load_change_what_becomes_an_event(written: Callable[[int], R
         ({"classes": ["wheeze"]}, {"wheeze"}),
         ({"thresholds": dict.fromkeys(labels, 0.999)}, set()),
     ):
-        events = heard(load(**options), SOUND, 8000)
+        events = output_of(load(**options), SOUND, 8000)
         assert {event.label for event in events} == expected
     light = load("light", age="4 years")
     assert light.model.id != load().model.id
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected_text"),
     [
         ({"age": 4}, "age: expected text such as '8 months', '4 years' or 'adult', found 4"),
         ({"classes": "wheeze"}, "classes: expected several, such as ['wheeze'], found 'wheeze'"),
@@ -171,8 +173,8 @@ def test_options_of_load_change_what_becomes_an_event(written: Callable[[int], R
         ({"runtime": "cuda"}, "runtime: 'cuda' is not allowed"),
     ],
 )
-def test_options_that_cannot_be_are_refused_in_one_line(options: dict[str, object], said: str) -> None:
+def test_options_that_cannot_be_are_refused_in_one_line(options: dict[str, object], expected_text: str) -> None:
     with pytest.raises(LaennecError) as caught:
         load(**options)  # type: ignore[arg-type]
-    assert said in str(caught.value)
+    assert expected_text in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -22,7 +22,7 @@ from edge.settings.sections import ClipSettings
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
 from tests.edge.clips.clips import HEARING
-from tests.edge.streaming import Driven, Heard, Script, Stream
+from tests.edge.streaming import Driven, Published, Script, Stream
 
 RATE_HZ = 8000
 PHASE = 20
@@ -50,14 +50,14 @@ def blocks(gain_db: float, start: int = 0) -> list[Block]:
     return [Block(start + a, sound[a:b], valid[a:b]) for a, b in pairwise(edges) if b > a]
 
 
-def kept(model: Model, sound: list[Block]) -> tuple[list[Recorded], dict[int, np.ndarray]]:
+def stored(model: Model, sound: list[Block]) -> tuple[list[Recorded], dict[int, np.ndarray]]:
     """The clips of a node that hears this, and its scores by score frame."""
     clips, scores = list[Recorded](), dict[int, np.ndarray]()
 
     def note(some: Scores) -> None:
         scores.update({some.start + k: some.values[k] for k in np.flatnonzero(some.valid).tolist()})
 
-    stream = Driven(Stream(id="bed1", source="script", pace=False), Script(*sound), Heard(), model)  # type: ignore[arg-type]
+    stream = Driven(Stream(id="bed1", source="script", pace=False), Script(*sound), Published(), model)  # type: ignore[arg-type]
     stream._pipeline = Pipeline(model, observe=note, phase=PHASE)  # the one of a bed that is not the first
     hearing = replace(HEARING, model=model_name(model).body(), phase=PHASE)
     place = ClipSource(
@@ -77,7 +77,7 @@ def described(recorded: Recorded) -> ClipFile:
 def test_scores_and_events_are_those_of_the_node_where_the_clip_says_so(
     gain_db: float, start: int, model: Model
 ) -> None:
-    clips, scores = kept(model, blocks(gain_db, start))
+    clips, scores = stored(model, blocks(gain_db, start))
     compared = same = 0
     for recorded in clips:
         about, again = described(recorded), dict[int, np.ndarray]()
@@ -103,7 +103,7 @@ def test_scores_and_events_are_those_of_the_node_where_the_clip_says_so(
 
 
 def test_without_the_gain_or_the_state_of_the_node_scores_would_be_others(model: Model) -> None:
-    clips, scores = kept(model, blocks(-25.0))
+    clips, scores = stored(model, blocks(-25.0))
     recorded = clips[-1]
     about = described(recorded)
     assert about.resume is not None
@@ -119,13 +119,13 @@ def test_without_the_gain_or_the_state_of_the_node_scores_would_be_others(model:
 
 
 def test_another_model_is_refused_with_both_names(model: Model) -> None:
-    about = replace(described(kept(model, blocks(0.0)[:150])[0][0]), hearing=HEARING)
+    about = replace(described(stored(model, blocks(0.0)[:150])[0][0]), hearing=HEARING)
     with pytest.raises(ModelError, match=r"heard by model m \(aaaaaaaaaaaa\), found .*; give that one with --model"):
         replay(about, np.zeros(0, np.int16), model)
 
 
 def test_a_state_that_is_not_of_this_model_is_refused(model: Model) -> None:
-    recorded = kept(model, blocks(0.0)[:150])[0][0]
+    recorded = stored(model, blocks(0.0)[:150])[0][0]
     about = described(recorded)
     assert about.resume is not None
     for state in ("AAAA", "?"):
@@ -134,7 +134,7 @@ def test_a_state_that_is_not_of_this_model_is_refused(model: Model) -> None:
 
 
 def test_what_the_clip_cannot_show_is_said(model: Model) -> None:
-    clips, _ = kept(model, blocks(0.0))
+    clips, _ = stored(model, blocks(0.0))
     about = described(clips[0])
     first = about.events[0]
     louder = replace(first, peak=first.peak / 2)

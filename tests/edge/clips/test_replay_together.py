@@ -25,7 +25,7 @@ from edge.settings.sections import ClipSettings
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Scores
 from tests.edge.clips.clips import HEARING
-from tests.edge.streaming import NODE, Heard, Script
+from tests.edge.streaming import NODE, Published, Script
 
 BEDS = 4
 BLOCK = 8000  # samples; of each bed, so that chunks of all of them are ready together
@@ -56,15 +56,15 @@ def sound_of(bed: int) -> NDArray[np.float32]:
 
 def make(model: Model, bed: int) -> tuple[NodeStream, Latest]:
     """A bed of a node, as the service makes it."""
-    settings, kept, phase = Stream(id=f"bed{bed}", source="script", pace=False), Latest(), phase_of(bed, model.chunk)
-    stream = NodeStream(settings, Script(), model, NODE, Heard(), phase)  # type: ignore[arg-type]
+    settings, stored, phase = Stream(id=f"bed{bed}", source="script", pace=False), Latest(), phase_of(bed, model.chunk)
+    stream = NodeStream(settings, Script(), model, NODE, Published(), phase)  # type: ignore[arg-type]
     hearing = replace(HEARING, stream=stream.id, model=model_name(model).body(), phase=phase)
     place = ClipSource(
-        hearing, model.spec.hop_samples, stream.timeline.wall_s, kept.clips.append, model.spec.history_samples
+        hearing, model.spec.hop_samples, stream.timeline.wall_s, stored.clips.append, model.spec.history_samples
     )
     stream.keep_clips(StreamClips(ClipSettings(speech="keep"), place))
-    stream.observers.append(kept)
-    return stream, kept
+    stream.observers.append(stored)
+    return stream, stored
 
 
 def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> list[Latest]:
@@ -85,7 +85,7 @@ def heard_in_one_engine(model: Model, sounds: Sequence[NDArray[np.float32]]) -> 
     while not all(stream.is_closed for stream in streams):
         engine.turn()
     assert [stream.failure for stream in streams] == [""] * len(streams)
-    return [kept for _, kept in beds]
+    return [stored for _, stored in beds]
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +103,7 @@ def test_a_clip_of_a_bed_among_others_is_heard_again_within_the_bound(
     beds = heard_in_one_engine(model, [sound_of(bed) for bed in range(BEDS)])
     assert max(calls) == BEDS
     compared, largest, same = 0, 0.0, 0
-    for recorded, scores in ((recorded, kept.scores) for kept in beds for recorded in kept.clips):
+    for recorded, scores in ((recorded, stored.scores) for stored in beds for recorded in stored.clips):
         about, again = describe(recorded.clip, recorded.hearing, "2026-11-21T03:14:07.512Z", False, "c" * 64), {}
         events = replay(about, recorded.clip.pcm, model, lambda some, again=again: note(again, some))
         hop, begin, until = model.score_hop_samples, exact_from(about, model), exact_until(about, model)

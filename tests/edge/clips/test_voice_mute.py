@@ -22,7 +22,7 @@ def block(sound: Sound, start: int = 0) -> Block:
     return Block(start, sound, np.ones(len(sound), np.bool_))
 
 
-def heard(*blocks: Block) -> list[MutedPiece]:
+def output_of(*blocks: Block) -> list[MutedPiece]:
     mute = VoiceMute(RATE_HZ)
     return [piece for each in blocks for piece in mute.push(each)] + mute.flush()
 
@@ -36,7 +36,7 @@ def word_at(second: float, seconds: float = 12.0, lasts_s: float = 0.4) -> Sound
 
 def test_breath_and_wheezes_pass_unchanged_and_in_place() -> None:
     sound = block(noise(4.0) + tone(4.0, 450.0), 5 * PIECE)
-    pieces = heard(sound)
+    pieces = output_of(sound)
     assert [piece.start for piece in pieces] == [(7 + k) * PIECE for k in range(len(pieces))]
     whole = to_pcm(sound)
     for piece in pieces:
@@ -48,7 +48,7 @@ def test_breath_and_wheezes_pass_unchanged_and_in_place() -> None:
 
 @pytest.mark.parametrize("start", [0, 2**31 - 5 * PIECE, 2**32 - 5 * PIECE])
 def test_a_word_is_silent_with_nearly_a_second_around_it_and_the_rest_is_heard(start: int) -> None:
-    pieces = heard(block(word_at(6.0), start))
+    pieces = output_of(block(word_at(6.0), start))
     speech = np.concatenate([piece.is_speech for piece in pieces])
     pcm = np.concatenate([piece.pcm for piece in pieces])
     at = pieces[0].start - start
@@ -66,7 +66,7 @@ def test_what_is_muted_is_what_makes_a_clip_be_withheld() -> None:
     exact = to_pcm(block(sound)).astype(np.float32) / 32768
     mask = spoken(exact, ones, RATE_HZ)
     assert has_speech(exact, ones, RATE_HZ)
-    for piece in heard(block(sound)):
+    for piece in output_of(block(sound)):
         stop = min(piece.start + PIECE, len(sound))
         assert (piece.is_speech[: stop - piece.start] == mask[piece.start : stop]).all(), piece.start
     assert not spoken(noise(6.0), np.ones(6 * RATE_HZ, np.bool_), RATE_HZ).any()
@@ -75,7 +75,7 @@ def test_what_is_muted_is_what_makes_a_clip_be_withheld() -> None:
 def test_no_frame_of_a_word_is_heard() -> None:
     sound = word_at(4.0) + word_at(8.5) - noise(12.0)
     peaks = voicing(sound, np.ones(len(sound), np.bool_), RATE_HZ)
-    pieces = {piece.start: piece for piece in heard(block(sound))}
+    pieces = {piece.start: piece for piece in output_of(block(sound))}
     places = [256 * int(frame) for frame in np.flatnonzero(peaks > LIMIT)]  # some of noise, by chance
     voiced = [at for at in places if any(word <= at / RATE_HZ < word + 0.4 for word in (4.0, 8.5))]
     assert len(voiced) > 16
@@ -88,13 +88,13 @@ def test_no_frame_of_a_word_is_heard() -> None:
 @given(st.lists(st.integers(300, 9000), min_size=1, max_size=8), st.integers(0, 20_000))
 def test_any_cut_gives_the_same_pieces(cuts: list[int], gap: int) -> None:
     sound, tail = word_at(3.0, 6.0), word_at(1.0, 3.0)
-    whole = heard(block(sound, 777), block(tail, 777 + len(sound) + gap))
+    whole = output_of(block(sound, 777), block(tail, 777 + len(sound) + gap))
     parts, at = [], 0
     for step in itertools.cycle(cuts):
         parts.append(block(sound[at : at + step], 777 + at))
         if (at := at + step) >= len(sound):
             break
-    cut = heard(*parts, block(tail, 777 + len(sound) + gap))
+    cut = output_of(*parts, block(tail, 777 + len(sound) + gap))
     assert [(each.start, each.pcm.tobytes(), each.silent) for each in cut] == [
         (each.start, each.pcm.tobytes(), each.silent) for each in whole
     ]
@@ -113,7 +113,7 @@ def test_lost_sound_is_silent_and_told_and_behind_a_second_without_any_it_begins
     sound = noise(6.0)
     valid = np.ones(len(sound), np.bool_)
     valid[20_480:20_580] = False
-    pieces = heard(Block(0, sound, valid), block(noise(4.0), 2**20))
+    pieces = output_of(Block(0, sound, valid), block(noise(4.0), 2**20))
     one = next(piece for piece in pieces if piece.start == 20_480)
     assert one.silent == ((0, 100, "lost"),)
     assert (one.pcm[:100] == 0).all()
@@ -123,6 +123,6 @@ def test_lost_sound_is_silent_and_told_and_behind_a_second_without_any_it_begins
 
 
 def test_a_device_that_counts_anew_begins_anew() -> None:
-    starts = [piece.start for piece in heard(block(noise(4.0), 2**20), block(noise(4.0)))]
+    starts = [piece.start for piece in output_of(block(noise(4.0), 2**20), block(noise(4.0)))]
     assert starts[0] == 2**20 + BEHIND
     assert BEHIND in starts

@@ -127,6 +127,6 @@ def test_of_a_file_with_8_bits_the_table_says_so(tmp_path: Path) -> None:
     sound, rate_hz = soundfile.read(DEMO_AUDIO, stop=12 * 8000)
     for subtype, count in (("PCM_U8", 1), ("PCM_16", 0)):
         soundfile.write(tmp_path / "breath.wav", sound, rate_hz, subtype=subtype)
-        said = CliRunner().invoke(app, ["detect", str(tmp_path / "breath.wav")])
-        assert said.exit_code == 0
-        assert sum(line.startswith("8 bits: ") for line in said.stdout.splitlines()) == count
+        output = CliRunner().invoke(app, ["detect", str(tmp_path / "breath.wav")])
+        assert output.exit_code == 0
+        assert sum(line.startswith("8 bits: ") for line in output.stdout.splitlines()) == count

@@ -55,20 +55,20 @@ def test_the_table_ends_with_the_reason_if_there_is_one(
 def test_json_lines_end_with_a_record_of_it(verdict: SoundAssessment, capsys: pytest.CaptureFixture[str]) -> None:
     LINES.show(PATH, _items(verdict))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    said = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
-    said |= {} if verdict.measurable else {"cause": "contact"}
+    expected = {"file": "breath.wav", "verified": False, "measurable": verdict.measurable, "reason": verdict.reason}
+    expected |= {} if verdict.measurable else {"cause": "contact"}
     assert records[0]["label"] == "wheeze"
-    assert records[1:] == ([said] if verdict.reason else [])
+    assert records[1:] == ([expected] if verdict.reason else [])
 
 
 @pytest.mark.parametrize(
-    ("gain_db", "said"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
+    ("gain_db", "expected"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
 )
-def test_the_gain_is_said_where_there_is_one(gain_db: float, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_gain_is_said_where_there_is_one(gain_db: float, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     _print_table(PATH, _items(SoundAssessment(), gain_db))
     table = capsys.readouterr().out
     LINES.show(PATH, _items(SoundAssessment(), gain_db))
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()][1:]
-    assert ("level: " in table) is bool(said)
-    assert said in table
-    assert records == ([{"file": "breath.wav", "gain_db": round(gain_db)}] if said else [])
+    assert ("level: " in table) is bool(expected)
+    assert expected in table
+    assert records == ([{"file": "breath.wav", "gain_db": round(gain_db)}] if expected else [])

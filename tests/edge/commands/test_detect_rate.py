@@ -18,9 +18,9 @@ KEYS = ["file", "t_s", "breaths_per_min", "measurable", "confidence", "why"]
 
 
 def _rates(*arguments: str) -> list[dict]:
-    said = CliRunner().invoke(app, ["detect", "--rate", *arguments])
-    assert said.exit_code == 0, said.output
-    return [json.loads(line) for line in said.stdout.splitlines()]
+    printed = CliRunner().invoke(app, ["detect", "--rate", *arguments])
+    assert printed.exit_code == 0, printed.output
+    return [json.loads(line) for line in printed.stdout.splitlines()]
 
 
 def _breathing(path: Path, per_min: float, seconds: float = 40.0) -> str:
@@ -52,20 +52,20 @@ def test_of_silence_no_reading_is_measurable_as_detect_says(tmp_path: Path) -> N
     rates = _rates(str(tmp_path / "silence.wav"))
     assert [(each["measurable"], each["why"]) for each in rates] == [(0.0, "dead microphone")] * len(rates)
     assert len(rates) == 3
-    said = CliRunner().invoke(app, ["detect", str(tmp_path / "silence.wav")])
-    assert "no event in 20.0 s of sound, 0.0 s measurable" in said.stdout
+    printed = CliRunner().invoke(app, ["detect", str(tmp_path / "silence.wav")])
+    assert "no event in 20.0 s of sound, 0.0 s measurable" in printed.stdout
 
 
 def _breath(path: str) -> list[dict]:
-    said = CliRunner().invoke(app, ["detect", "--breath", path])
-    assert said.exit_code == 0, said.output
-    return [json.loads(line) for line in said.stdout.splitlines()]
+    printed = CliRunner().invoke(app, ["detect", "--breath", path])
+    assert printed.exit_code == 0, printed.output
+    return [json.loads(line) for line in printed.stdout.splitlines()]
 
 
 def test_all_of_a_file_has_the_median_rate_and_shares_of_its_breathing() -> None:
     (whole,) = _breath(str(DEMO_AUDIO))
-    told = [each["breaths_per_min"] for each in _rates(str(DEMO_AUDIO)) if each["breaths_per_min"] is not None]
-    assert whole["breaths_per_min"] == pytest.approx(np.median(told), abs=1.0)
+    reported = [each["breaths_per_min"] for each in _rates(str(DEMO_AUDIO)) if each["breaths_per_min"] is not None]
+    assert whole["breaths_per_min"] == pytest.approx(np.median(reported), abs=1.0)
     assert (whole["from_s"], whole["to_s"], whole["why"]) == (0.0, 56.0, "")
     for sounds in whole["sounds"].values():
         for share in sounds.values():
@@ -82,5 +82,5 @@ def test_each_whole_minute_has_a_line_and_what_is_not_known_is_null_with_its_rea
 
 
 def test_rate_and_breath_together_are_refused() -> None:
-    said = CliRunner().invoke(app, ["detect", "--rate", "--breath", "a.wav"])
-    assert "expected one of them" in str(said.exception)
+    printed = CliRunner().invoke(app, ["detect", "--rate", "--breath", "a.wav"])
+    assert "expected one of them" in str(printed.exception)

@@ -114,11 +114,11 @@ def test_a_port_of_another_group_is_named_with_its_repair(tmp_path: Path) -> Non
     os.setresuid(65534, 65534, 0)
     try:
         with closing(Serial(name)) as port:
-            (said,) = Looks(port).after_s(0).new
+            (answered,) = Looks(port).after_s(0).new
     finally:
         os.setresuid(0, 0, 0)
-    assert said.startswith(f"{name} may not be opened by ")
-    assert "usermod -aG dialout" in said
+    assert answered.startswith(f"{name} may not be opened by ")
+    assert "usermod -aG dialout" in answered
     os.close(primary)
     os.close(secondary)
 

@@ -69,8 +69,8 @@ def test_mistakes_of_classes_groups_adaptations_and_sources_are_told_in_one_go(t
         run(config=config, outbox=box)
     head, *lines = str(error.value).splitlines()
     assert head == f"{config}: 5 mistakes"
-    said = ("thresholds.wheezes", "tracking.stridors", "burden.whistles", "made for model ffffff", "a.wav")
-    assert [text in line for text, line in zip(said, lines, strict=True)] == [True] * 5, lines
+    expected_text = ("thresholds.wheezes", "tracking.stridors", "burden.whistles", "made for model ffffff", "a.wav")
+    assert [text in line for text, line in zip(expected_text, lines, strict=True)] == [True] * 5, lines
     assert not box.exists()
 
 
@@ -81,8 +81,8 @@ def test_a_model_that_does_not_open_and_sources_that_are_missing_are_told_in_one
         run(config=config, outbox=tmp_path / "outbox.db")
     head, *lines = str(error.value).splitlines()
     assert head == f"{config}: 3 mistakes"
-    said = ("none.onnx", "a.wav", "b.wav")
-    assert [text in line for text, line in zip(said, lines, strict=True)] == [True] * 3, lines
+    expected_text = ("none.onnx", "a.wav", "b.wav")
+    assert [text in line for text, line in zip(expected_text, lines, strict=True)] == [True] * 3, lines
 
 
 def test_what_comes_at_its_own_pace_is_not_played_fast(mistake: Callable[..., str]) -> None:

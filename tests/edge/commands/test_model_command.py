@@ -26,7 +26,7 @@ def config(signer: Signer) -> Path:
     return path
 
 
-def _say(*arguments: object) -> str:
+def _output_of(*arguments: object) -> str:
     result = CliRunner().invoke(app, ["model", *map(str, arguments)], catch_exceptions=True)
     if isinstance(result.exception, (ConfigError, ModelError)):
         raise result.exception
@@ -35,68 +35,68 @@ def _say(*arguments: object) -> str:
 
 
 def test_the_card_is_printed_as_ever() -> None:
-    assert "SPRSound" in _say()
-    assert _say("--model", DEFAULT_PATH) == _say()
+    assert "SPRSound" in _output_of()
+    assert _output_of("--model", DEFAULT_PATH) == _output_of()
 
 
 def test_which_model_a_start_would_use_is_said_to_people_and_programs(signer: Signer, config: Path) -> None:
-    assert _say("active", "--config", config).startswith("bundled ")
-    short = _say("install", signer.package("a"), "--config", config).split()[1].rstrip(":")
-    _say("promote", short, "--config", config)
-    found = json.loads(_say("active", "--config", config, "--json"))
+    assert _output_of("active", "--config", config).startswith("bundled ")
+    short = _output_of("install", signer.package("a"), "--config", config).split()[1].rstrip(":")
+    _output_of("promote", short, "--config", config)
+    found = json.loads(_output_of("active", "--config", config, "--json"))
     assert (found["kind"], found["id"][:12], found["store"]) == ("promoted", short, str(signer.folder / "models"))
     settings = json.loads(config.read_text())
     config.write_text(json.dumps({**settings, "model": str(DEFAULT_PATH)}))
-    assert json.loads(_say("active", "--config", config, "--json"))["kind"] == "settings"
+    assert json.loads(_output_of("active", "--config", config, "--json"))["kind"] == "settings"
     config.write_text(json.dumps({**settings, "model": "/no/such.onnx"}))
     with pytest.raises(ModelError, match=r"/no/such.onnx: cannot be read"):
-        _say("active", "--config", config)
+        _output_of("active", "--config", config)
 
 
 def test_old_models_are_removed_when_asked_for(signer: Signer, config: Path) -> None:
     ids = []
     for days, name in enumerate("abc"):
-        ids.append(_say("install", signer.package(name, days), "--config", config).split()[1].rstrip(":"))
-        _say("promote", ids[-1], "--config", config)
-    assert _say("prune", "--keep", 2, "--config", config).strip() == f"removed {ids[0]}"
-    assert _say("prune", "--config", config).strip() == "nothing is too old"
-    listed = _say("list", "--config", config)
+        ids.append(_output_of("install", signer.package(name, days), "--config", config).split()[1].rstrip(":"))
+        _output_of("promote", ids[-1], "--config", config)
+    assert _output_of("prune", "--keep", 2, "--config", config).strip() == f"removed {ids[0]}"
+    assert _output_of("prune", "--config", config).strip() == "nothing is too old"
+    listed = _output_of("list", "--config", config)
     assert ids[0] not in listed
     assert f"* {ids[2]}" in listed
 
 
 def test_a_model_goes_from_a_package_into_force_and_back(signer: Signer, config: Path) -> None:
-    said = _say("install", signer.package("a"), "--config", config)
-    short = said.partition("laennec model promote ")[2].strip()
-    assert "signed by first.pub.pem" in said
-    assert "* bundled" in _say("list", "--config", config)
-    assert "next start" in _say("promote", short, "--config", config)
-    listed = _say("list", "--config", config).splitlines()
+    printed = _output_of("install", signer.package("a"), "--config", config)
+    short = printed.partition("laennec model promote ")[2].strip()
+    assert "signed by first.pub.pem" in printed
+    assert "* bundled" in _output_of("list", "--config", config)
+    assert "next start" in _output_of("promote", short, "--config", config)
+    listed = _output_of("list", "--config", config).splitlines()
     assert listed[0].startswith("  bundled")
     assert listed[1].startswith(f"* {short}  2026-11-21T12:00:00Z")
-    assert f"{short}" in _say("show", "--config", config).splitlines()[0]
-    assert "active: the bundled model" in _say("rollback", "--config", config)
+    assert f"{short}" in _output_of("show", "--config", config).splitlines()[0]
+    assert "active: the bundled model" in _output_of("rollback", "--config", config)
 
 
 def test_install_can_promote_too_but_not_what_is_older(signer: Signer, config: Path) -> None:
-    _say("install", signer.package("new", 1), "--promote", "--config", config)
+    _output_of("install", signer.package("new", 1), "--promote", "--config", config)
     with pytest.raises(ModelError, match="older than the active model"):
-        _say("install", signer.package("old", 0), "--promote", "--config", config)
-    assert [line[0] for line in _say("list", "--config", config).splitlines()] == [" ", " ", "*"]
+        _output_of("install", signer.package("old", 0), "--promote", "--config", config)
+    assert [line[0] for line in _output_of("list", "--config", config).splitlines()] == [" ", " ", "*"]
 
 
 def test_what_is_refused_is_listed_with_the_reason(signer: Signer, config: Path) -> None:
     release = signer.store().install(signer.package("a"))
     signer.store().promote(release.sha256)
     release.artefact.unlink()
-    assert f"* {release.sha256[:12]}  REFUSED: " in _say("list", "--config", config)
+    assert f"* {release.sha256[:12]}  REFUSED: " in _output_of("list", "--config", config)
 
 
 def test_a_promoted_release_that_vanished_is_not_shown_as_the_bundled_model(signer: Signer, config: Path) -> None:
     release = signer.store().install(signer.package("a"))
     signer.store().promote(release.sha256)
     release.folder.rename(signer.folder / "away")
-    listed = _say("list", "--config", config).splitlines()
+    listed = _output_of("list", "--config", config).splitlines()
     assert listed[0].startswith("  bundled")
     assert listed[1].startswith(f"* {release.sha256[:12]}  REFUSED")
 
@@ -104,8 +104,8 @@ def test_a_promoted_release_that_vanished_is_not_shown_as_the_bundled_model(sign
 def test_a_file_named_in_the_settings_goes_before_and_that_is_said(signer: Signer, config: Path) -> None:
     tree = json.loads(config.read_text())
     config.write_text(json.dumps({**tree, "model": "/opt/ward.onnx"}))
-    said = _say("install", signer.package("a"), "--promote", "--config", config)
-    assert "model: /opt/ward.onnx  which overrides it; remove that line" in said
+    printed = _output_of("install", signer.package("a"), "--promote", "--config", config)
+    assert "model: /opt/ward.onnx  which overrides it; remove that line" in printed
 
 
 def test_a_node_runs_what_its_settings_name_then_what_was_promoted_then_the_bundled_model(

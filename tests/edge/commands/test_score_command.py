@@ -31,8 +31,8 @@ def test_the_command_says_how_many_recordings_it_forgets(
     assert "forgotten" not in capsys.readouterr().err
     with pytest.raises(SourceError, match="1 of 1 recordings"):
         score([str(tmp_path / "a.wav")], tmp_path / "out", workers=1, resume=True)
-    said = capsys.readouterr().err.splitlines()
-    assert said == ["2 recordings of an earlier run are not in this archive; they are forgotten"]
+    output = capsys.readouterr().err.splitlines()
+    assert output == ["2 recordings of an earlier run are not in this archive; they are forgotten"]
 
 
 def test_progress_tells_the_rate_of_this_run_and_the_time_to_go() -> None:

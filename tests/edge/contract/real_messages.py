@@ -57,7 +57,7 @@ from edge.ward.respiratory_rate import RateReading
 from edge.ward.wheeze_rate import BreathTrend, BreathWindow, GroupRate, Share
 from tests.edge.clips.clips import HEARING, clip
 from tests.edge.fakes import Bursts, LoudnessModel
-from tests.edge.streaming import Heard
+from tests.edge.streaming import Published
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "contract" / "messages.txt"
 """A line for each: its topic, a space and the message."""
@@ -108,25 +108,25 @@ def events() -> Iterator[tuple[str, bytes]]:
     bare = dataclasses.replace(NODE, config="")
     yield sent(event_message(bare, "bed1", (ID, 1), onset, 8000, EventTimes(WALL_S, None), model))
     times = EventTimes(WALL_S, WALL_S + 5, ClockReading(True, -1.25, 12.0), Latency(0.8, 0.02, 0.005, 99.0))
-    told = event_message(NODE, "bed1", (ID, 2), update, 8000, times, model)
-    yield sent(told)
+    reported = event_message(NODE, "bed1", (ID, 2), update, 8000, times, model)
+    yield sent(reported)
     clock = ClockReading(False, None, None)
     over = event_message(NODE, "bed1", (ID, 3), end, 8000, EventTimes(WALL_S, WALL_S + 6.5, clock, latency), model)
     yield sent(over, device="0x1a2b3c4d", clip={"id": ID, "withheld": None})
     yield sent(over, True, clip={"id": ID, "withheld": "speech"}, self_test=True)
     topic, payload = sent(over, True)
     yield topic, payload[:-1] + b',"resent":true}'
-    yield sent(end_after_restart(NODE, told.body), True)
+    yield sent(end_after_restart(NODE, reported.body), True)
 
 
 def of_sound() -> Iterator[tuple[str, bytes]]:
     begun = Pause("onset", 3750, 4063, touches=True)
     times = EventTimes(WALL_S, None, ClockReading(True, -1.25, 12.0))
-    told = pause_message(NODE, "bed1", ID, begun, (256, 8000), times, 10.0)
-    yield sent(told)
+    reported = pause_message(NODE, "bed1", ID, begun, (256, 8000), times, 10.0)
+    yield sent(reported)
     over = Pause("end", 3750, 4375, True, "lost sound")
     yield sent(pause_message(NODE, "bed1", ID, over, (256, 8000), EventTimes(WALL_S, WALL_S + 20), 10.0), True)
-    yield sent(end_after_restart(NODE, told.body), True)
+    yield sent(end_after_restart(NODE, reported.body), True)
     yield sent(gap_message(NODE, "bed1", Gap(16_000, 24_000, "overrun"), 8000))
     yield sent(gap_message(NODE, "bed1", Gap(16_000, 24_000, "31 gaps"), 8000), count=31)
     whole = dataclasses.replace(clip(WALL_S), id=ID)
@@ -231,7 +231,7 @@ def of_streams() -> Iterator[tuple[str, bytes]]:
 
     live, stream = LoudnessModel(), Stream(id="bed1", source="bursts", pace=False)
     source = Bursts(0, pace=False)
-    bed = NodeStream(stream, source, live, NODE, Heard())  # type: ignore[arg-type]
+    bed = NodeStream(stream, source, live, NODE, Published())  # type: ignore[arg-type]
     compared = ShadowBed(bed, stream, source, (live, LoudnessModel()), NODE)  # type: ignore[arg-type]
     body = compared.body(NODE, WALL_S)  # its groups come in any order
     yield NODE.topic("s", "bed1", "shadow"), encode({**body, "groups": dict(sorted(body["groups"].items()))})
@@ -250,10 +250,10 @@ def of_node(folder: Path) -> Iterator[tuple[str, bytes]]:
     outbox.close()
     yield NODE.topic("health"), encode(body)
     test = {"runs": 2, "missed": 1, "passed": True, "at": None, "latency_s": 1.25, "reason": ""}
-    kept = {"stored": 1, "withheld": 0, "dropped": {"queue full": 2}, "files": 1, "bytes": 1234}
+    stored = {"stored": 1, "withheld": 0, "dropped": {"queue full": 2}, "files": 1, "bytes": 1234}
     look = {"beds": 1, "sent": 20, "dropped": {"no broker": 1}}
     checks = {**body["checks"], "alarms": "ok", "clips": "warn", "self_test": "crit"}
-    yield NODE.topic("health"), encode({**body, "checks": checks, "look": look, "clips": kept, "self_test": test})
+    yield NODE.topic("health"), encode({**body, "checks": checks, "look": look, "clips": stored, "self_test": test})
 
 
 def of_others() -> Iterator[tuple[str, bytes]]:

@@ -86,12 +86,12 @@ def test_a_command_is_read_and_is_as_its_schema_says(verb: str, more: dict[str, 
     assert is_valid(verb, body)
 
 
-@pytest.mark.parametrize(("verb", "wrong", "said"), BAD)
+@pytest.mark.parametrize(("verb", "wrong", "expected"), BAD)
 def test_a_mistake_is_one_line_and_no_command_by_the_schema_either(
-    verb: str, wrong: dict[str, object], said: str
+    verb: str, wrong: dict[str, object], expected: str
 ) -> None:
     body = {**ID, **WHO, **wrong}
-    with pytest.raises(ValueError, match=said) as caught:
+    with pytest.raises(ValueError, match=expected) as caught:
         parse_command(verb, json.dumps(body).encode())
     assert "\n" not in str(caught.value)
     assert not is_valid(verb, body)

@@ -26,15 +26,15 @@ def read(levels: str, body: Any) -> Received:
 
 
 def test_an_alarm_of_a_bed_is_read_with_its_place_and_condition() -> None:
-    heard = read("s/bed1/alarm/continuous", made.alarm(priority="Hi"))
-    assert (heard.address, heard.names.levels, heard.kind) == (
+    received = read("s/bed1/alarm/continuous", made.alarm(priority="Hi"))
+    assert (received.address, received.names.levels, received.kind) == (
         Address("site", "node", "bed1"),
         ("alarm", "continuous"),
         AlarmMessage,
     )
-    assert isinstance(heard.message, AlarmMessage)
-    assert (heard.message.priority, heard.message.limit and heard.message.limit.s_per_min) == ("Hi", 6.0)
-    assert heard.message.ts == made.WALL_S
+    assert isinstance(received.message, AlarmMessage)
+    assert (received.message.priority, received.message.limit and received.message.limit.s_per_min) == ("Hi", 6.0)
+    assert received.message.ts == made.WALL_S
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_rubbish_is_refused(payload: bytes) -> None:
 @given(st.text(max_size=300), st.binary(max_size=300))
 def test_any_topic_and_payload_are_read_or_refused(topic: str, payload: bytes) -> None:
     try:
-        heard = parse(PREFIX, f"{PREFIX}/{topic}", payload)
+        received = parse(PREFIX, f"{PREFIX}/{topic}", payload)
     except ValueError:
         return
-    assert heard.address.site
+    assert received.address.site
 
 
 @given(st.text())

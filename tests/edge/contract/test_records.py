@@ -92,7 +92,7 @@ def test_a_trend_of_a_node_that_does_not_say_its_mode_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "expected"),
     [
         ({"rev": "1"}, "rev"),
         ({"rev": 0}, "rev"),
@@ -107,8 +107,8 @@ def test_a_trend_of_a_node_that_does_not_say_its_mode_is_taken() -> None:
         ({"stream": "bed2"}, "another bed than its topic"),
     ],
 )
-def test_a_message_that_is_not_as_it_should_be_is_refused_with_the_field(change: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said) as caught:
+def test_a_message_that_is_not_as_it_should_be_is_refused_with_the_field(change: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValueError, match=expected) as caught:
         taken(f"{BED}/event", {**event("onset", 1, None), **change})
     assert len(str(caught.value)) <= 200
 

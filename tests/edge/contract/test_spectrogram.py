@@ -27,10 +27,10 @@ def read(kind: str, body: Any) -> Any:
 
 
 def test_an_event_is_read_with_its_place() -> None:
-    heard = parse(made.PREFIX, f"{TOPIC}/event", json.dumps(made.event(EVENT_ID, 8000, 16000)).encode())
-    assert heard.address == Address("site", "node", "bed1")
-    assert isinstance(heard.message, EventMessage)
-    assert (heard.message.id, heard.message.type, heard.message.sample.end) == (EVENT_ID, "end", 16000)
+    received = parse(made.PREFIX, f"{TOPIC}/event", json.dumps(made.event(EVENT_ID, 8000, 16000)).encode())
+    assert received.address == Address("site", "node", "bed1")
+    assert isinstance(received.message, EventMessage)
+    assert (received.message.id, received.message.type, received.message.sample.end) == (EVENT_ID, "end", 16000)
 
 
 def test_what_the_tests_publish_as_tiles_obeys_the_schema() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+def logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
     """What the log says."""
     monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
     caplog.set_level(logging.INFO, "edge")

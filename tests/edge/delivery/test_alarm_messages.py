@@ -179,7 +179,7 @@ def test_what_is_subscribed_to_is_what_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "goes_to"),
+    ("required", "goes_to"),
     [
         (None, "own"),
         (f"{OWN}/s/bed1/result/pause/board/tab-3", "wanted"),
@@ -194,11 +194,11 @@ def test_what_is_subscribed_to_is_what_is_understood() -> None:
         (f"{OWN}/s/bed1/result/pause/board/\uffff", "own"),
     ],
 )
-def test_an_answer_goes_to_its_senders_own_topics_and_nowhere_else(wanted: str | None, goes_to: str) -> None:
+def test_an_answer_goes_to_its_senders_own_topics_and_nowhere_else(required: str | None, goes_to: str) -> None:
     address = address_of(NODE, f"{OWN}/s/bed1/cmd/pause/board")
     assert address is not None
     own = f"{OWN}/s/bed1/result/pause/board"
-    assert answer_topic(NODE, address, wanted) == (wanted if goes_to == "wanted" else own)
+    assert answer_topic(NODE, address, required) == (required if goes_to == "wanted" else own)
 
 
 def test_a_change_of_an_alarm_says_this() -> None:

@@ -65,7 +65,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "outbox.db"
 
 
-def told(path: Path) -> list[tuple[float, str, str]]:
+def reported(path: Path) -> list[tuple[float, str, str]]:
     """Every change of a signal: when, of which bed, what."""
     causes = ("raised", "acknowledged", "cleared")
     records = [each for each in read_all(path).records if isinstance(each, Transition) and each.cause in causes]
@@ -86,7 +86,7 @@ def test_the_next_process_goes_on_from_what_was_recorded_though_the_history_is_g
     expected = first.alarms.snapshot()
     first.outbox.tidy()
     first.outbox.close()
-    assert len(told(path)) < 6 * 4 * 3
+    assert len(reported(path)) < 6 * 4 * 3
     second = Node(path)
     assert second.alarms.snapshot() == expected
     second.outbox.close()
@@ -96,11 +96,11 @@ def test_a_flood_of_pauses_erases_nothing_that_was_signalled(path: Path) -> None
     node = Node(path)
     for number in range(10):
         node.episode(10.0 * number)
-    before = told(path)
+    before = reported(path)
     assert len(before) == 10 * 4 * 3
     node.write([*node.alarms.advance(1000.0, {KEYS[0]: 20.0})])
     node.flood(1001.0, 300)
-    assert told(path)[: len(before)] == before
+    assert reported(path)[: len(before)] == before
     pauses = [each for each in read_all(path).records if isinstance(each, Transition) and each.cause == "audio paused"]
     assert sum(each.repeats + 1 for each in pauses) == 300
     assert len(pauses) < 200, "folded"
@@ -114,7 +114,7 @@ def test_history_is_kept_for_its_time(path: Path) -> None:
     for day in range(100):
         node.episode(DAY_S * day)
     node.outbox.tidy()
-    days = {at_s // DAY_S for at_s, _, _ in told(path)}
+    days = {at_s // DAY_S for at_s, _, _ in reported(path)}
     assert set(range(70, 100)) <= days
     assert min(days) >= 68
     node.outbox.close()
@@ -125,7 +125,7 @@ def test_without_room_the_oldest_loses_first_what_changed_no_signal_then_all(pat
     for day in range(100):
         node.episode(DAY_S * day)
     node.outbox.tidy()
-    days = sorted({at_s // DAY_S for at_s, _, _ in told(path)})
+    days = sorted({at_s // DAY_S for at_s, _, _ in reported(path)})
     assert days == list(range(int(days[0]), 100)), "without a hole"
     assert days[0] > 0
     assert room(path)[0] <= 120_000

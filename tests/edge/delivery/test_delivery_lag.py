@@ -11,18 +11,18 @@ from tests.edge.dispatching import NODE, Box, Session, Time, clock, dispatch, ev
 
 __all__ = ["clock", "dispatch", "outbox", "session"]
 
-looks = 0
+reads = 0
 
 
 class Moment(float):
-    """Seconds that count how often they are looked at."""
+    """Seconds that count how often they are read."""
 
     def __sub__(self, other: float) -> Moment:
         return Moment(float(self) - other)
 
     def __rsub__(self, other: float) -> float:
-        global looks
-        looks += 1
+        global reads
+        reads += 1
         return other - float(self)
 
 
@@ -53,15 +53,15 @@ def test_a_stream_is_as_late_as_the_oldest_of_its_events_that_waits() -> None:
     assert lag.status.lags_s == {"bed1": 80.0, "bed2": 65.0}
 
 
-def test_saying_it_looks_at_one_event_of_each_stream_however_many_wait() -> None:
-    global looks
+def test_publishing_it_reads_one_event_of_each_stream_however_many_wait() -> None:
+    global reads
     lag = DeliveryLag()
     for seq in range(10_000):
         lag.stored(seq, at(seq, Moment(seq), f"bed{seq % 3}"))
-    looks = 0
+    reads = 0
     lag.publish(20_000.0)
     assert lag.status.lags_s == {"bed0": 20_000.0, "bed1": 19_999.0, "bed2": 19_998.0}
-    assert looks == 3
+    assert reads == 3
 
 
 def test_an_event_that_the_outbox_drops_is_late_no_more(
@@ -79,7 +79,7 @@ def test_an_event_that_the_outbox_drops_is_late_no_more(
     assert set(dispatch.lag.status.lags_s) <= {"bed2"}
 
 
-def _told(number: int, rev: int, kind: str, decided_s: float) -> Message:
+def change_of(number: int, rev: int, kind: str, decided_s: float) -> Message:
     found = at(number, decided_s)
     return replace(found, body={**found.body, "type": kind, "stream": "bed1"}, event=("id1", rev))
 
@@ -90,7 +90,7 @@ def test_an_update_that_would_come_late_is_left_out_and_counted_and_the_end_behi
     session.up("first", in_flight=2)
     step(dispatch)
     session.ack(1)
-    sound = [_told(n, n, kind, clock()) for n, kind in enumerate(("onset", "update", "update", "end"), start=1)]
+    sound = [change_of(n, n, kind, clock()) for n, kind in enumerate(("onset", "update", "update", "end"), start=1)]
     step(dispatch, *sound)
     assert session.news() == ["status", 1]  # what follows of the same sound waits for the acknowledgement
     clock.now_s += 3.6
@@ -102,30 +102,35 @@ def test_an_update_that_would_come_late_is_left_out_and_counted_and_the_end_behi
     session.ack(3)
     step(dispatch)
     assert outbox.status.waiting == 0
-    step(dispatch, _told(5, 1, "onset", clock()))
+    step(dispatch, change_of(5, 1, "onset", clock()))
     assert [(body["n"], body["late"]) for _, _, body, *_ in session.sent] == [(5, False)]
 
 
 def test_an_update_in_time_goes(dispatch: Dispatch, session: Session, outbox: Box, clock: Time) -> None:
     session.up("first")
     step(dispatch)
-    step(dispatch, _told(1, 1, "onset", clock()))
+    step(dispatch, change_of(1, 1, "onset", clock()))
     session.ack(2)
     clock.now_s += 3.4
-    step(dispatch, _told(2, 2, "update", clock() - 3.4))
+    step(dispatch, change_of(2, 2, "update", clock() - 3.4))
     assert session.news() == ["status", 1, 2]
     assert outbox.status.evicted["update"] == 0
 
 
-def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarters_of_the_room(
-    dispatch: Dispatch, session: Session, clock: Time
-) -> None:
+def fall_behind(dispatch: Dispatch, session: Session, clock: Time) -> None:
+    """Publish an event that the broker does not take for 4 s, and see that."""
     session.up("first", in_flight=8)
     step(dispatch)
     session.ack(1)
     step(dispatch, at(1, clock()))
     clock.now_s += 4
     step(dispatch)
+
+
+def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarters_of_the_room(
+    dispatch: Dispatch, session: Session, clock: Time
+) -> None:
+    fall_behind(dispatch, session, clock)
     session.news()
     for name in ("s/bed1/trend", "s/bed1/status", "alarm/a", "health"):
         dispatch.set_state(NODE.topic(*name.split("/")), {})
@@ -140,12 +145,7 @@ def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarter
 def test_where_events_are_behind_and_acknowledgements_come_one_by_one_three_quarters_go_to_events(
     dispatch: Dispatch, session: Session, clock: Time
 ) -> None:
-    session.up("first", in_flight=8)
-    step(dispatch)
-    session.ack(1)
-    step(dispatch, at(1, clock()))
-    clock.now_s += 4
-    step(dispatch)  # it is seen that the broker has not taken the first
+    fall_behind(dispatch, session, clock)
     for number in range(100):
         dispatch.set_state(NODE.topic("s", f"bed{number}", "status"), {})
     step(dispatch, *(at(number, clock(), "bed2") for number in range(2, 100)))

@@ -94,7 +94,7 @@ def test_opened_it_is_claimed_and_takes_what_is_written(path: Path) -> None:
 
 
 def test_a_refusal_to_write_is_counted_and_told_once_with_its_cause_until_a_write_succeeds(
-    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+    disk: Disk, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     line = f'outbox disk=refuses action=write reason="database is locked" path={path}; events are kept in memory'
     for turn in (1, 2):
@@ -102,18 +102,18 @@ def test_a_refusal_to_write_is_counted_and_told_once_with_its_cause_until_a_writ
             assert (put(disk, turn), put(disk, turn), disk.accepts_writes) == (False, False, False)
         assert disk.failed_writes == 2 * turn
         assert (put(disk, turn), disk.accepts_writes) == (True, True)
-        assert told.record_tuples == [("edge.delivery.disk", logging.ERROR, line)] * turn
+        assert logged.record_tuples == [("edge.delivery.disk", logging.ERROR, line)] * turn
 
 
 def test_what_the_broker_has_is_hidden_while_the_disk_refuses_to_forget_it(
-    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+    disk: Disk, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     put(disk, 1, 5)
     with refusing(path):
         disk.ack([1, 3])
-        assert (seqs(disk), disk.depth(), told.messages) == ([2, 4, 5], 3, [])
+        assert (seqs(disk), disk.depth(), logged.messages) == ([2, 4, 5], 3, [])
         disk.delete_acknowledged()
-        assert "action=delete" in told.messages[0]
+        assert "action=delete" in logged.messages[0]
         assert (seqs(disk), disk.depth()) == ([2, 4, 5], 3)
     assert (seqs(disk), disk.depth(), disk.read(Store.depth, 0)) == ([2, 4, 5], 3, 5)
     disk.delete_acknowledged()
@@ -123,7 +123,7 @@ def test_what_the_broker_has_is_hidden_while_the_disk_refuses_to_forget_it(
 
 
 def test_a_refusal_to_forget_is_told_again_behind_a_write_that_came_to_disk(
-    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+    disk: Disk, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     put(disk, 1, 3)
     disk.ack([1])
@@ -132,7 +132,7 @@ def test_a_refusal_to_forget_is_told_again_behind_a_write_that_came_to_disk(
     put(disk, 4)
     with refusing(path):
         disk.delete_acknowledged()
-    assert ["action=delete" in line for line in told.messages] == [True, True]
+    assert ["action=delete" in line for line in logged.messages] == [True, True]
 
 
 def test_behind_many_that_are_hidden_the_next_are_found_a_page_at_a_time(
@@ -140,20 +140,20 @@ def test_behind_many_that_are_hidden_the_next_are_found_a_page_at_a_time(
 ) -> None:
     monkeypatch.setattr(edge.delivery.disk, "PAGE", 4)
     put(disk, 1, 20)
-    asked: list[int] = []
+    requested: list[int] = []
     page = Store.waiting
 
     def counted(store: Store, after: int, until: int, limit: int) -> list[edge.delivery.store.Entry]:
-        asked.append(limit)
+        requested.append(limit)
         return page(store, after, until, limit)
 
     monkeypatch.setattr(Store, "waiting", counted)
     assert [entry.seq for entry in disk.waiting(2, 9, 3)] == [3, 4, 5]
-    assert asked == [3]
+    assert requested == [3]
     with refusing(path):
         disk.ack(list(range(1, 11)))
         assert [entry.seq for entry in disk.waiting(0, ALL, 2)] == [11, 12]
-        assert asked[1:] == [4, 4, 4]  # 1 to 4, 5 to 8, 9 to 12
+        assert requested[1:] == [4, 4, 4]  # 1 to 4, 5 to 8, 9 to 12
         assert [entry.seq for entry in disk.waiting(0, 11, 2)] == [11]
         assert [entry.seq for entry in disk.waiting(7, ALL, 3)] == [11, 12, 13, 14, 15]  # of two pages
         assert seqs(disk) == list(range(11, 21))
@@ -168,20 +168,20 @@ def test_earlier_revs_are_those_that_the_broker_does_not_have(disk: Disk, path: 
 
 
 def test_what_cannot_be_read_is_not_known_and_counts_as_appeared_when_it_can(
-    disk: Disk, path: Path, told: pytest.LogCaptureFixture
+    disk: Disk, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     put(disk, 1, 2)
     assert (seqs(disk), disk.recoveries) == ([1, 2], 0)
     with unreadable(path):
         assert (seqs(disk), disk.depth(), disk.earlier(("id1", 2)), disk.recoveries) == ([], 0, None, 0)
-    assert "action=read" in told.messages[0]
+    assert "action=read" in logged.messages[0]
     assert (seqs(disk), disk.recoveries) == ([1, 2], 1)
     assert (seqs(disk), disk.recoveries) == ([1, 2], 1)
     assert disk.earlier(("id9", 2)) == []
 
 
 def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch, told: pytest.LogCaptureFixture
+    path: Path, monkeypatch: pytest.MonkeyPatch, logged: pytest.LogCaptureFixture
 ) -> None:
     disk = Disk(path)
     with monkeypatch.context() as broken:
@@ -195,7 +195,7 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
         assert claim is not None
     assert (disk.open_late(), disk.is_open, disk.recoveries) == (True, True, 1)
     assert disk.lock_file is claim
-    assert told.record_tuples == [
+    assert logged.record_tuples == [
         (
             "edge.delivery.disk",
             logging.ERROR,
@@ -205,18 +205,18 @@ def test_a_disk_that_refuses_to_open_is_told_and_tried_again(
     ]
     with refusing(path):
         put(disk, 1)
-    assert "action=write" in told.messages[-1]  # told at once: what was before is over
+    assert "action=write" in logged.messages[-1]  # told at once: what was before is over
     disk.close()
 
 
 def test_a_mistake_of_the_operator_stops_a_start_and_in_mid_run_it_is_told(
-    path: Path, told: pytest.LogCaptureFixture
+    path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     disk, other = Disk(path), LockFile(path)
     with pytest.raises(SourceError, match="in use"):
         disk.open()
     assert (disk.open_late(), disk.is_open, disk.recoveries) == (False, False, 0)
-    assert f'action=open reason="outbox {path}: in use by another laennec' in told.messages[0]
+    assert f'action=open reason="outbox {path}: in use by another laennec' in logged.messages[0]
     other.close()
     assert disk.open_late()
     disk.close()
@@ -229,8 +229,8 @@ def test_a_file_that_others_cannot_read_is_closed_when_it_need_not_be_so(
 ) -> None:
     disk, alone = Disk(path), True
 
-    def needs_exclusive_lock(asked: Path) -> bool:
-        assert asked == path
+    def needs_exclusive_lock(requested: Path) -> bool:
+        assert requested == path
         return alone
 
     monkeypatch.setattr(edge.delivery.disk, "needs_exclusive_lock", needs_exclusive_lock)

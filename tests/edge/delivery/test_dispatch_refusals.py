@@ -14,18 +14,18 @@ from tests.edge.dispatching import (
     clock,
     dispatch,
     event,
+    logged,
     outbox,
     session,
     step,
-    told,
     waiting,
 )
 
-__all__ = ["clock", "dispatch", "outbox", "session", "told"]
+__all__ = ["clock", "dispatch", "logged", "outbox", "session"]
 
 
 def test_a_message_that_is_not_acknowledged_in_time_ends_the_session(
-    dispatch: Dispatch, session: Session, clock: Time, outbox: Box, told: pytest.LogCaptureFixture
+    dispatch: Dispatch, session: Session, clock: Time, outbox: Box, logged: pytest.LogCaptureFixture
 ) -> None:
     session.up("first")
     step(dispatch)
@@ -37,14 +37,14 @@ def test_a_message_that_is_not_acknowledged_in_time_ends_the_session(
     step(dispatch)
     assert (dispatch.is_connected, session.calls) == (False, ["disconnect"])
     line = "mqtt unacknowledged=3; connecting again"  # the status and two events
-    assert told.record_tuples == [("edge.delivery.dispatch", logging.WARNING, line)]
+    assert logged.record_tuples == [("edge.delivery.dispatch", logging.WARNING, line)]
     session.ack(2)
     step(dispatch)
     assert waiting(outbox) == [1, 2]
 
 
 def test_what_the_broker_refuses_is_counted_told_and_tried_again_after_half_a_minute(
-    dispatch: Dispatch, session: Session, clock: Time, outbox: Box, told: pytest.LogCaptureFixture
+    dispatch: Dispatch, session: Session, clock: Time, outbox: Box, logged: pytest.LogCaptureFixture
 ) -> None:
     session.up("first")
     step(dispatch)
@@ -56,7 +56,7 @@ def test_what_the_broker_refuses_is_counted_told_and_tried_again_after_half_a_mi
     step(dispatch)
     assert (dispatch.refusals.count, dispatch.refusals.reason, waiting(outbox)) == (1, "Quota exceeded", [1])
     line = 'mqtt message=refused reason="Quota exceeded" seq=1; tried again in 30 s'
-    assert told.record_tuples == [("edge.delivery.dispatch", logging.WARNING, line)]
+    assert logged.record_tuples == [("edge.delivery.dispatch", logging.WARNING, line)]
     clock.now_s += 29.5
     step(dispatch)
     assert (session.news(), dispatch.refusals.count) == ([], 1)

@@ -26,14 +26,14 @@ from tests.edge.dispatching import (
     clock,
     dispatch,
     event,
+    logged,
     outbox,
     session,
     step,
-    told,
     waiting,
 )
 
-__all__ = ["clock", "dispatch", "outbox", "session", "told"]
+__all__ = ["clock", "dispatch", "logged", "outbox", "session"]
 LOST = Key("bed1", "signal-lost")
 
 
@@ -195,12 +195,14 @@ def test_half_an_inbox_waits_for_nothing(dispatch: Dispatch, clock: Time, outbox
 
 
 def test_a_full_inbox_is_told_with_the_number_that_was_dropped(
-    dispatch: Dispatch, told: pytest.LogCaptureFixture
+    dispatch: Dispatch, logged: pytest.LogCaptureFixture
 ) -> None:
     for number in range(1024 + 2):
         dispatch.send(event(number))
     assert dispatch.dropped == 2
-    assert told.record_tuples == [("edge.delivery.dispatch", logging.ERROR, "dispatch dropped=1; the disk has stalled")]
+    assert logged.record_tuples == [
+        ("edge.delivery.dispatch", logging.ERROR, "dispatch dropped=1; the disk has stalled")
+    ]
 
 
 def test_the_status_is_said_again_when_a_third_of_its_life_is_over(
@@ -210,11 +212,11 @@ def test_the_status_is_said_again_when_a_third_of_its_life_is_over(
     step(dispatch)
     session.ack(1)
     assert session.news() == ["status"]
-    for seconds, said in ((60.0, []), (0.5, ["status"]), (60.0, []), (0.5, ["status"])):
+    for seconds, expected in ((60.0, []), (0.5, ["status"]), (60.0, []), (0.5, ["status"])):
         clock.now_s += seconds
         step(dispatch)
         assert {body["state"] for _, _, body, *_ in session.sent} <= {"online"}
-        assert session.news() == said
+        assert session.news() == expected
         session.ack(session.number)
 
 
@@ -314,7 +316,7 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     dispatch: Dispatch,
     session: Session,
     outbox: Box,
-    told: pytest.LogCaptureFixture,
+    logged: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     waits: list[float] = []
@@ -322,7 +324,7 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     dispatch.start()
     outbox.is_broken = True
     dispatch.send(event(1))
-    wait_for(lambda: told.messages == ["dispatch error; going on in 1 s"], "the line that says so")
+    wait_for(lambda: logged.messages == ["dispatch error; going on in 1 s"], "the line that says so")
     dispatch.send(event(2))
     dispatch.stop()
     dispatch._thread.join()
@@ -348,7 +350,7 @@ def test_an_answer_beyond_the_quota_lets_no_retained_state_go_with_it(
 
 
 def test_a_message_on_the_disk_that_names_no_topic_is_dropped_and_told_and_the_next_one_goes(
-    dispatch: Dispatch, session: Session, outbox: Box, clock: Time, told: pytest.LogCaptureFixture
+    dispatch: Dispatch, session: Session, outbox: Box, clock: Time, logged: pytest.LogCaptureFixture
 ) -> None:
     outbox.put([Message("laennec/v1/ward/node/s/bed\x01/event", event(1).body, 60, ("id1", 1))])
     session.up("one")
@@ -357,7 +359,7 @@ def test_a_message_on_the_disk_that_names_no_topic_is_dropped_and_told_and_the_n
     step(dispatch)
     assert session.news() == ["status", 2]
     assert (dispatch.dropped, waiting(outbox)) == (1, [2])
-    assert "no topic of the contract" in told.text
+    assert "no topic of the contract" in logged.text
 
 
 def test_what_the_broker_acknowledged_since_the_last_step_leaves_the_disk_in_one_transaction(

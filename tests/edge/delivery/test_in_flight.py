@@ -13,9 +13,9 @@ def test_between_any_two_moments_the_backlog_exceeds_its_rate_by_no_more_than_on
     steps: list[tuple[float, int]],
 ) -> None:
     in_flight, now_s, spent = InFlight("s", 20, 1000, 0.0), 0.0, [(0.0, 0)]
-    for wait_s, wanted in steps:
+    for wait_s, required in steps:
         now_s += wait_s
-        number = min(wanted, in_flight.backlog_tokens(now_s))
+        number = min(required, in_flight.backlog_tokens(now_s))
         in_flight.consume_tokens(number)
         spent.append((now_s, number))
     for i in range(len(spent)):

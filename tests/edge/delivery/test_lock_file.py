@@ -66,16 +66,16 @@ def test_the_number_of_a_claim_is_written_over_and_outlives_the_process(path: Pa
 
 
 @pytest.mark.parametrize(
-    ("content", "kept"), [(b"", 0), (b"12", 12), (b"7", 7), (b"no number", 0), (b"0" * 19 + b"79", 7)]
+    ("content", "stored"), [(b"", 0), (b"12", 12), (b"7", 7), (b"no number", 0), (b"0" * 19 + b"79", 7)]
 )
-def test_what_a_claim_cannot_read_is_no_number(path: Path, content: bytes, kept: int) -> None:
+def test_what_a_claim_cannot_read_is_no_number(path: Path, content: bytes, stored: int) -> None:
     path.parent.mkdir(parents=True)
     lock_of(path).write_bytes(content)
     claim = LockFile(path)
-    assert claim.reserved() == kept
+    assert claim.reserved() == stored
     assert lock_of(path).read_bytes()[:21] == (content or b"0" * 20 + b"\n")
     claim.reserve_revs(9)
-    assert (claim.reserved(), claim.reserved_revs()) == (kept, 9)
+    assert (claim.reserved(), claim.reserved_revs()) == (stored, 9)
     claim.close()
     assert claim.reserved() == 0  # the file is closed, so nobody says
 

@@ -62,7 +62,7 @@ def test_what_does_not_fit_is_left_out_from_its_end_on_and_the_rest_says_so(path
 
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 def test_a_full_disk_takes_it_where_there_was_room_before_and_else_it_is_told(
-    tmp_path: Path, kind: str, told: pytest.LogCaptureFixture
+    tmp_path: Path, kind: str, logged: pytest.LogCaptureFixture
 ) -> None:
     with small_disk(tmp_path / "disk", kind) as disk:
         early, late = MemoryCopy(disk.path / "early.db"), MemoryCopy(disk.path / "late.db")
@@ -72,7 +72,7 @@ def test_a_full_disk_takes_it_where_there_was_room_before_and_else_it_is_told(
             copy.write(ROWS, {"node": 1})
         assert MemoryCopy(disk.path / "early.db").read() == (ROWS, {"node": 1})
         assert (early.is_whole, late.is_whole) == (True, False)
-    (line,) = told.messages
+    (line,) = logged.messages
     assert line.startswith(f"outbox copy=refused path={tmp_path / 'disk' / 'late.db.memory'}")
 
 

@@ -46,11 +46,11 @@ def test_what_stays_is_never_worth_less_than_what_was_dropped(kinds: list[int], 
         if (lost := inbox.put(message)) is not None:
             dropped.append(lost)
         assert len(inbox) <= most
-    kept = inbox.take().messages
-    assert len(kept) + len(dropped) == len(kinds)
-    assert kept == [each for each in came if each in kept]
-    best = max(map(priority_of, dropped), default=min(map(priority_of, kept), default=None))
-    assert best is None or all(priority_of(each) >= best for each in kept)
+    stored = inbox.take().messages
+    assert len(stored) + len(dropped) == len(kinds)
+    assert stored == [each for each in came if each in stored]
+    best = max(map(priority_of, dropped), default=min(map(priority_of, stored), default=None))
+    assert best is None or all(priority_of(each) >= best for each in stored)
 
 
 def changed(rev: int, bed: str = "bed1") -> Transition:

@@ -68,20 +68,20 @@ def test_a_database_that_replaces_a_damaged_one_does_not_say_how_far_that_came(p
     second.close()
     third = Outbox(path, 1, 1)
     third.put([event(3)])
-    last, said = (entry.body for entry in third.waiting(0, ALL, 10))
-    assert said["seq_before"] == last["seq"]
+    last, expected_text = (entry.body for entry in third.waiting(0, ALL, 10))
+    assert expected_text["seq_before"] == last["seq"]
     third.close()
 
 
 def test_a_node_whose_name_was_corrected_says_how_far_it_came_under_each(path: Path) -> None:
-    said = []
+    expected_text = []
     for number, node in enumerate(("ward-b/edge-7", "ward-c/edge-7", "ward-b/edge-7", "ward-c/edge-7")):
         outbox = Outbox(path, 1, 1)
         outbox.number_for(node)
         outbox.put([event(2 * number), event(2 * number + 1)])
-        said.append([(entry.seq, entry.body["seq_before"]) for entry in outbox.waiting(0, ALL, 10)][-1])
+        expected_text.append([(entry.seq, entry.body["seq_before"]) for entry in outbox.waiting(0, ALL, 10)][-1])
         outbox.close()
-    assert said == [(2, 0), (4, None), (6, 2), (8, 4)], "what was said under another name is no loss"
+    assert expected_text == [(2, 0), (4, None), (6, 2), (8, 4)], "what was said under another name is no loss"
 
 
 @pytest.mark.parametrize("kind", ["deleted", "damaged"])

@@ -38,18 +38,18 @@ def test_what_is_kept_in_memory_is_bounded_and_what_is_dropped_is_counted(
     with refusing(path):
         for first in range(0, 600, 100):
             impatient.put([event(number, filling=1000) for number in range(first, first + 100)])
-        counts, kept = impatient.status, numbers(impatient)
-    assert counts.in_memory == counts.waiting == len(kept) < 200  # of 1 kB each; pages are not full
-    assert counts.evicted["event"] == 600 - len(kept)
-    assert kept == list(range(600 - len(kept), 600))  # the newest
+        counts, stored = impatient.status, numbers(impatient)
+    assert counts.in_memory == counts.waiting == len(stored) < 200  # of 1 kB each; pages are not full
+    assert counts.evicted["event"] == 600 - len(stored)
+    assert stored == list(range(600 - len(stored), 600))  # the newest
 
 
 def test_no_more_is_given_than_asked_for_whether_on_disk_or_in_memory(impatient: Outbox, path: Path) -> None:
     impatient.put([event(number) for number in (1, 2, 3)])
     with refusing(path):
         impatient.put([event(number) for number in (4, 5, 6)])
-        asked = [[entry.seq for entry in impatient.waiting(0, ALL, limit)] for limit in (1, 3, 4, 6, 9)]
-    assert asked == [[1], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]
+        requested = [[entry.seq for entry in impatient.waiting(0, ALL, limit)] for limit in (1, 3, 4, 6, 9)]
+    assert requested == [[1], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 5, 6]]
     assert [entry.seq for entry in impatient.waiting(1, 4, 10)] == [2, 3, 4]
 
 

@@ -45,7 +45,7 @@ def outbox(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterato
     box.close()
 
 
-def heard(ident: str, rev: int, boot_id: str | None = "before", reason: str = "quiet") -> Message:
+def output_of(ident: str, rev: int, boot_id: str | None = "before", reason: str = "quiet") -> Message:
     body = {"id": ident, "end_reason": reason, "time": {}} | ({"boot_id": boot_id} if boot_id else {})
     return Message("t/event", body, 60, (ident, rev))
 
@@ -105,24 +105,24 @@ def test_at_a_clean_end_all_is_on_disk_and_the_rest_of_the_reserve_is_free(path:
 
 
 def test_what_waited_in_memory_is_told_when_it_is_on_disk(
-    outbox: Outbox, path: Path, told: pytest.LogCaptureFixture
+    outbox: Outbox, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:
     with refusing(path):
         outbox.put([event(1)])
         outbox.tidy()
         assert (outbox.status.in_memory, outbox.status.on_disk) == (1, False)
-        assert len(told.messages) == 1  # that the disk refuses, told once
+        assert len(logged.messages) == 1  # that the disk refuses, told once
     outbox.tidy()
     assert (outbox.status.in_memory, outbox.status.on_disk) == (0, True)
     outbox.tidy()
     line = f"outbox disk=working path={path}; what waited in memory is on disk"
-    assert told.record_tuples[1:] == [("edge.delivery.outbox", logging.INFO, line)]
+    assert logged.record_tuples[1:] == [("edge.delivery.outbox", logging.INFO, line)]
 
 
 def test_revs_of_one_event_are_found_on_disk_and_in_memory_in_their_order(outbox: Outbox, path: Path) -> None:
-    outbox.put([heard("a", 1), gap(2)])
+    outbox.put([output_of("a", 1), gap(2)])
     with refusing(path):
-        outbox.put([heard("a", 2), heard("b", 1), heard("a", 3)])
+        outbox.put([output_of("a", 2), output_of("b", 1), output_of("a", 3)])
         entries = {entry.event: entry for entry in outbox.waiting(0, ALL, 9)}
         assert [entry.seq for entry in outbox.earlier(entries["a", 3]) or ()] == [1, 3]
         assert [entry.seq for entry in outbox.earlier(entries["a", 2]) or ()] == [1]
@@ -130,19 +130,27 @@ def test_revs_of_one_event_are_found_on_disk_and_in_memory_in_their_order(outbox
 
 
 def test_onsets_of_earlier_processes_without_an_end_are_unfinished(outbox: Outbox, path: Path) -> None:
-    outbox.put([heard("a", 1), heard("b", 1), heard("c", 1), heard("mine", 1, "now"), heard("old", 1, None)])
-    outbox.put([heard("b", 2)])
+    outbox.put(
+        [
+            output_of("a", 1),
+            output_of("b", 1),
+            output_of("c", 1),
+            output_of("mine", 1, "now"),
+            output_of("old", 1, None),
+        ]
+    )
+    outbox.put([output_of("b", 2)])
     outbox.ack([1])  # delivered, and yet without an end
     assert [body["id"] for body in outbox.unfinished("now")] == ["a", "c"]
     with refusing(path):
-        outbox.put([heard("c", 2)])  # its end waits in memory
+        outbox.put([output_of("c", 2)])  # its end waits in memory
         assert [body["id"] for body in outbox.unfinished("now")] == ["a"]
 
 
 def test_ends_made_by_a_restart_are_found_on_disk_and_in_memory(outbox: Outbox, path: Path) -> None:
-    outbox.put([heard("a", 2, reason="restart"), heard("b", 2)])
+    outbox.put([output_of("a", 2, reason="restart"), output_of("b", 2)])
     with refusing(path):
-        outbox.put([heard("c", 2, reason="restart")])
+        outbox.put([output_of("c", 2, reason="restart")])
         assert outbox.ended_by_restart() == [1, 3]
 
 
@@ -169,24 +177,24 @@ def test_what_was_acknowledged_while_the_disk_refused_is_forgotten_by_the_next_t
 
 
 def test_each_drop_is_told_with_its_cause_and_changes_what_may_go_next(
-    outbox: Outbox, told: pytest.LogCaptureFixture
+    outbox: Outbox, logged: pytest.LogCaptureFixture
 ) -> None:
     outbox.put([gap(n, 30_000) for n in range(64)])  # 64 at a time: at 1 MB all of them go
     assert outbox.status.evicted == {**nothing_dropped(), "technical": 64}
-    assert told.record_tuples == [("edge.delivery.outbox", logging.ERROR, "outbox dropped=technical total=64")]
+    assert logged.record_tuples == [("edge.delivery.outbox", logging.ERROR, "outbox dropped=technical total=64")]
     assert outbox.changes == 1
     outbox.put([event(n, filling=30_000) for n in range(64)])
     outbox.put([gap(n, 30_000) for n in range(64)])
     assert outbox.status.evicted == {**nothing_dropped(), "technical": 128, "event": 64}
     assert outbox.changes == 3
-    assert told.messages[1:] == ["outbox dropped=event total=64"]  # the other cause was told within the minute
+    assert logged.messages[1:] == ["outbox dropped=event total=64"]  # the other cause was told within the minute
 
 
-def test_the_log_of_what_was_delivered_goes_without_a_word(outbox: Outbox, told: pytest.LogCaptureFixture) -> None:
+def test_the_log_of_what_was_delivered_goes_without_a_word(outbox: Outbox, logged: pytest.LogCaptureFixture) -> None:
     outbox.put([event(n, rev=2, filling=30_000) for n in range(20)])
     outbox.ack(range(1, 21))
     outbox.put([event(n, rev=2, filling=30_000) for n in range(20, 40)])
-    assert (len(numbers(outbox)), outbox.changes, told.messages) == (20, 0, [])
+    assert (len(numbers(outbox)), outbox.changes, logged.messages) == (20, 0, [])
     assert outbox.status.evicted == nothing_dropped()
 
 

@@ -41,7 +41,7 @@ def outbox(path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @contextmanager
-def trouble(path: Path, begin: str, end: str) -> Iterator[None]:
+def problem(path: Path, begin: str, end: str) -> Iterator[None]:
     """Another program has done something to the file, which it undoes."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute(begin)
@@ -53,10 +53,10 @@ def test_what_cannot_be_read_is_neither_unfinished_nor_ended_nor_old(outbox: Out
     outbox.put([event(1)])
     clock.now_s += 50.0
     outbox.put([event(2)])
-    with trouble(path, "ALTER TABLE event RENAME TO away", "ALTER TABLE away RENAME TO event"):
+    with problem(path, "ALTER TABLE event RENAME TO away", "ALTER TABLE away RENAME TO event"):
         assert (outbox.unfinished("now"), outbox.ended_by_restart()) == (None, [])
     assert outbox.unfinished("now") == []
-    with trouble(path, "ALTER TABLE operation RENAME TO away", "ALTER TABLE away RENAME TO operation"):
+    with problem(path, "ALTER TABLE operation RENAME TO away", "ALTER TABLE away RENAME TO operation"):
         outbox.ack([9])
         assert (outbox.status.waiting, outbox.status.oldest_s(clock())) == (2, 0.0)
     outbox.ack([9])
@@ -81,7 +81,7 @@ def test_a_disk_that_refuses_to_forget_what_is_too_old_is_told_so(
     monkeypatch.setattr(logging.getLogger("edge"), "propagate", True)
     outbox.put([event(1)])
     clock.now_s += 3700.0
-    with trouble(path, "BEGIN IMMEDIATE", "ROLLBACK"):
+    with problem(path, "BEGIN IMMEDIATE", "ROLLBACK"):
         outbox.tidy()
     assert "action=expire" in caplog.messages[0]
 
@@ -91,7 +91,7 @@ def test_operating_time_is_noted_at_the_end_and_a_claim_that_cannot_be_written_i
 ) -> None:
     monkeypatch.setattr(edge.delivery.database, "BUSY_S", 0.0)
     box = Outbox(path, 1, 1, monotonic=clock)
-    with trouble(path, "BEGIN IMMEDIATE", "ROLLBACK"):
+    with problem(path, "BEGIN IMMEDIATE", "ROLLBACK"):
         box.put([event(1)])  # takes a reserve of numbers, which the end gives back
     clock.now_s += 0.5
 
@@ -120,7 +120,7 @@ def test_a_file_that_opens_late_has_its_reserve_written_as_any_other(
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)
         box = Outbox(path, 1, 1, monotonic=clock)
     box.tidy()
-    with trouble(path, "BEGIN IMMEDIATE", "ROLLBACK"):
+    with problem(path, "BEGIN IMMEDIATE", "ROLLBACK"):
         box.put([event(1)])
         last = box.last_seq
         assert int(path.with_name("outbox.db.lock").read_bytes()[:20]) == last + RESERVE

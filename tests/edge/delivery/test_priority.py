@@ -90,10 +90,10 @@ def test_an_outbox_full_of_events_takes_an_alarm_and_drops_the_oldest_events(tmp
     box.put([change(0, "Lo"), event(1, filling=1000)])
     box.put([event(number, filling=1000) for number in range(2, 300)])
     box.put([change(300, "Hi")])
-    kept, dropped = numbers(box), box.status.evicted
+    stored, dropped = numbers(box), box.status.evicted
     box.close()
-    assert (kept[0], kept[-1], 1 in kept) == (0, 300, False)
-    assert dropped == {**nothing_dropped(), "event": 301 - len(kept)}
+    assert (stored[0], stored[-1], 1 in stored) == (0, 300, False)
+    assert dropped == {**nothing_dropped(), "event": 301 - len(stored)}
 
 
 def test_an_outbox_full_of_high_alarms_drops_a_lower_one_that_comes_and_no_high_one(tmp_path: Path) -> None:
@@ -105,9 +105,9 @@ def test_an_outbox_full_of_high_alarms_drops_a_lower_one_that_comes_and_no_high_
     high, before = numbers(box), dict(box.status.evicted)
     room = [gap(10_000 + n, 1000) for n in range(70)]
     box.put([*room, event(20_000, filling=1000), change(20_001, "Me", 1000)])
-    kept, after = numbers(box), box.status.evicted
+    stored, after = numbers(box), box.status.evicted
     box.close()
-    assert [each for each in kept if each < 10_000] == high
+    assert [each for each in stored if each < 10_000] == high
     assert (after["alarm"], after["event"]) == (before["alarm"], before["event"])
     assert after["technical"] == 64
 
@@ -119,12 +119,12 @@ def test_what_is_kept_in_memory_goes_by_the_same_order(tmp_path: Path, monkeypat
     with refusing(tmp_path / "outbox.db"):
         box.put([change(0, "Lo", 1000), event(1, filling=1000)])
         box.put([gap(number, 1000) for number in range(2, 300)])
-        kept, dropped = numbers(box), box.status.evicted
+        stored, dropped = numbers(box), box.status.evicted
     box.tidy()
     box.put([gap(number, 1000) for number in range(300, 1300)])  # now the disk is full
     later = numbers(box)
     box.close()
-    assert (kept[:2], dropped) == ([0, 1], {**nothing_dropped(), "technical": 300 - len(kept)})
+    assert (stored[:2], dropped) == ([0, 1], {**nothing_dropped(), "technical": 300 - len(stored)})
     assert later[:2] == [0, 1]  # they came to disk with their priority
 
 
@@ -164,20 +164,20 @@ def test_the_last_rev_of_each_alarm_is_remembered_after_its_message_went(tmp_pat
     spare.insert(Stamp(3, 1, 0.0, 0.0), [change(5)])
     store.delete([1, 2])
     store.take_over(spare)
-    told, left = store.alarm_revs(), spare.alarm_revs()
+    reported, left = store.alarm_revs(), spare.alarm_revs()
     store.close()
     spare.close()
-    assert (told, left) == ({"bed1/continuous": 7}, {})
+    assert (reported, left) == ({"bed1/continuous": 7}, {})
 
 
 def test_an_outbox_knows_what_earlier_processes_put_there_and_not_what_this_one_did(tmp_path: Path) -> None:
-    told = []
+    reported = []
     for rev in (4, 9):
         box = Outbox(tmp_path / "outbox.db", max_mb=1, max_age_h=1)
         box.put([change(rev)])
-        told.append(box.alarm_revs)
+        reported.append(box.alarm_revs)
         box.close()
-    assert told == [{}, {"bed1/continuous": 4}]
+    assert reported == [{}, {"bed1/continuous": 4}]
 
 
 def test_what_is_in_the_file_is_not_known_before_it_can_be_read(tmp_path: Path) -> None:

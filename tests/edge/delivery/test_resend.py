@@ -81,8 +81,8 @@ def test_a_span_that_ends_before_it_begins_is_refused() -> None:
 def test_an_event_is_chosen_whole_if_it_began_or_ended_in_the_span(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
     log(path, 4)
-    wanted = Span(rfc3339(NOW_S + 60 + 10), rfc3339(NOW_S + 120 + 10))  # in event 1, and in event 2
-    assert select_events(path, wanted) == ({"id1", "id2"}, 4)
+    required = Span(rfc3339(NOW_S + 60 + 10), rfc3339(NOW_S + 120 + 10))  # in event 1, and in event 2
+    assert select_events(path, required) == ({"id1", "id2"}, 4)
     with pytest.raises(ConfigError, match=r"no event between .* its log begins at 2027-01-15T08:00:00\.000Z"):
         select_events(path, Span("2000", "2001"))
 

@@ -38,11 +38,11 @@ def test_a_jump_goes_at_least_one_and_at_most_the_distance_further(monkeypatch: 
     assert jump(7) == 8
 
 
-@pytest.mark.parametrize(("kept", "stored", "last", "written"), [(0, 0, 0, []), (7, 5, 7, []), (5, 7, 7, [7])])
+@pytest.mark.parametrize(("retained", "stored", "last", "written"), [(0, 0, 0, []), (7, 5, 7, []), (5, 7, 7, [7])])
 def test_numbering_begins_behind_the_higher_of_what_is_stored_and_what_is_written(
-    kept: int, stored: int, last: int, written: list[int]
+    retained: int, stored: int, last: int, written: list[int]
 ) -> None:
-    paper = Paper(kept)
+    paper = Paper(retained)
     numbers = SequenceNumbers(paper, stored)
     assert (numbers.last, numbers.start, paper.written) == (last, last + 1, written)
     assert (SequenceNumbers(None, stored).last, SequenceNumbers(None, stored).start) == (stored, stored + 1)
@@ -97,9 +97,9 @@ def test_where_no_reserve_can_be_written_numbering_jumps_once(is_there: bool) ->
     assert (numbers.last, numbers.start) == (53 + JUMP, 51 + JUMP)
 
 
-@pytest.mark.parametrize(("kept", "stored"), [(900, 800), (800, 900)])
-def test_a_database_that_is_further_is_gone_on_from(kept: int, stored: int) -> None:
-    numbers, paper = SequenceNumbers(None, 100), Paper(kept)
+@pytest.mark.parametrize(("retained", "stored"), [(900, 800), (800, 900)])
+def test_a_database_that_is_further_is_gone_on_from(retained: int, stored: int) -> None:
+    numbers, paper = SequenceNumbers(None, 100), Paper(retained)
     numbers.attach(paper, stored)
     assert (numbers.last, numbers.start) == (900, 901)
     assert (numbers.lock_file, paper.number) == (paper, 900)

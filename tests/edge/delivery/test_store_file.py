@@ -30,8 +30,8 @@ def test_a_database_is_made_for_power_cuts_and_shared_unless_it_must_be_alone(pa
     path.parent.mkdir(parents=True)
     for is_exclusive, mode in ((False, "normal"), (True, "exclusive")):
         store = open_store(str(path), is_exclusive)
-        asked = ("journal_mode", "synchronous", "journal_size_limit", "user_version", "locking_mode")
-        found = [store._db.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+        requested = ("journal_mode", "synchronous", "journal_size_limit", "user_version", "locking_mode")
+        found = [store._db.execute(f"PRAGMA {name}").fetchone()[0] for name in requested]
         assert found == ["wal", 2, 1_000_000, 1, mode]  # 2 is FULL
         assert store.is_exclusive == is_exclusive
         store.close()
@@ -98,15 +98,15 @@ def test_a_damaged_index_is_found_at_the_start(path: Path) -> None:
 def test_a_disk_with_less_than_128_kb_or_small_blocks_is_not_shared(
     path: Path, monkeypatch: pytest.MonkeyPatch, free: int, size: int, alone: bool
 ) -> None:
-    asked: list[Path] = []
+    requested: list[Path] = []
 
     def statvfs(folder: Path) -> SimpleNamespace:
-        asked.append(folder)
+        requested.append(folder)
         return SimpleNamespace(f_bavail=free, f_frsize=size)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
     assert needs_exclusive_lock(path) is alone
-    assert asked == [path.parent]
+    assert requested == [path.parent]
 
 
 def test_a_disk_that_says_nothing_is_not_shared(path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_damaged_database_is_moved_aside_whole_and_numbers_go_on_far_behind(
     monkeypatch.setattr(edge.delivery.database.time, "strftime", lambda form: f"<{form}>")
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no database" * 100)
-    monkeypatch.setattr(edge.delivery.database, "needs_exclusive_lock", lambda asked: asked == path)
+    monkeypatch.setattr(edge.delivery.database, "needs_exclusive_lock", lambda requested: requested == path)
     store = open_or_replace(path)
     assert (store.highest_seq(), store.is_exclusive, path.exists()) == (JUMP, True, True)
     store.close()

@@ -36,9 +36,9 @@ def plain_events(
         rows = scores.values[:, [classes.index(name) for name in group.classes]].astype(np.float64)
         usual = [thresholds[group.classes[int(np.argmax(row))]] for row in rows]
         for segment in _segments(scores.valid):
-            asked = {t: raised(usual[t], _more(t, near[t], segment)) for t in range(*segment)}
+            requested = {t: raised(usual[t], _more(t, near[t], segment)) for t in range(*segment)}
             smooth = _smoothed(rows.sum(axis=1), group.median_frames // 2, segment)
-            opening = {t: group.keep * usual[t] for t in range(*segment) if smooth[t] >= asked[t]}
+            opening = {t: group.keep * usual[t] for t in range(*segment) if smooth[t] >= requested[t]}
             found |= _of_segment(group, rows, opening, smooth, segment)
     return {(label, scores.start + first, scores.start + stop, *rest) for label, first, stop, *rest in found}
 

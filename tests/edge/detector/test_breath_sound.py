@@ -14,7 +14,7 @@ from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, BreathSound
 
 
-def _heard(samples: np.ndarray, start: int = 0, piece: int = 10**9) -> list[BreathSound]:
+def _output_of(samples: np.ndarray, start: int = 0, piece: int = 10**9) -> list[BreathSound]:
     model = load_model()
     sounds, pipeline, found = BreathSounds(model), Pipeline(model), []
     pipeline.follow = lambda chunk, scores, verdict: found.append(sounds.push(chunk, scores, verdict.fault))
@@ -38,7 +38,7 @@ def _joined(parts: list[BreathSound]) -> np.ndarray:
 def test_a_loud_second_is_loud_in_its_own_frames() -> None:
     quiet = 1e-3 * np.random.default_rng(0).normal(size=8000 * 12).astype(np.float32)
     quiet[8000 * 6 : 8000 * 7] *= 30
-    found = _heard(quiet)
+    found = _output_of(quiet)
     level_db = np.concatenate([part.level_db for part in found])
     first = round(6 / 0.032) - found[0].start
     inside = level_db[first + 2 : first + 29]
@@ -47,12 +47,12 @@ def test_a_loud_second_is_loud_in_its_own_frames() -> None:
 
 
 def test_any_cut_gives_the_same_frames(demo: np.ndarray) -> None:
-    assert np.array_equal(_joined(_heard(demo)), _joined(_heard(demo, piece=777)))
+    assert np.array_equal(_joined(_output_of(demo)), _joined(_output_of(demo, piece=777)))
 
 
 def test_a_gain_of_the_stream_is_no_breath() -> None:
     loud = 0.05 * np.random.default_rng(0).normal(size=8000 * 20).astype(np.float32)
-    usual, faint = _joined(_heard(loud)), _joined(_heard(loud * np.float32(0.01)))
+    usual, faint = _joined(_output_of(loud)), _joined(_output_of(loud * np.float32(0.01)))
     assert np.median((usual - faint)[100:500, 1]) == pytest.approx(40.0, abs=0.3)
 
 

@@ -74,8 +74,8 @@ def test_behind_as_much_quiet_as_asked_a_sound_does_not_go_on() -> None:
 def test_an_onset_is_told_when_the_sound_has_lasted_long_enough_and_not_at_its_end() -> None:
     scores = _scores([0.0] * 20 + [0.9] * 200)
     tracker = Tracker(GROUPS, CLASSES, dict.fromkeys(CLASSES, 0.5), HOP)
-    told = [t for t in range(220) if tracker.push(Scores(t, scores.values[t : t + 1], scores.valid[t : t + 1]))]
-    assert told == [20 + CONFIRM + STEP - 1]  # so many frames, and those by which the step behind them is known
+    reported = [t for t in range(220) if tracker.push(Scores(t, scores.values[t : t + 1], scores.valid[t : t + 1]))]
+    assert reported == [20 + CONFIRM + STEP - 1]  # so many frames, and those by which the step behind them is known
 
 
 def test_updates_say_what_was_heard_so_far() -> None:

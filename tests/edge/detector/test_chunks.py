@@ -39,22 +39,22 @@ def _rows(chunks: list[Chunk]) -> list[Row]:
     return [(c.start, c.values[:, 0].tolist(), c.valid.tolist(), c.decided_valid.tolist(), c.restart) for c in chunks]
 
 
-def _expected(heard: set[int], stop: int, spec: ChunkSpec = SPEC) -> list[Row]:
+def _expected(received: set[int], stop: int, spec: ChunkSpec = SPEC) -> list[Row]:
     """The chunks of a stream, one grid point after the other, from all frames that were heard of it.
 
     Args:
-        heard: indices of the valid frames.
+        received: indices of the valid frames.
         stop: one past the last frame of the stream, valid or not.
         spec: lengths.
     """
     length, ahead = spec.chunk_frames, spec.lookahead_frames
-    if not heard:
+    if not received:
         return []
     rows, silent = [], RESTART_CHUNKS
-    decides_last = (max(heard) + ahead) // length
-    for number in range(min(heard) // length, max(decides_last + 1, stop // length)):
-        new = [frame in heard for frame in range(number * length, (number + 1) * length)]
-        decided = [frame - ahead in heard for frame in range(number * length, (number + 1) * length)]
+    decides_last = (max(received) + ahead) // length
+    for number in range(min(received) // length, max(decides_last + 1, stop // length)):
+        new = [frame in received for frame in range(number * length, (number + 1) * length)]
+        decided = [frame - ahead in received for frame in range(number * length, (number + 1) * length)]
         if any(new) or silent < RESTART_CHUNKS:
             values = [_value(number * length + i) if new[i] else 0.0 for i in range(length)]
             rows.append((number * length, values, new, decided, any(new) and silent >= RESTART_CHUNKS))
@@ -62,14 +62,14 @@ def _expected(heard: set[int], stop: int, spec: ChunkSpec = SPEC) -> list[Row]:
     return rows
 
 
-holes = st.lists(st.tuples(st.integers(0, 499), st.integers(1, 12) | st.integers(1, LONG + 40)), max_size=5)
+gaps = st.lists(st.tuples(st.integers(0, 499), st.integers(1, 12) | st.integers(1, LONG + 40)), max_size=5)
 
 
 @settings(max_examples=50)
 @given(
     start=st.sampled_from([0, 3, 1001, 2**31 - 60, 2**32 - 60]),
     cuts=st.lists(st.integers(0, 500), max_size=10),
-    lost=holes,
+    lost=gaps,
 )
 def test_any_cut_of_the_frames_gives_the_chunks_that_all_frames_at_once_make(
     start: int, cuts: list[int], lost: list[tuple[int, int]]
@@ -95,7 +95,7 @@ def test_a_jump_is_the_same_as_frames_that_were_not_heard(a: int, gap: int, b: i
 @given(
     start=st.integers(0, 50),
     count=st.integers(1, 300),
-    lost=holes,
+    lost=gaps,
     lengths=st.tuples(st.integers(1, 4), st.integers(0, 30), st.integers(1, 3)),
 )
 def test_every_heard_frame_is_decided_exactly_once(
@@ -159,10 +159,10 @@ def test_a_stream_begins_with_the_chunk_in_which_something_is_heard() -> None:
 
 def test_after_ten_seconds_without_sound_no_chunk_is_made_and_the_model_starts_anew() -> None:
     cutter = Chunks(SPEC, 1)
-    heard = cutter.push(_frames(0, 8))
+    received = cutter.push(_frames(0, 8))
     silent = cutter.push(_frames(8, 10**6, frozenset(range(8, 10**6))))
     back = cutter.push(_frames(10**6, 10**6 + 8))
-    assert [chunk.start for chunk in heard + silent] == list(range(0, 8 + LONG, 8))
+    assert [chunk.start for chunk in received + silent] == list(range(0, 8 + LONG, 8))
     assert [(chunk.start, chunk.restart) for chunk in back] == [(10**6, True)]
     assert not back[0].decided_valid.any()
 

@@ -19,7 +19,7 @@ GROUPS = (
 )
 THRESHOLDS = {"wheeze": 0.5, "rhonchus": 0.5, "fine_crackle": 0.5}
 HOP_S = 0.032
-HEARD = {  # of which class, and its scores
+RECEIVED = {  # of which class, and its scores
     "wheeze": [0.0] * 3 + [0.8] * 4 + [0.3] * 3 + [0.1] * 2 + [0.8] * 2 + [0.0] * 9,
     "rhonchus": [0.0] * 30 + [0.8] * 4 + [0.3] * 3 + [0.1] * 2 + [0.8] * 2 + [0.0] * 9,
 }
@@ -28,7 +28,7 @@ HEARD = {  # of which class, and its scores
 def spans(**changes: ClassChange) -> list[tuple[str, int, int]]:
     values = np.zeros((50, 3), np.float32)
     for column, name in enumerate(CLASSES[:2]):
-        values[: len(HEARD[name]), column] = HEARD[name]
+        values[: len(RECEIVED[name]), column] = RECEIVED[name]
     rules = class_rules(GROUPS, changes, HOP_S)
     tracker = Tracker(GROUPS, CLASSES, THRESHOLDS, 1, rules)
     events = tracker.push(Scores(0, values, np.ones(50, np.bool_))) + tracker.flush()

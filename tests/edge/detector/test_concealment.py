@@ -18,21 +18,21 @@ CUTS = st.lists(st.integers(1, 120), min_size=1, max_size=30)
 
 
 def _sound(runs: list[tuple[int, int]]) -> Sound:
-    heard = np.concatenate([np.repeat([True, False], run) for run in runs] + [np.ones(100, np.bool_)])
-    return np.random.default_rng(len(heard)).normal(0, 0.1, len(heard)).astype(np.float32), heard
+    is_valid = np.concatenate([np.repeat([True, False], run) for run in runs] + [np.ones(100, np.bool_)])
+    return np.random.default_rng(len(is_valid)).normal(0, 0.1, len(is_valid)).astype(np.float32), is_valid
 
 
-def _filled(samples: np.ndarray, heard: np.ndarray) -> Sound:
+def _filled(samples: np.ndarray, is_valid: np.ndarray) -> Sound:
     """The law, on the whole sound at once."""
-    out, known = np.where(heard, samples, np.float32(0)), heard.copy()
-    edges = [0, *np.flatnonzero(np.diff(heard)) + 1, len(heard)]
+    out, known = np.where(is_valid, samples, np.float32(0)), is_valid.copy()
+    edges = [0, *np.flatnonzero(np.diff(is_valid)) + 1, len(is_valid)]
     for before, first, stop, after in zip(edges, edges[1:], edges[2:], edges[3:], strict=False):
-        hole = stop - first
-        if not heard[first] and hole <= first - before >= LEAST and hole <= 60:
+        gap = stop - first
+        if not is_valid[first] and gap <= first - before >= LEAST and gap <= 60:
             known[first:stop] = True
-            fade = min(FADE, hole, after - stop)
-            for i in range(hole):
-                past, later = samples[first - 1 - i], hole - 1 - i
+            fade = min(FADE, gap, after - stop)
+            for i in range(gap):
+                past, later = samples[first - 1 - i], gap - 1 - i
                 share = np.float32(fade - 1 - later + 0.5) / np.float32(fade)
                 out[first + i] = past + share * (samples[stop + later] - past) if later < fade else past
     return out, known
@@ -40,11 +40,11 @@ def _filled(samples: np.ndarray, heard: np.ndarray) -> Sound:
 
 def _blocks(sound: Sound, cuts: list[int], are_skipped: bool) -> list[Block]:
     """A sound in blocks of these lengths over and over; blocks of which nothing was heard left out, if wanted."""
-    samples, heard = sound
+    samples, is_valid = sound
     blocks, start = [], 0
     while start < len(samples):
         stop = start + cuts[len(blocks) % len(cuts)]
-        blocks.append(Block(start, samples[start:stop], heard[start:stop]))
+        blocks.append(Block(start, samples[start:stop], is_valid[start:stop]))
         start = stop
     return [b for b in blocks if not are_skipped or b.valid.any()]
 
@@ -84,16 +84,16 @@ def test_a_sample_waits_only_while_a_hole_is_open_and_4_ms_more(runs: list[tuple
 
 @given(RUNS)
 def test_at_any_time_at_most_half_of_what_counts_as_heard_was_concealed(runs: list[tuple[int, int]]) -> None:
-    samples, heard = _sound(runs)
-    _, known = _passed(Concealment(RATE_HZ).push(Block(0, samples, heard)), len(heard))
-    assert (np.cumsum(known & ~heard) <= np.cumsum(heard)).all()
+    samples, is_valid = _sound(runs)
+    _, known = _passed(Concealment(RATE_HZ).push(Block(0, samples, is_valid)), len(is_valid))
+    assert (np.cumsum(known & ~is_valid) <= np.cumsum(is_valid)).all()
 
 
 def test_20_ms_heard_of_every_60_are_not_heard() -> None:
-    heard = np.tile(np.repeat([True, False], (20, 40)), 20)
+    is_valid = np.tile(np.repeat([True, False], (20, 40)), 20)
     concealment = Concealment(RATE_HZ)
-    _, known = _passed(concealment.push(Block(0, np.ones(len(heard), np.float32), heard)), len(heard))
-    assert known.tolist() == heard.tolist()
+    _, known = _passed(concealment.push(Block(0, np.ones(len(is_valid), np.float32), is_valid)), len(is_valid))
+    assert known.tolist() == is_valid.tolist()
     assert concealment.concealed == 0
 
 
@@ -101,10 +101,10 @@ def test_20_ms_heard_of_every_60_are_not_heard() -> None:
 def test_samples_that_are_lost_one_by_one_stay_lost_where_they_are_more_than_one_in_a_packet(
     every: int, filled: int
 ) -> None:
-    heard = np.arange(1, 20 * every + 1) % every > 0
+    is_valid = np.arange(1, 20 * every + 1) % every > 0
     concealment = Concealment(RATE_HZ)
-    _, known = _passed(concealment.push(Block(0, np.ones(len(heard), np.float32), heard)), len(heard))
-    assert (known & ~heard).sum() == concealment.concealed == filled
+    _, known = _passed(concealment.push(Block(0, np.ones(len(is_valid), np.float32), is_valid)), len(is_valid))
+    assert (known & ~is_valid).sum() == concealment.concealed == filled
 
 
 def test_a_hole_is_the_past_in_reverse_and_fades_into_the_future_in_reverse() -> None:
@@ -118,22 +118,22 @@ def test_a_hole_is_the_past_in_reverse_and_fades_into_the_future_in_reverse() ->
 
 
 @pytest.mark.parametrize(
-    ("hole", "heard", "filled"), [(60, 60, True), (61, 500, False), (40, 39, False), (1, 10, True), (1, 9, False)]
+    ("gap", "is_valid", "filled"), [(60, 60, True), (61, 500, False), (40, 39, False), (1, 10, True), (1, 9, False)]
 )
 def test_a_hole_is_filled_up_to_60_ms_and_up_to_what_was_heard_before_it_10_ms_at_least(
-    hole: int, heard: int, filled: bool
+    gap: int, is_valid: int, filled: bool
 ) -> None:
-    assert is_filled(hole, heard, RATE_HZ) is filled
+    assert is_filled(gap, is_valid, RATE_HZ) is filled
 
 
 def test_a_tone_goes_on_without_a_click() -> None:
     tone = 0.1 * np.sin(2 * np.pi * 10 / RATE_HZ * np.arange(1000)).astype(np.float32)
-    heard = np.ones(1000, np.bool_)
-    heard[500:537] = False
-    out, _ = _passed(Concealment(RATE_HZ).push(Block(0, tone, heard)), 1000)
+    is_valid = np.ones(1000, np.bool_)
+    is_valid[500:537] = False
+    out, _ = _passed(Concealment(RATE_HZ).push(Block(0, tone, is_valid)), 1000)
     # A tone moves by up to 0.0063 from sample to sample, and the fade bridges at most 0.2 with steps of a quarter
     assert np.abs(np.diff(out)).max() < 0.0063 + 0.05
-    np.testing.assert_array_equal(out[heard], tone[heard])
+    np.testing.assert_array_equal(out[is_valid], tone[is_valid])
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf, 1e7])
@@ -158,9 +158,9 @@ def test_sound_that_is_masked_for_long_is_passed_on_as_masked_and_not_kept() -> 
 
 @pytest.mark.parametrize("start", [2**31 - 100, 2**32 - 100, -(2**40)])
 def test_far_indices_are_filled_as_near_ones(start: int) -> None:
-    samples, heard = _sound([(100, 30)])
-    near = Concealment(RATE_HZ).push(Block(0, samples, heard))
-    far = Concealment(RATE_HZ).push(Block(start, samples, heard))
+    samples, is_valid = _sound([(100, 30)])
+    near = Concealment(RATE_HZ).push(Block(0, samples, is_valid))
+    far = Concealment(RATE_HZ).push(Block(start, samples, is_valid))
     assert [b.start - start for b in far] == [b.start for b in near]
     assert all(np.array_equal(a.samples, b.samples) for a, b in zip(near, far, strict=True))
 
@@ -188,10 +188,10 @@ def test_a_block_that_overlaps_or_is_not_two_rows_is_refused_and_not_taken() -> 
 def test_a_stretch_is_bridged_where_it_has_a_filled_sample(
     runs: list[tuple[int, int]], begins: list[int], length: int
 ) -> None:
-    samples, heard = _sound(runs)
+    samples, is_valid = _sound(runs)
     concealment, first = Concealment(RATE_HZ), np.array(sorted(begins))
-    _, known = _passed(concealment.push(Block(0, samples, heard)), len(heard))
-    filled = np.flatnonzero(known & ~heard)
+    _, known = _passed(concealment.push(Block(0, samples, is_valid)), len(is_valid))
+    filled = np.flatnonzero(known & ~is_valid)
     for some in np.array_split(first, 3):  # asked for a few at a time, as a stream asks
         expected = [bool(((filled >= begin) & (filled < begin + length)).any()) for begin in some]
         assert concealment.bridges(some, some + length).tolist() == expected

@@ -20,9 +20,9 @@ def _evidence(samples: Sound, seconds: int = 16) -> float:
 @pytest.mark.parametrize("beats_a_minute", [45.0, 84.0, 150.0])
 @pytest.mark.parametrize("gain", [1.0, 0.01])
 def test_a_heart_over_noise_is_evidence_and_a_gain_changes_nothing(beats_a_minute: float, gain: float) -> None:
-    heard = 10 * heart(beats_a_minute) + noise(-60.0, 24.0)
-    assert _evidence(np.float32(gain) * heard) > 0
-    assert _evidence(np.float32(gain) * heard) == pytest.approx(_evidence(heard), rel=0.1)
+    recorded = 10 * heart(beats_a_minute) + noise(-60.0, 24.0)
+    assert _evidence(np.float32(gain) * recorded) > 0
+    assert _evidence(np.float32(gain) * recorded) == pytest.approx(_evidence(recorded), rel=0.1)
 
 
 def test_the_heart_of_a_chest_is_evidence_within_8_s() -> None:

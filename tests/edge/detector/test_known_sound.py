@@ -38,15 +38,15 @@ def test_a_level_that_cannot_be_brought_to_that_of_the_training_is_named(gain_db
 
 
 def test_what_was_added_to_a_stream_is_no_part_of_its_level() -> None:
-    heard = _of(noise(-42.4 - IN_BANDS_DB, 10.0))
-    assert reasons(heard, KNOWN, SPEC, added_db=29.0) == []
-    assert reasons(heard, KNOWN, SPEC, added_db=32.0) == ["level -74 dBFS: too low, expected -73 to -1"]
+    received = _of(noise(-42.4 - IN_BANDS_DB, 10.0))
+    assert reasons(received, KNOWN, SPEC, added_db=29.0) == []
+    assert reasons(received, KNOWN, SPEC, added_db=32.0) == ["level -74 dBFS: too low, expected -73 to -1"]
 
 
 def test_what_was_outside_must_come_further_inside_to_be_known_again() -> None:
-    heard = _of(noise(-42.4 - IN_BANDS_DB, 10.0))
+    received = _of(noise(-42.4 - IN_BANDS_DB, 10.0))
     for added_db, first, again in ((29.0, [], []), (31.0, [], ["too low"]), (32.0, ["too low"], ["too low"])):
-        found = [reasons(heard, KNOWN, SPEC, added_db, was) for was in (False, True)]
+        found = [reasons(received, KNOWN, SPEC, added_db, was) for was in (False, True)]
         assert [["too low" for line in lines if "too low" in line] for lines in found] == [first, again]
 
 

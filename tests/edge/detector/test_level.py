@@ -32,7 +32,7 @@ def _model() -> LoudnessModel:
     return model
 
 
-def _heard(blocks: list[Block], equaliser_db: tuple[float, ...] | None = None, phase: int = 0) -> list[Chunk]:
+def _output_of(blocks: list[Block], equaliser_db: tuple[float, ...] | None = None, phase: int = 0) -> list[Chunk]:
     given = None if equaliser_db is None else adaptation(equaliser_db=equaliser_db)
     chunks = LevelledChunks(_model(), given, phase)
     front_end = FrontEnd(chunks.spec)
@@ -58,9 +58,9 @@ def test_a_stream_of_a_known_level_is_heard_bit_for_bit_as_it_is() -> None:
     sound = np.concatenate([noise(-42.0 - IN_BANDS_DB, 4.0), np.zeros(RATE_HZ, np.float32), noise(-42.0, 3.0, seed=2)])
     lost = block(sound.astype(np.float32))
     lost.valid[RATE_HZ : RATE_HZ + 999] = False
-    heard, expected = _heard([lost]), _as_it_is(lost)
-    assert len(heard) == len(expected) > 30
-    for mine, usual in zip(heard, expected, strict=True):
+    received, expected = _output_of([lost]), _as_it_is(lost)
+    assert len(received) == len(expected) > 30
+    for mine, usual in zip(received, expected, strict=True):
         assert (mine.gain_db, mine.start, mine.restart) == (0.0, usual.start, usual.restart)
         np.testing.assert_array_equal(mine.values, usual.values)
         np.testing.assert_array_equal(mine.valid, usual.valid)
@@ -68,9 +68,9 @@ def test_a_stream_of_a_known_level_is_heard_bit_for_bit_as_it_is() -> None:
 
 @pytest.mark.parametrize(("added_db", "gain_db"), [(-25.0, 24.0), (20.0, -19.0), (-10.0, 9.0)])
 def test_a_stream_is_brought_to_the_nearest_known_level(added_db: float, gain_db: float) -> None:
-    heard = _heard([block(noise(-42.0 - IN_BANDS_DB + added_db, 12.0))])
-    assert heard[-1].gain_db == pytest.approx(gain_db, abs=0.7)
-    assert _level_db(heard[-20:]) == pytest.approx(-42.0 + np.sign(added_db), abs=0.7)
+    received = _output_of([block(noise(-42.0 - IN_BANDS_DB + added_db, 12.0))])
+    assert received[-1].gain_db == pytest.approx(gain_db, abs=0.7)
+    assert _level_db(received[-20:]) == pytest.approx(-42.0 + np.sign(added_db), abs=0.7)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_any_cut_of_the_sound_gives_the_same_chunks(cuts: list[int], start: int)
     sound = np.concatenate([noise(-65.0, 4.0), noise(-40.0, 3.0, seed=1), noise(-20.0, 3.0, seed=2)])
     edges = [0, *sorted(cuts), len(sound)]
     pieces = [block(sound[a:b], start + a) for a, b in pairwise(edges)]
-    whole, cut = _heard([block(sound, start)]), _heard(pieces)
+    whole, cut = _output_of([block(sound, start)]), _output_of(pieces)
     assert [(c.start, c.gain_db) for c in cut] == [(c.start, c.gain_db) for c in whole]
     assert all(np.array_equal(a.values, b.values) for a, b in zip(cut, whole, strict=True))
 
@@ -113,7 +113,7 @@ def test_any_phase_of_the_chunks_gives_the_same_frames(steps: int, start: int, s
     usual: dict[int, NDArray[np.float32]] = {}
     shifted: dict[int, NDArray[np.float32]] = {}
     for phase, frames in ((0, usual), (steps * LoudnessModel.chunk.score_frames, shifted)):
-        for chunk in _heard([sound], phase=phase):
+        for chunk in _output_of([sound], phase=phase):
             for t in np.flatnonzero(chunk.valid):
                 frames[chunk.start + int(t)] = chunk.values[t]
     assert usual.keys() == shifted.keys()
@@ -122,14 +122,14 @@ def test_any_phase_of_the_chunks_gives_the_same_frames(steps: int, start: int, s
 
 def test_breaths_and_pauses_do_not_move_the_gain() -> None:
     breaths = np.concatenate([noise(-62.0 if k % 2 else -80.0, 1.5, seed=k) for k in range(1, 21)])
-    gains = [chunk.gain_db for chunk in _heard([block(breaths)])][round(10 / CHUNK_S) :]
+    gains = [chunk.gain_db for chunk in _output_of([block(breaths)])][round(10 / CHUNK_S) :]
     assert gains[0] > 15
     assert max(gains) - min(gains) < 1.5
 
 
 def test_the_gain_follows_another_level_slowly_and_never_faster_than_is_said() -> None:
     sound = np.concatenate([noise(-42.0 - IN_BANDS_DB, 20.0), noise(-60.0 - IN_BANDS_DB, 60.0, seed=1)])
-    gains = [chunk.gain_db for chunk in _heard([block(sound)])]
+    gains = [chunk.gain_db for chunk in _output_of([block(sound)])]
     steps = np.abs(np.diff(gains[round(BEGIN_S / CHUNK_S) + 1 :]))
     assert steps.max() <= SLEW_DB_PER_S * CHUNK_S + 1e-5  # float32
     assert gains[round(20 / CHUNK_S)] == 0.0
@@ -138,28 +138,28 @@ def test_the_gain_follows_another_level_slowly_and_never_faster_than_is_said() -
 
 def test_a_stream_that_begins_anew_is_measured_anew() -> None:
     faint, loud = block(noise(-70.0, 12.0)), block(noise(-42.0 - IN_BANDS_DB, 12.0, seed=1), 40 * RATE_HZ)
-    heard = _heard([faint, loud])
-    after = [chunk for chunk in heard if chunk.start * LoudnessModel.spec.hop_samples >= 39 * RATE_HZ]
-    assert heard[20].gain_db > 20
+    received = _output_of([faint, loud])
+    after = [chunk for chunk in received if chunk.start * LoudnessModel.spec.hop_samples >= 39 * RATE_HZ]
+    assert received[20].gain_db > 20
     assert after[0].restart
     assert {chunk.gain_db for chunk in after} == {0.0}
 
 
 def test_faint_bands_are_not_lost_at_the_floor_before_they_are_raised() -> None:
     faint = noise(-72.0 - IN_BANDS_DB, 12.0)
-    heard, loud = _heard([block(faint)])[-1], _as_it_is(block((faint * 10 ** (29 / 20)).astype(np.float32)))[-1]
+    received, loud = _output_of([block(faint)])[-1], _as_it_is(block((faint * 10 ** (29 / 20)).astype(np.float32)))[-1]
     floor = floor_db(LoudnessModel.spec)
     assert floor_db(low_floor(LoudnessModel.spec)) == floor - MOST_RAISED_DB - LARGEST_BOOST_DB
-    valid = heard.valid & loud.valid
+    valid = received.valid & loud.valid
     np.testing.assert_allclose(
-        heard.values[valid], loud.values[valid], atol=0.05
+        received.values[valid], loud.values[valid], atol=0.05
     )  # 1 dB: the gain is not 29 to the bit
 
 
 def test_an_equaliser_adds_its_decibels_in_the_middle_of_each_group() -> None:
     curve = (6.0, 0.0, -6.0, 0.0, 0.0, 3.0, -12.0, 0.0)
     sound = block(noise(-42.0 - IN_BANDS_DB, 6.0))
-    usual, equalised = _as_it_is(sound), _heard([sound], curve)
+    usual, equalised = _as_it_is(sound), _output_of([sound], curve)
     spec, frames = LoudnessModel.spec, slice(5, 20)
     pairs = list(zip(equalised, usual, strict=True))[5:-5]
     db = [(e.values[frames] - u.values[frames]) * spec.scale[0] - e.gain_db for e, u in pairs]

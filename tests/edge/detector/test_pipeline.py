@@ -71,20 +71,20 @@ def test_events_and_scores_any_cut_equals_one_piece(
 def test_a_gap_announced_by_a_jump_is_the_same_as_one_announced_by_a_mask(
     model: Model, demo: NDArray[np.float32]
 ) -> None:
-    heard = np.ones(len(demo), np.bool_)
-    heard[40_000:60_000] = False
-    masked_events, _ = _run(model, [Block(0, demo, heard)])
-    jump = [Block(0, demo[:40_000], heard[:40_000]), Block(60_000, demo[60_000:], heard[60_000:])]
+    is_valid = np.ones(len(demo), np.bool_)
+    is_valid[40_000:60_000] = False
+    masked_events, _ = _run(model, [Block(0, demo, is_valid)])
+    jump = [Block(0, demo[:40_000], is_valid[:40_000]), Block(60_000, demo[60_000:], is_valid[60_000:])]
     jump_events, _ = _run(model, jump)
     assert masked_events == jump_events != []
 
 
 def test_what_lies_in_masked_samples_is_never_heard(model: Model, demo: NDArray[np.float32]) -> None:
-    heard = np.ones(len(demo), np.bool_)
-    heard[50_000:58_000] = False
+    is_valid = np.ones(len(demo), np.bool_)
+    is_valid[50_000:58_000] = False
     loud = demo.copy()
     loud[50_000:58_000] = np.random.default_rng(0).normal(0, 1, 8000)
-    quiet_run, loud_run = _run(model, [Block(0, demo, heard)]), _run(model, [Block(0, loud, heard)])
+    quiet_run, loud_run = _run(model, [Block(0, demo, is_valid)]), _run(model, [Block(0, loud, is_valid)])
     assert quiet_run[0] == loud_run[0] != []
     assert _same(quiet_run[1], loud_run[1])
 
@@ -96,8 +96,8 @@ def test_scores_lie_one_after_the_other_and_cover_the_sound(model: Model, demo: 
     begin = -(-model.spec.history_samples // model.score_hop_samples)  # score frames before the high-pass has settled
     assert scores[0].start == begin
     assert all(s.valid.all() for s in scores)
-    heard = (begin + sum(len(s.valid) for s in scores)) * model.score_hop_samples
-    assert 0 <= len(demo) - heard < model.spec.ahead_samples + model.score_hop_samples
+    is_valid = (begin + sum(len(s.valid) for s in scores)) * model.score_hop_samples
+    assert 0 <= len(demo) - is_valid < model.spec.ahead_samples + model.score_hop_samples
 
 
 def test_an_event_that_is_open_at_the_end_of_the_stream_says_so(model: Model, demo: NDArray[np.float32]) -> None:
@@ -170,10 +170,10 @@ def test_at_the_begin_and_the_end_of_a_stream_nothing_is_lacking() -> None:
 
 
 def test_a_stream_begins_with_the_first_sample_that_can_be_used() -> None:
-    heard = sound(2.0, (0.0, 1.0))
-    heard.valid[: round(0.4 * RATE_HZ)] = False
+    is_valid = sound(2.0, (0.0, 1.0))
+    is_valid.valid[: round(0.4 * RATE_HZ)] = False
     pipeline = _loudness(HIGH)
-    (span,) = _spans_s(pipeline.push(heard) + pipeline.flush())
+    (span,) = _spans_s(pipeline.push(is_valid) + pipeline.flush())
     assert span[0] == 0.4
 
 
@@ -184,12 +184,12 @@ def test_every_class_that_the_model_lacks_is_named() -> None:
 
 
 def test_behind_a_gap_an_event_needs_more_for_so_many_score_frames() -> None:
-    heard = sound(4.0, (2.0, 4.0))
-    heard.valid[round(1.8 * RATE_HZ) : 2 * RATE_HZ] = False
-    (usual,) = _spans_s((pipeline := _loudness()).push(heard) + pipeline.flush())
-    (asked,) = _spans_s((pipeline := _loudness(HIGH)).push(heard) + pipeline.flush())
+    is_valid = sound(4.0, (2.0, 4.0))
+    is_valid.valid[round(1.8 * RATE_HZ) : 2 * RATE_HZ] = False
+    (usual,) = _spans_s((pipeline := _loudness()).push(is_valid) + pipeline.flush())
+    (requested,) = _spans_s((pipeline := _loudness(HIGH)).push(is_valid) + pipeline.flush())
     assert usual[0] < 2.1
-    assert asked[0] == 2.0 + CAREFUL_FRAMES * SCORE_HOP / RATE_HZ
+    assert requested[0] == 2.0 + CAREFUL_FRAMES * SCORE_HOP / RATE_HZ
 
 
 @pytest.mark.parametrize("end_s", [2.0, 1.75])
@@ -198,17 +198,17 @@ def test_concealed_sound_is_known_to_the_last_frame_of_a_stream(end_s: float) ->
     bridged.valid[round(1.54 * RATE_HZ) : round(1.56 * RATE_HZ)] = False
     (event,) = _spans_s((pipeline := _loudness(HIGH)).push(whole) + pipeline.flush())
     assert event[0] == 1.6
-    asked, usual = _loudness(HIGH), _loudness()
-    assert asked.push(bridged) + asked.flush() == []
+    requested, usual = _loudness(HIGH), _loudness()
+    assert requested.push(bridged) + requested.flush() == []
     assert _spans_s(usual.push(bridged) + usual.flush()) == [event]
 
 
 def test_an_event_lasts_through_holes_of_60_ms_and_ends_at_longer_ones() -> None:
-    heard = sound(4.0, (1.0, 3.0))
+    is_valid = sound(4.0, (1.0, 3.0))
     for first_s, lost_s in ((1.5, 0.06), (1.8, 0.02), (2.2, 0.061)):
-        heard.valid[round(first_s * RATE_HZ) : round((first_s + lost_s) * RATE_HZ)] = False
+        is_valid.valid[round(first_s * RATE_HZ) : round((first_s + lost_s) * RATE_HZ)] = False
     pipeline = _loudness()
-    bridged, after = _spans_s(pipeline.push(heard) + pipeline.flush())
+    bridged, after = _spans_s(pipeline.push(is_valid) + pipeline.flush())
     assert bridged[0] == 1.0
     assert 2.1 < bridged[1] <= 2.2
     assert 2.261 <= after[0] < 2.4
@@ -251,10 +251,10 @@ def test_frames_that_wait_for_others_are_scored_at_the_end_of_the_stream() -> No
 
 def test_classes_that_were_not_asked_for_are_not_reported() -> None:
     for stop_s in (0.9, 1.0):  # it ends before the stream does, or with it
-        heard = sound(1.0, (0.2, stop_s))
+        is_valid = sound(1.0, (0.2, stop_s))
         for classes, kinds in ((("fine_crackle",), []), (("wheeze",), ["onset", "end"]), (None, ["onset", "end"])):
             pipeline = _loudness(classes=classes)
-            assert [e.kind for e in pipeline.push(heard) + pipeline.flush()] == kinds
+            assert [e.kind for e in pipeline.push(is_valid) + pipeline.flush()] == kinds
 
 
 def test_to_finish_closes_what_is_open_and_decides_nothing_more() -> None:
@@ -269,9 +269,9 @@ def test_to_finish_closes_what_is_open_and_decides_nothing_more() -> None:
 
 def test_the_end_comes_chunk_by_chunk() -> None:
     pipeline, other = _loudness(), _loudness()
-    heard = sound(1.0, (0.2, 0.7))
-    pipeline.push(heard)
-    other.push(heard)
+    is_valid = sound(1.0, (0.2, 0.7))
+    pipeline.push(is_valid)
+    other.push(is_valid)
     steps = list(pipeline.flush_stepwise())
     assert len(steps) >= 3  # the last frames, a chunk, the tracker
     assert [event for step in steps for event in step] == other.flush() != []

@@ -76,9 +76,11 @@ def _hum(above_db: float) -> Sound:
 def test_what_is_wrong_is_named_whatever_a_device_does_to_low_frequencies(
     samples: Sound, fault: Fault | None, low_db: float
 ) -> None:
-    heard = shelf(samples.astype(np.float32), 90, low_db)
-    loudest = max(float(np.abs(heard).max()), 1e-9)
-    found = _findings(samples.astype(np.float32) if fault == "clipping" else heard * np.float32(min(1, 0.9 / loudest)))
+    recorded = shelf(samples.astype(np.float32), 90, low_db)
+    loudest = max(float(np.abs(recorded).max()), 1e-9)
+    found = _findings(
+        samples.astype(np.float32) if fault == "clipping" else recorded * np.float32(min(1, 0.9 / loudest))
+    )
     assert found[-1].fault == fault
     assert bool(found[-1].reason) is (fault is not None)
 

@@ -45,12 +45,12 @@ def test_without_a_calibration_scores_are_the_same_object() -> None:
 
 
 def test_a_stream_takes_calibration_and_thresholds_of_its_adaptation_and_the_operators_before_them() -> None:
-    heard = sound(2.0, (0.4, 1.2))  # scored 0.9 while it is loud
+    recorded = sound(2.0, (0.4, 1.2))  # scored 0.9 while it is loud
 
     def labels(calibration: dict[str, tuple[float, float]], adapted: dict[str, float], own: dict[str, float]) -> int:
         given = adaptation(calibration=calibration, thresholds=adapted)
         pipeline = Pipeline(LoudnessModel(), EventOptions(own), adaptation=given)  # type: ignore[arg-type]
-        return len(pipeline.push(heard) + pipeline.flush())
+        return len(pipeline.push(recorded) + pipeline.flush())
 
     assert labels({}, {}, {}) == 2
     assert labels({}, {"wheeze": 0.95}, {}) == 0

@@ -29,13 +29,13 @@ def found(pieces: list[Scores], every: int | None = EVERY) -> list[Event]:
     return [event for piece in pieces for event in tracker.push(piece)] + tracker.flush()
 
 
-def told(events: list[Event]) -> list[tuple[str, int | None]]:
+def reported(events: list[Event]) -> list[tuple[str, int | None]]:
     return [(event.kind, event.end) for event in events]
 
 
 def test_a_sound_of_ten_frames_is_told_of_after_four_and_eight() -> None:
     events = found([scores([0.0] * 5 + [0.8] * 10 + [0.0] * 5)])
-    assert told(events) == [("onset", None), ("update", 9), ("update", 13), ("end", 15)]
+    assert reported(events) == [("onset", None), ("update", 9), ("update", 13), ("end", 15)]
     assert {(event.label, event.onset, event.threshold) for event in events} == {("wheeze", 5, 0.5)}
     assert [event.end_reason for event in events] == ["", "", "", "quiet"]
 
@@ -46,16 +46,16 @@ def test_an_update_says_the_highest_and_the_mean_score_so_far() -> None:
 
 
 def test_without_an_interval_there_are_no_updates() -> None:
-    assert told(found([scores([0.8] * 50)], None)) == [("onset", None), ("end", 50)]
+    assert reported(found([scores([0.8] * 50)], None)) == [("onset", None), ("end", 50)]
 
 
 def test_what_is_confirmed_after_an_interval_is_not_updated_for_it() -> None:
-    assert told(found([scores([0.8] * 5)], 2)) == [("onset", None), ("update", 4), ("end", 5)]  # confirmed at 3
+    assert reported(found([scores([0.8] * 5)], 2)) == [("onset", None), ("update", 4), ("end", 5)]  # confirmed at 3
 
 
 def test_in_a_pause_nothing_is_told_and_after_it_once() -> None:
     pause = [0.0, 0.0]  # of frames 3 and 4, in which the first interval ends
-    assert told(found([scores([0.8] * 3 + pause + [0.8] * 3 + [0.0] * 5)])) == [
+    assert reported(found([scores([0.8] * 3 + pause + [0.8] * 3 + [0.0] * 5)])) == [
         ("onset", None),
         ("update", 6),
         ("update", 8),
@@ -65,7 +65,7 @@ def test_in_a_pause_nothing_is_told_and_after_it_once() -> None:
 
 def test_a_gap_ends_a_sound_and_what_follows_counts_from_its_own_begin() -> None:
     events = found([scores([0.9] * 6 + [0.0] + [0.95] * 6, lost=(6,))])
-    assert told(events) == [
+    assert reported(events) == [
         ("onset", None),
         ("update", 4),
         ("end", 6),

@@ -57,7 +57,9 @@ def frames_by_index(
     )
 
 
-def heard(spec: FeatureSpec, blocks: list[Block]) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
+def output_of(
+    spec: FeatureSpec, blocks: list[Block]
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.bool_]]:
     front_end = FrontEnd(spec)
     pieces = [f for b in blocks for f in front_end.push(b)]
     return frames_by_index(pieces + front_end.flush(), spec.width)
@@ -79,11 +81,11 @@ def test_any_cut_gives_the_same_bits_as_one_piece(
     blocks = [block(start, samples, lost)]
     if gap:
         blocks.append(block(start + 9000 + gap, samples[:4000]))
-    whole = heard(spec, blocks)
+    whole = output_of(spec, blocks)
     edges = sorted({0, 9000, *cuts}) + sorted(cuts)  # empty blocks where a cut comes twice
     edges = sorted([*edges, *range(ones, min(ones + 5, 9000))])  # single samples
     pieces = [Block(start + a, samples[a:b], blocks[0].valid[a:b]) for a, b in pairwise(edges)]
-    cut = heard(spec, pieces + blocks[1:])
+    cut = output_of(spec, pieces + blocks[1:])
     for one, other in zip(whole, cut, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -96,7 +98,7 @@ def test_frames_are_made_and_valid_exactly_where_all_their_samples_are(
 ) -> None:
     spec = FRONT_ENDS[name]
     second = start + 9000 + gap
-    index, _, valid = heard(spec, [block(start, noise(9000), lost), block(second, noise(6000, 1))])
+    index, _, valid = output_of(spec, [block(start, noise(9000), lost), block(second, noise(6000, 1))])
     here = np.zeros(second + 6000, np.bool_)
     here[start : start + 9000] = here[second:] = True
     fine = here.copy()
@@ -113,8 +115,8 @@ def test_frames_are_made_and_valid_exactly_where_all_their_samples_are(
 @every_front_end
 def test_frames_after_a_gap_are_those_of_a_new_start_there(name: str) -> None:
     spec = FRONT_ENDS[name]
-    index, values, _ = heard(spec, [block(0, noise(DEEP, 5) * 8), block(DEEP + 999, noise(DEEP))])
-    alone_index, alone_values, _ = heard(spec, [block(DEEP + 999, noise(DEEP))])
+    index, values, _ = output_of(spec, [block(0, noise(DEEP, 5) * 8), block(DEEP + 999, noise(DEEP))])
+    alone_index, alone_values, _ = output_of(spec, [block(DEEP + 999, noise(DEEP))])
     after = index >= alone_index[0]
     np.testing.assert_array_equal(index[after], alone_index)
     np.testing.assert_array_equal(values[after], alone_values)
@@ -125,8 +127,8 @@ def test_what_was_masked_leaves_no_trace_in_the_valid_frames(name: str) -> None:
     spec, quiet, loud = FRONT_ENDS[name], noise(3 * DEEP), noise(3 * DEEP)
     where = list(range(DEEP, DEEP + 300))
     loud[where] = 1.0
-    _, values, valid = heard(spec, [block(0, quiet, where)])
-    _, other, other_valid = heard(spec, [block(0, loud, where)])
+    _, values, valid = output_of(spec, [block(0, quiet, where)])
+    _, other, other_valid = output_of(spec, [block(0, loud, where)])
     assert 0 < np.count_nonzero(~valid) < len(valid) / 2
     np.testing.assert_array_equal(valid, other_valid)
     np.testing.assert_array_equal(values, other)
@@ -138,8 +140,8 @@ def test_frames_do_not_depend_on_where_in_time_they_are(name: str) -> None:
     spec = FRONT_ENDS[name]
     block_frames = spec.delay_samples - spec.ahead_samples + spec.hop_samples  # samples of frames made together
     shift = 12345 * spec.hop_samples * block_frames
-    index, values, _ = heard(spec, [block(0, noise(DEEP))])
-    later_index, later_values, _ = heard(spec, [block(shift, noise(DEEP))])
+    index, values, _ = output_of(spec, [block(0, noise(DEEP))])
+    later_index, later_values, _ = output_of(spec, [block(shift, noise(DEEP))])
     np.testing.assert_array_equal(later_index - shift // spec.hop_samples, index)
     np.testing.assert_array_equal(later_values, values)
 
@@ -151,7 +153,7 @@ def test_reset_leaves_nothing_behind(name: str) -> None:
     front_end.push(block(10**6, noise(DEEP, 5)))
     front_end.reset()
     again = frames_by_index(front_end.push(block(3, noise(DEEP))) + front_end.flush(), spec.width)
-    for one, other in zip(again, heard(spec, [block(3, noise(DEEP))]), strict=True):
+    for one, other in zip(again, output_of(spec, [block(3, noise(DEEP))]), strict=True):
         np.testing.assert_array_equal(one, other)
 
 
@@ -170,7 +172,7 @@ def test_bad_sound_gives_finite_frames_or_is_marked(name: str, kind: str) -> Non
         "nan": np.nan,
         "inf": np.inf,
     }[kind]
-    _, values, valid = heard(spec, [block(0, samples)])
+    _, values, valid = output_of(spec, [block(0, samples)])
     assert np.isfinite(values).all()
     assert valid.all() == (kind not in ("nan", "inf"))
 
@@ -188,8 +190,8 @@ def test_no_frame_is_later_than_the_stated_delay(name: str) -> None:
 def test_every_number_of_a_frame_has_its_own_affine() -> None:
     plain = FeatureSpec(bands=8, deltas=1)
     offset, scale = np.linspace(-40, 3, 16), np.linspace(0.5, 20, 16)
-    _, values, _ = heard(plain, [block(0, noise(3000))])
-    _, found, _ = heard(
+    _, values, _ = output_of(plain, [block(0, noise(3000))])
+    _, found, _ = output_of(
         FeatureSpec(bands=8, deltas=1, offset=tuple(offset), scale=tuple(scale)), [block(0, noise(3000))]
     )
     np.testing.assert_allclose(found, (values - offset) / scale, rtol=1e-5, atol=1e-5)
@@ -201,7 +203,7 @@ def test_a_stream_that_starts_where_another_ended_is_a_new_one(name: str) -> Non
     front_end, hop = FrontEnd(spec), spec.hop_samples
     for start in (0, DEEP, DEEP + 7 * hop, DEEP + hop, 3):  # after each reset the first frame may be any
         found = frames_by_index(front_end.push(block(start, samples)) + front_end.flush(), spec.width)
-        for one, other in zip(found, heard(spec, [block(start, samples)]), strict=True):
+        for one, other in zip(found, output_of(spec, [block(start, samples)]), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -209,8 +211,8 @@ def test_a_stream_that_starts_where_another_ended_is_a_new_one(name: str) -> Non
 def test_one_impossible_sample_is_forgotten_after_its_frames(name: str) -> None:
     spec, samples, hit = FRONT_ENDS[name], noise(3 * DEEP), noise(3 * DEEP)
     hit[DEEP] = 1e30
-    _, expected, _ = heard(spec, [block(0, samples)])
-    _, values, valid = heard(spec, [block(0, hit)])
+    _, expected, _ = output_of(spec, [block(0, samples)])
+    _, values, valid = output_of(spec, [block(0, hit)])
     assert not valid.all()
     if isinstance(spec.compression, Log):
         last = np.flatnonzero(~valid)[-1] + 1 + DEEP // spec.hop_samples

@@ -12,15 +12,15 @@ from numba.core.event import install_recorder
 
 from edge.features import FrontEnd
 from edge.types import Block
-from tests.edge.features.test_frontend import DEEP, FRONT_ENDS, block, frames_by_index, heard, noise
+from tests.edge.features.test_frontend import DEEP, FRONT_ENDS, block, frames_by_index, noise, output_of
 
 
 def test_blocks_of_other_kinds_are_taken_for_what_they_mean() -> None:
     spec, samples = FRONT_ENDS["log-mel"], noise(4000)
-    expected = heard(spec, [block(0, samples)])
+    expected = output_of(spec, [block(0, samples)])
     reversed_twice = samples[::-1].copy()[::-1]
     for same in (samples.astype(np.float64), samples.repeat(2)[::2], reversed_twice):
-        found = heard(spec, [Block(0, same, np.ones(8000, np.bool_)[::2])])  # type: ignore[arg-type]
+        found = output_of(spec, [Block(0, same, np.ones(8000, np.bool_)[::2])])  # type: ignore[arg-type]
         np.testing.assert_array_equal(found[1], expected[1])
 
 
@@ -50,7 +50,7 @@ def test_a_refused_block_takes_nothing_even_behind_a_jump() -> None:
     with pytest.raises(ValueError, match="flags"):
         front_end.push(Block(2 * DEEP, samples, np.ones(9, np.bool_)))
     made += front_end.push(block(DEEP, samples)) + front_end.flush()
-    whole = heard(spec, [block(0, np.concatenate([samples, samples]))])
+    whole = output_of(spec, [block(0, np.concatenate([samples, samples]))])
     for one, other in zip(frames_by_index(made, spec.width), whole, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -66,14 +66,14 @@ def test_the_index_may_be_any_integer(kind: type) -> None:
     spec = FRONT_ENDS["log-mel"]
     found = FrontEnd(spec).push(Block(kind(2**31 - 1000), noise(4000), np.ones(4000, np.bool_)))
     index, values, _ = frames_by_index(found, spec.width)
-    expected = heard(spec, [block(2**31 - 1000, noise(4000))])
+    expected = output_of(spec, [block(2**31 - 1000, noise(4000))])
     np.testing.assert_array_equal(index, expected[0])
     np.testing.assert_array_equal(values, expected[1])
 
 
 def test_no_block_makes_the_kernel_compile_anew() -> None:
     spec, samples = FRONT_ENDS["log-mel"], noise(4000)
-    expected = heard(spec, [block(0, samples)])
+    expected = output_of(spec, [block(0, samples)])
     silent = np.frombuffer(samples.tobytes(), np.float32)  # may not be written
     swapped, shifted = samples.astype(">f4"), np.frombuffer(b"." + samples.tobytes(), np.float32, offset=1)
     valid = np.ones(8000, np.bool_)[::2]
@@ -81,7 +81,7 @@ def test_no_block_makes_the_kernel_compile_anew() -> None:
     with install_recorder("numba:compile") as compiled:
         for same in (silent, swapped, shifted, samples[::-1].copy()[::-1], samples.repeat(2)[::2]):
             for start in (0, np.int32(0), np.uint64(0)):
-                found = heard(spec, [Block(start, same, valid)])  # type: ignore[arg-type]
+                found = output_of(spec, [Block(start, same, valid)])  # type: ignore[arg-type]
                 np.testing.assert_array_equal(found[1], expected[1])
     assert not compiled.buffer
 
@@ -95,5 +95,5 @@ def test_a_copy_goes_on_by_itself(name: str, copied: Callable[[FrontEnd], FrontE
     other = copied(front_end)
     other.push(block(DEEP, noise(DEEP, 1)))
     made += front_end.push(block(DEEP, samples[DEEP:])) + front_end.flush()
-    for one, whole in zip(frames_by_index(made, spec.width), heard(spec, [block(0, samples)]), strict=True):
+    for one, whole in zip(frames_by_index(made, spec.width), output_of(spec, [block(0, samples)]), strict=True):
         np.testing.assert_array_equal(one, whole)

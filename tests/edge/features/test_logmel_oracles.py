@@ -115,12 +115,12 @@ def off_librosa(spec: FeatureSpec, peak: float) -> float:
     first, levels = listen(spec, sound)
     assert first == 0
     power, filters = librosa_power(spec, sound)[: len(levels)], librosa_filters(spec)
-    heard = filters.max(axis=1) > EMPTY * filters.max()
-    theirs = librosa.power_to_db(power @ filters.T, amin=1e-37, top_db=None)[:, heard]
-    if not heard.any():
+    valid = filters.max(axis=1) > EMPTY * filters.max()
+    theirs = librosa.power_to_db(power @ filters.T, amin=1e-37, top_db=None)[:, valid]
+    if not valid.any():
         return 0.0
-    off = np.abs(levels[:, heard] - theirs)
-    below = power.max(axis=1, keepdims=True) / (power @ filters.T / filters.max(axis=1, initial=1e-30))[:, heard]
+    off = np.abs(levels[:, valid] - theirs)
+    below = power.max(axis=1, keepdims=True) / (power @ filters.T / filters.max(axis=1, initial=1e-30))[:, valid]
     assert np.median(off) <= MEDIAN_DB
     return float((off / (LIBROSA_DB + LOUDEST_DB * np.sqrt(below))).max())
 
@@ -134,11 +134,11 @@ def test_log_mel_is_that_of_kaldi_frame_by_frame(grid: str, name: str) -> None:
         first, levels = listen(spec, sound)
         theirs = kaldi_levels(spec, name, sound)
         assert (first, levels.shape) == (0, theirs.shape)
-        heard = theirs.max(axis=0) > KALDI_LEAST
-        off = np.abs(levels - theirs)[:, heard]
+        valid = theirs.max(axis=0) > KALDI_LEAST
+        off = np.abs(levels - theirs)[:, valid]
         assert off.max() <= KALDI_LN, f"peak {peak:g}: {off.max():.2e} ln"
         assert np.median(off) * 10 / np.log(10) <= MEDIAN_DB
-        assert heard.sum() >= spec.bands - 1, "one band of 128 is narrower than a bin"
+        assert valid.sum() >= spec.bands - 1, "one band of 128 is narrower than a bin"
 
 
 @pytest.mark.rest

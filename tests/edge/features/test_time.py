@@ -26,9 +26,9 @@ def _resampled_frames(spec: FeatureSpec, from_hz: int, sound: NDArray[np.float64
     """(T,) index and (T, M) levels of a sound that a device of `from_hz` gives in blocks of 30 ms."""
     adapter, front_end, size = RateAdapter(from_hz, spec.rate_hz), FrontEnd(spec), from_hz * 30 // 1000
     blocks = [adapter.push(block(i, sound[i : i + size].astype(np.float32))) for i in range(0, len(sound), size)]
-    heard = [item for items in [*blocks, adapter.flush()] for item in items if isinstance(item, Block)]
+    received = [item for items in [*blocks, adapter.flush()] for item in items if isinstance(item, Block)]
     index, values, valid = frames_by_index(
-        [f for b in heard for f in front_end.push(b)] + front_end.flush(), spec.width
+        [f for b in received for f in front_end.push(b)] + front_end.flush(), spec.width
     )
     return index[valid], values[valid]
 

@@ -21,14 +21,14 @@ def model() -> Model:
     return load_model()
 
 
-def _kept(folder: Path, what: Adaptation) -> Path:
+def _stored(folder: Path, what: Adaptation) -> Path:
     path = folder / "mine.adaptation"
     path.write_text(what.to_text(), encoding="utf-8")
     return path
 
 
 def test_what_was_kept_is_read_again(tmp_path: Path, model: Model) -> None:
-    kept = adaptation(
+    stored = adaptation(
         device="größer",
         model=model.sha256,
         equaliser_db=(12.0, -30.0, 0.1, 0, 0, 0, 0, 0),
@@ -37,8 +37,8 @@ def test_what_was_kept_is_read_again(tmp_path: Path, model: Model) -> None:
         thresholds={"wheeze": 0.4},
         gain={"event F1": 0.05},
     )
-    assert load_adaptation(_kept(tmp_path, kept), model) == kept
-    assert any("größer" in line for line in kept.lines())
+    assert load_adaptation(_stored(tmp_path, stored), model) == stored
+    assert any("größer" in line for line in stored.lines())
 
 
 def test_a_variant_of_the_model_takes_its_adaptation(tmp_path: Path, model: Model) -> None:
@@ -46,12 +46,12 @@ def test_a_variant_of_the_model_takes_its_adaptation(tmp_path: Path, model: Mode
         sha256, variant, groups = "b" * 64, Variant(name="cpu-int8", parent=model.sha256), model.groups
         event_classes = model.event_classes
 
-    path = _kept(tmp_path, adaptation(model=model.sha256))
+    path = _stored(tmp_path, adaptation(model=model.sha256))
     assert load_adaptation(path, Int8()).model == model.sha256
 
 
 def test_that_of_another_model_is_refused_with_what_to_do(tmp_path: Path, model: Model) -> None:
-    path = _kept(tmp_path, adaptation())
+    path = _stored(tmp_path, adaptation())
     with pytest.raises(ModelError) as caught:
         load_adaptation(path, model)
     assert str(caught.value) == (
@@ -74,7 +74,7 @@ def test_that_of_another_model_is_refused_with_what_to_do(tmp_path: Path, model:
     ],
 )
 def test_what_cannot_be_is_refused(tmp_path: Path, model: Model, change: dict[str, Any], message: str) -> None:
-    path = _kept(tmp_path, adaptation(**{"model": model.sha256, **change}))
+    path = _stored(tmp_path, adaptation(**{"model": model.sha256, **change}))
     with pytest.raises(ModelError, match=message) as caught:
         load_adaptation(path, model)
     assert str(caught.value).startswith(f"adaptation {path}: ")
@@ -89,7 +89,7 @@ def test_what_is_no_adaptation_is_refused(tmp_path: Path, model: Model, text: st
 
 
 def test_a_change_anywhere_breaks_the_seal(tmp_path: Path, model: Model) -> None:
-    path = _kept(tmp_path, adaptation(model=model.sha256))
+    path = _stored(tmp_path, adaptation(model=model.sha256))
     fields = json.loads(path.read_text())
     for key, value in (("level_db", -61.0), ("equaliser_db", [1.0] + [0.0] * 7), ("device", "other"), ("more", 1)):
         path.write_text(json.dumps({**fields, key: value}))

@@ -30,9 +30,9 @@ SEAL_BYTES = 82
 def _edited(path: Path, changes: dict[str, str | None]) -> Path:
     """The small artefact with some metadata replaced or removed, sealed again."""
     graph = onnx.load_from_string(small_artefact()[:-SEAL_BYTES])
-    kept = {p.key: p.value for p in graph.metadata_props}
+    stored = {p.key: p.value for p in graph.metadata_props}
     del graph.metadata_props[:]
-    for key, value in {**kept, **{f"laennec.{k}": v for k, v in changes.items()}}.items():
+    for key, value in {**stored, **{f"laennec.{k}": v for k, v in changes.items()}}.items():
         if value is not None:
             graph.metadata_props.add(key=key, value=value)
     path.write_bytes(seal(graph.SerializeToString()))

@@ -73,8 +73,8 @@ def test_a_stream_that_begins_anew_in_a_batch_forgets_its_own_state_alone() -> N
     model = small_model()
     frames, valid, states = chunk_batch(2)
     chunks = [Chunk(4, frames[i], valid[i] > 0, np.ones(4, np.bool_), restart=i == 1) for i in range(2)]
-    (_, kept), (_, begun) = model.score_many(chunks, list(states))
-    assert np.array_equal(kept, model.score(chunks[0], states[0])[1])
+    (_, stored), (_, begun) = model.score_many(chunks, list(states))
+    assert np.array_equal(stored, model.score(chunks[0], states[0])[1])
     assert np.array_equal(begun, model.score(chunks[1], model.new_state())[1])
     assert not np.array_equal(begun, model.score(replace(chunks[1], restart=False), states[1])[1])
 

@@ -136,8 +136,8 @@ def test_nothing_is_measurable_in_a_chunk_that_leaves_a_state_that_is_no_number(
 
 def test_frames_that_are_no_numbers_spoil_the_chunk_and_the_state_of_a_real_graph() -> None:
     model, rng = small_model(), np.random.default_rng(0)
-    heard = np.ones(4, np.bool_)
-    chunk = Chunk(4, rng.normal(0, 1, (4, 8)).astype(np.float32), heard, heard)
+    is_valid = np.ones(4, np.bool_)
+    chunk = Chunk(4, rng.normal(0, 1, (4, 8)).astype(np.float32), is_valid, is_valid)
     scores, state = model.score(chunk, model.new_state())
     assert (scores.valid.all(), np.isfinite(state).all()) == (True, True)
     chunk.values[1, 2] = np.nan

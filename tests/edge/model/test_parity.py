@@ -56,8 +56,8 @@ def test_answers_that_are_all_nought_agree_only_with_each_other() -> None:
 
 
 def test_a_graph_hears_the_chunks_of_a_stream_in_order_and_begins_anew_where_they_say() -> None:
-    heard, zeros = np.ones(4, np.bool_), np.zeros((4, SPEC.width), np.float32)
-    chunks = [Chunk(4 * k, zeros, heard, heard, restart=k in (0, 2)) for k in range(4)]
+    valid, zeros = np.ones(4, np.bool_), np.zeros((4, SPEC.width), np.float32)
+    chunks = [Chunk(4 * k, zeros, valid, valid, restart=k in (0, 2)) for k in range(4)]
     found = score_all(OnnxBackend(small_artefact()), chunks)
     # Silence is remembered as 1, half of it at the next chunk; a score is sigmoid of what was remembered before
     assert found["clip"].tolist() == [[1.5], [1.5]]  # of the two segments, when they have been heard

@@ -153,11 +153,11 @@ def test_the_variants_of_a_machine_are_those_of_its_runtimes(machine: Machine, m
 
 @pytest.mark.usefixtures("no_gpu")
 def test_without_a_gpu_nobody_is_told_of_nvidia_unless_tensorrt_was_asked_for(model: Path) -> None:
-    told: list[str] = []
-    artefacts, device = variants_here(model, "auto", told.append)
-    assert ([artefact.variant.name for artefact in artefacts], device, told) == (["fp32", "cpu-int8"], None, [])
+    reported: list[str] = []
+    artefacts, device = variants_here(model, "auto", reported.append)
+    assert ([artefact.variant.name for artefact in artefacts], device, reported) == (["fp32", "cpu-int8"], None, [])
     with pytest.raises(ConfigError, match="no NVIDIA driver"):
-        variants_here(model, "tensorrt", told.append)
+        variants_here(model, "tensorrt", reported.append)
 
 
 def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine, model: Path) -> None:

@@ -15,7 +15,7 @@ from tests.edge.artefacts import fp32, variant, variant_paths
 
 
 @pytest.fixture(autouse=True)
-def _told(caplog: pytest.LogCaptureFixture) -> None:
+def _logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     warn_once.cache_clear()
 

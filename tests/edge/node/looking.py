@@ -26,7 +26,7 @@ from edge.sources.opening import open_source
 from edge.types import Block, Gap, Scores
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
-from tests.edge.streaming import NODE, Driven, Heard, Script
+from tests.edge.streaming import NODE, Driven, Published, Script
 
 TOPIC = "laennec/v1/ward/node/s/{}/cmd/look/{}"
 
@@ -71,10 +71,10 @@ class Looking:
     def __init__(self, model: Any = None, is_on: bool = True, beds: int = 1, **settings: Any) -> None:
         self.model = model or LoudnessModel()
         self.desk = Desk()
-        self.looks = LiveViews(is_on, self.model, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
+        self.live_views = LiveViews(is_on, self.model, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
         own = [Stream(id=f"bed{k + 1}", source="script", pace=False, **settings) for k in range(beds)]
-        self.streams = [Driven(each, Script(), Heard(), self.model) for each in own]
-        self.looks.join(own, self.streams)
+        self.streams = [Driven(each, Script(), Published(), self.model) for each in own]
+        self.live_views.join(own, self.streams)
 
     def order(self, stream: str = "bed1", user: str = "board", **body: Any) -> Body:
         """Give the command; its answer."""
@@ -86,13 +86,13 @@ class Looking:
 
     def settle(self) -> None:
         """Let the thread of the looks work until nothing waits."""
-        self.looks._waiting.put(None)
-        self.looks._run()
+        self.live_views._waiting.put(None)
+        self.live_views._run()
 
-    def hear(self, *items: Block | Gap) -> None:
+    def feed(self, *items: Block | Gap) -> None:
         """Sound for the first bed."""
         for item in items:
-            self.streams[0].hear(item)
+            self.streams[0].feed(item)
             self.settle()
 
     def close(self) -> None:

@@ -188,7 +188,7 @@ def test_every_setting_of_an_alarm_reaches_its_rule(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("alarms", "said"),
+    ("alarms", "expected_text"),
     [
         ({"burden": {"continuous": {"limit": 6}}}, "unknown key 'alarms.burden.continuous.limit' (did you mean"),
         ({"burden": {"continuous": {"limit_s_per_min": 61}}}, "alarms.burden.continuous.limit_s_per_min: 61"),
@@ -196,10 +196,10 @@ def test_every_setting_of_an_alarm_reaches_its_rule(tmp_path: Path) -> None:
         ({"technical": {"clock": {"priority": "High"}}}, "alarms.technical.clock.priority: 'High'"),
     ],
 )
-def test_a_mistake_in_the_settings_names_its_key(alarms: object, said: str) -> None:
+def test_a_mistake_in_the_settings_names_its_key(alarms: object, expected_text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config({"streams": [{"id": "bed1", "source": "mic"}], "alarms": alarms}, "ward.yaml")
-    assert said in str(caught.value)
+    assert expected_text in str(caught.value)
 
 
 def test_a_group_that_the_model_lacks_is_named(tmp_path: Path) -> None:

@@ -137,8 +137,8 @@ def test_each_change_of_a_signal_has_a_message_and_what_is_measured_alone_has_no
         look(alarms, state)
     of_bed = [each for each in disk.written if isinstance(each, Transition) and each.key == LOST]
     assert [each.cause for each in of_bed] == ["known", "present", "raised", "cleared"]
-    told = [each.body["cause"] for each in disk.messages if each.body["condition"] == "signal-lost"]
-    assert told == ["raised", "cleared"]
+    reported = [each.body["cause"] for each in disk.messages if each.body["condition"] == "signal-lost"]
+    assert reported == ["raised", "cleared"]
 
 
 def test_after_a_step_of_the_clock_a_change_is_written_and_told_with_the_time_that_it_says(

@@ -26,7 +26,7 @@ from edge.ward.wheeze_rate import NOT_MEASURED
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.test_stream_state import Time
-from tests.edge.streaming import NODE, Driven, Heard, Script, clock_s
+from tests.edge.streaming import NODE, Driven, Published, Script, clock_s
 from training.synthetic.patient import Patient
 
 SECONDS = 40
@@ -77,13 +77,13 @@ def test_masked_sound_leaves_no_number_behind(model: Model) -> None:
 def test_a_bed_that_stops_breathing_is_without_breath_and_lost_sound_is_unknown(model: Model) -> None:
     pipeline = Pipeline(model, outside="ignore")  # a made chest is called rubbing
     breath = BedBreath(model, pipeline)
-    told = list[tuple[str, str, bool]]()
+    reported = list[tuple[str, str, bool]]()
 
-    def tell(pause: Pause, limit_s: float) -> None:
-        told.append((pause.kind, pause.why, pause.touches))
+    def report(pause: Pause, limit_s: float) -> None:
+        reported.append((pause.kind, pause.why, pause.touches))
         assert limit_s == 10.0
 
-    breath.watch_pauses(10.0, tell, is_touching=lambda: True)
+    breath.watch_pauses(10.0, report, is_touching=lambda: True)
     sound = _breathing(24.0)
     assert breath.is_without(0.0, 0) is None, "nothing was heard"
     pipeline.push(sound)
@@ -97,26 +97,26 @@ def test_a_bed_that_stops_breathing_is_without_breath_and_lost_sound_is_unknown(
     pipeline.push(Block(stop, np.zeros(masked, np.float32), np.zeros(masked, np.bool_)))
     assert breath.is_without(0.0, stop + masked) is None, "masked"
     breath.look(0.0, stop)
-    assert told == [("onset", "", True)]
+    assert reported == [("onset", "", True)]
     breath.look(0.0, stop + masked)
-    assert told == [("onset", "", True), ("end", "lost sound", True)]
+    assert reported == [("onset", "", True), ("end", "lost sound", True)]
 
 
 @pytest.mark.parametrize(("last", "reason"), [(Gap(0, 0, "device", restart=True), "lost_sound"), (None, "stream_end")])
 def test_a_pause_is_told_with_its_onset_and_its_end_also_where_what_comes_then_is_not_known(
     model: Model, last: Gap | None, reason: str
 ) -> None:
-    settings, said = Stream(id="bed1", source="script", pace=False, outside="ignore"), Heard()
-    bed = Driven(settings, Script(), said, model)  # type: ignore[arg-type]
+    settings, published = Stream(id="bed1", source="script", pace=False, outside="ignore"), Published()
+    bed = Driven(settings, Script(), published, model)  # type: ignore[arg-type]
     bed.watch_pauses(10.0)
     sound = _breathing(24.0)
     still = (0.001 * np.random.default_rng(1).standard_normal(20 * 8000)).astype(np.float32)
     blocks = [sound, Block(sound.stop, still, np.ones(len(still), np.bool_))]
-    bed.hear(*blocks, *([] if last is None else [last]))
-    told = [message for message in said if message.topic.endswith("/pause")]
-    assert len(told) == (1 if last is None else 2), "a node whose source goes on has no end yet"
+    bed.feed(*blocks, *([] if last is None else [last]))
+    reported = [message for message in published if message.topic.endswith("/pause")]
+    assert len(reported) == (1 if last is None else 2), "a node whose source goes on has no end yet"
     bed.close()
-    onset, end = (message for message in said if message.topic.endswith("/pause"))
+    onset, end = (message for message in published if message.topic.endswith("/pause"))
     for rev, message in enumerate((onset, end), 1):
         assert message.event == (message.body["id"], rev)
         SCHEMAS["laennec.pause/1"].validate(json.loads(finish({**message.body, "seq": rev}, False, 0.0)))
@@ -131,8 +131,8 @@ def test_a_pause_is_told_with_its_onset_and_its_end_also_where_what_comes_then_i
 
 def test_a_trend_tells_the_breathing_of_a_bed_and_what_is_not_known_is_null(model: Model) -> None:
     settings = Stream(id="bed1", source="script", pace=False, outside="ignore")
-    bed = Driven(settings, Script(), Heard(), model)  # type: ignore[arg-type]
-    bed.hear(_breathing(24.0, 64))
+    bed = Driven(settings, Script(), Published(), model)  # type: ignore[arg-type]
+    bed.feed(_breathing(24.0, 64))
     status = bed.assess()
     assert status.reading is not None
     trend = Trend("bed1", status.reading, status.covered, status.breathing)
@@ -191,16 +191,16 @@ class _View:
 
 
 def _published(monkeypatch: pytest.MonkeyPatch, rate: float | None, seconds: int, **changed: Any) -> list[Body]:
-    clock, said = Time(), list[tuple[str, Body, int | None]]()
+    clock, published = Time(), list[tuple[str, Body, int | None]]()
     monkeypatch.setattr(edge.node.breath, "time", clock)
-    rates = BreathRates([_View(clock, rate, **changed)], load_model(), NODE, lambda *each: said.append(each))
+    rates = BreathRates([_View(clock, rate, **changed)], load_model(), NODE, lambda *each: published.append(each))
     for _ in range(4 * seconds):
         rates.tick()
         clock.now_s += 0.25
-    assert {(topic, expiry_s) for topic, _, expiry_s in said} <= {
+    assert {(topic, expiry_s) for topic, _, expiry_s in published} <= {
         ("laennec/v1/ward/node/s/bed1/breath", BREATH_EXPIRY_S)
     }
-    return [body for _, body, _ in said]
+    return [body for _, body, _ in published]
 
 
 @pytest.mark.parametrize("rate", [24.04, None])
@@ -210,8 +210,8 @@ def test_a_rate_is_published_each_five_seconds_and_obeys_its_schema(
     bodies = _published(monkeypatch, rate, 20)
     assert len(bodies) == 4
     SCHEMAS["laennec.breath/1"].validate(bodies[-1])
-    told = (bodies[-1]["breaths_per_min"], bodies[-1]["why"], bodies[-1]["sample"])
-    assert told == (24.0 if rate else None, "" if rate else "irregular", {"rate": 8000, "stop": 1248 * 256})
+    reported = (bodies[-1]["breaths_per_min"], bodies[-1]["why"], bodies[-1]["sample"])
+    assert reported == (24.0 if rate else None, "" if rate else "irregular", {"rate": 8000, "stop": 1248 * 256})
 
 
 @pytest.mark.parametrize("changed", [{"breath": None}, {"is_closed": True}])

@@ -123,9 +123,9 @@ def test_whether_the_clock_is_synchronised_is_what_the_kernel_says() -> None:
     assert is_synchronised() is (None if state < 0 else state != 5)
 
 
-@pytest.mark.parametrize(("state", "said"), [(0, True), (1, True), (4, True), (5, False), (-1, None)])
+@pytest.mark.parametrize(("state", "answered"), [(0, True), (1, True), (4, True), (5, False), (-1, None)])
 def test_a_kernel_in_error_is_not_synchronised_and_one_that_refuses_is_not_known(
-    monkeypatch: pytest.MonkeyPatch, state: int, said: bool | None
+    monkeypatch: pytest.MonkeyPatch, state: int, answered: bool | None
 ) -> None:
     class Libc:
         def adjtimex(self, timex: ctypes.Array[ctypes.c_char]) -> int:
@@ -138,7 +138,7 @@ def test_a_kernel_in_error_is_not_synchronised_and_one_that_refuses_is_not_known
         return Libc()
 
     monkeypatch.setattr(ctypes, "CDLL", load)
-    assert is_synchronised() is said
+    assert is_synchronised() is answered
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError])

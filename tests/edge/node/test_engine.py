@@ -24,7 +24,7 @@ from edge.sources.source import Wait
 from edge.types import Block, Chunk, Gap
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
-from tests.edge.streaming import NODE, Heard, made_ready
+from tests.edge.streaming import NODE, Published, made_ready
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -37,17 +37,17 @@ class Ward:
     def __init__(self, *sources: Bursts, model: LoudnessModel | None = None) -> None:
         made_ready()
         self.model, self.stop = model or LoudnessModel(), threading.Event()
-        self.said = [Heard() for _ in sources]
+        self.published = [Published() for _ in sources]
         self.streams = [
             NodeStream(
                 Stream(id=f"bed{number}", source="bursts", pace=source.pace),
                 source,
                 self.model,
                 NODE,
-                said,  # type: ignore[arg-type]
+                expected_text,  # type: ignore[arg-type]
                 phase_of(number, self.model.chunk),
             )
-            for number, (source, said) in enumerate(zip(sources, self.said, strict=True))
+            for number, (source, expected_text) in enumerate(zip(sources, self.published, strict=True))
         ]
         self.engine = Engine(self.model, self.streams, ["normal"] * len(sources))  # type: ignore[arg-type]
         wakes = [partial(self.engine.wake, number) for number in range(len(sources))]
@@ -68,7 +68,7 @@ class Ward:
         self.readers.join(PATIENCE_S)
 
     def events(self, number: int) -> list[str]:
-        return [body["type"] for body in self.said[number].events()]
+        return [body["type"] for body in self.published[number].events()]
 
 
 class Hangs(Bursts):
@@ -90,9 +90,12 @@ def test_forty_streams_find_what_each_would_find_alone_with_a_few_threads() -> N
     ward.start()
     assert threading.active_count() <= before + THREADS + 1
     wait_for(lambda: not ward.engine.is_alive(), "the end of all streams")
-    expected = [(body["type"], body["sample"]) for body in alone.said[0].events()]
+    expected = [(body["type"], body["sample"]) for body in alone.published[0].events()]
     assert len(expected) == 10
-    assert all([(body["type"], body["sample"]) for body in said.events()] == expected for said in ward.said)
+    assert all(
+        [(body["type"], body["sample"]) for body in expected_text.events()] == expected
+        for expected_text in ward.published
+    )
 
 
 def test_a_source_that_fails_ends_its_stream_alone() -> None:
@@ -223,16 +226,16 @@ def test_a_stream_that_rests_closes_what_is_open_tells_a_gap_and_is_heard_again(
                 if isinstance(item, Block) and item.start == 20_000:
                     yield Wait(0.1)
                     wait_for(lambda: ward.streams[0]._offered == 20_000, "all sound before it to be taken")
-                    wait_for(lambda: len(ward.said[0].events()) == 5, "the third burst")
+                    wait_for(lambda: len(ward.published[0].events()) == 5, "the third burst")
                     ward.streams[0].shed(3.0)
                     ward.engine.wake(0)
-                    wait_for(lambda: len(ward.said[0].events()) == 6, "its end, though nothing more comes")
+                    wait_for(lambda: len(ward.published[0].events()) == 6, "its end, though nothing more comes")
                 yield item
 
     ward = Ward(Calm(8, pace=False))
     ward.run()
     assert ward.events(0) == ["onset", "end"] * 5
-    (gap,) = [message.body for message in ward.said[0] if message.topic.endswith("/gap")]
+    (gap,) = [message.body for message in ward.published[0] if message.topic.endswith("/gap")]
     assert (gap["cause"], gap["ms"], gap["from_sample"]) == (OVERLOAD, 3000, 20_000)
     totals = ward.streams[0].status.totals
     assert (totals.left_out_s, totals.lost_s, totals.received_s) == (3.0, 3.0, 5.0)
@@ -249,13 +252,13 @@ def test_a_stream_says_how_far_it_is_behind_and_stops_saying_so_when_it_has_caug
                 self.is_slow = False
             return super().score(chunk, state)
 
-    ward, told = Ward(Bursts(1000, pace=True), model=SlowOnce()), list[State]()
+    ward, reported = Ward(Bursts(1000, pace=True), model=SlowOnce()), list[State]()
     (stream,) = ward.streams
     assess = stream.assess
-    stream.assess = lambda: (status := assess(), told.append(status.state))[0]  # type: ignore[method-assign]
+    stream.assess = lambda: (status := assess(), reported.append(status.state))[0]  # type: ignore[method-assign]
     ward.start()
-    wait_for(lambda: any(state.reason.startswith("behind") for state in told), "a lag that is told")
-    late = next(state for state in told if state.reason.startswith("behind"))
+    wait_for(lambda: any(state.reason.startswith("behind") for state in reported), "a lag that is told")
+    late = next(state for state in reported if state.reason.startswith("behind"))
     behind = re.fullmatch(r"behind by (\d+) s", late.reason)
     assert behind is not None
     assert (late.name, int(behind[1]) >= 2) == ("degraded", True)

@@ -114,10 +114,10 @@ def test_quality_is_the_state_of_the_stream_with_its_reason() -> None:
 def test_a_bed_is_there_while_its_node_is_online_and_its_stream_is_listened_to() -> None:
     of_node, of_stream = announcement(NODE, PLAIN, A_BED)["availability"]
     assert (of_node["topic"], of_stream["topic"]) == ("laennec/v1/ward-b/edge-7/status", f"{BED}/status")
-    said = [render(of_node["value_template"], {"state": each}) for each in ("online", "offline", "stopped")]
-    assert said == ["online", "offline", "offline"]
-    said = [render(of_stream["value_template"], {"state": each}) for each in ("ok", "lost", "disabled")]
-    assert said == ["online", "online", "offline"]
+    expected_text = [render(of_node["value_template"], {"state": each}) for each in ("online", "offline", "stopped")]
+    assert expected_text == ["online", "offline", "offline"]
+    expected_text = [render(of_stream["value_template"], {"state": each}) for each in ("ok", "lost", "disabled")]
+    assert expected_text == ["online", "online", "offline"]
 
 
 def test_every_state_expires_when_it_is_not_said_again() -> None:

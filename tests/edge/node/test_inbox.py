@@ -18,7 +18,7 @@ def block(start: int, count: int = 10) -> Block:
     return Block(start, np.arange(start, start + count, dtype=np.float32), np.ones(count, np.bool_))
 
 
-def told(items: list[Item]) -> list[object]:
+def reported(items: list[Item]) -> list[object]:
     """Blocks as (start, stop), gaps and ends as they are."""
     return [(item.start, item.stop) if isinstance(item, Block) else item for item in items]
 
@@ -34,7 +34,7 @@ def test_blocks_that_follow_each_other_come_out_as_one_with_the_same_samples() -
     inbox = filled(block(0), block(10), block(30), Gap(40, 50, "device lost"), block(50), End())
     assert inbox.waiting == 40
     taken = inbox.take()
-    assert told(taken) == [(0, 20), (30, 40), Gap(40, 50, "device lost"), (50, 60), End()]
+    assert reported(taken) == [(0, 20), (30, 40), Gap(40, 50, "device lost"), (50, 60), End()]
     assert isinstance(taken[0], Block)
     assert taken[0].samples.tolist() == list(range(20))
     assert (inbox.take(), inbox.waiting, inbox.is_over) == ([], 0, True)
@@ -46,9 +46,9 @@ def test_what_does_not_fit_is_one_gap_that_is_told_when_sound_is_taken_again() -
     assert inbox.is_full
     for start in range(full, full + 50, 10):
         inbox.put(block(start))
-    assert told(inbox.take()) == [(0, full)]
+    assert reported(inbox.take()) == [(0, full)]
     inbox.put(block(full + 50))
-    assert told(inbox.take()) == [Gap(full, full + 50, OVERLOAD, restart=True), (full + 50, full + 60)]
+    assert reported(inbox.take()) == [Gap(full, full + 50, OVERLOAD, restart=True), (full + 50, full + 60)]
 
 
 def test_a_stream_that_rests_loses_what_waits_and_what_comes_and_then_is_heard_again() -> None:
@@ -57,14 +57,14 @@ def test_a_stream_that_rests_loses_what_waits_and_what_comes_and_then_is_heard_a
     for start in (20, 30, 40, 50):
         inbox.put(block(start))
     assert inbox.waiting == 10
-    assert told(inbox.take()) == [Gap(0, 50, OVERLOAD, restart=True), (50, 60)]
+    assert reported(inbox.take()) == [Gap(0, 50, OVERLOAD, restart=True), (50, 60)]
 
 
 def test_gaps_of_the_source_keep_their_cause_and_place_and_the_end_is_never_lost() -> None:
     inbox = filled(block(0), Gap(10, 20, "device lost"), block(20), End("gone"))
     inbox.shed(9.0)
     left_out = [Gap(0, 10, OVERLOAD, restart=True), Gap(10, 20, "device lost"), Gap(20, 30, OVERLOAD, restart=True)]
-    assert told(inbox.take()) == [*left_out, End("gone")]
+    assert reported(inbox.take()) == [*left_out, End("gone")]
 
 
 def test_a_device_that_restarts_all_the_time_does_not_fill_the_memory() -> None:

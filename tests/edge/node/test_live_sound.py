@@ -22,7 +22,7 @@ from tests.edge.clips.test_voice_mute import block, noise, word_at
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.looking import Desk
-from tests.edge.streaming import NODE, RATE_HZ, Driven, Heard, Script
+from tests.edge.streaming import NODE, RATE_HZ, Driven, Published, Script
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -49,7 +49,7 @@ class Ward:
         config = parse_config({"streams": streams, "listen": ward}, "test")
         self.desk = Desk()
         self.listening = NodeListening(config, RATE_HZ, NODE, self.desk, lambda: self.now_s)  # type: ignore[arg-type]
-        self.streams = [Driven(each, Script(), Heard(), LoudnessModel()) for each in config.streams]
+        self.streams = [Driven(each, Script(), Published(), LoudnessModel()) for each in config.streams]
         self.gone: set[str] = set()  # beds whose patient had agreed, and is gone
         self.listening.join(self.streams, self.gone.__contains__)
 
@@ -66,9 +66,9 @@ class Ward:
         bed = next(each for each in self.streams if each.id == stream)
         wait_for(lambda: len(bed.observers) > FOLLOWERS, "somebody who follows the bed")
 
-    def hear(self, *items: Block | Gap) -> None:
+    def feed(self, *items: Block | Gap) -> None:
         for item in items:
-            self.streams[0].hear(item)
+            self.streams[0].feed(item)
 
     def sound(self, count: int) -> list[Body]:
         """So many messages of sound, once they are there."""
@@ -93,7 +93,7 @@ def test_while_nobody_listens_there_is_no_thread_no_follower_no_sound_and_no_mes
     some, calls = Ward(), []
     monkeypatch.setattr(VoiceMute, "push", lambda *_: calls.append("mute") or [])
     monkeypatch.setattr(NodeListening, "_put", lambda *_: calls.append("put"))
-    some.hear(block(noise(30.0)))
+    some.feed(block(noise(30.0)))
     assert (some.listening.thread, threading.active_count()) == (None, before)
     assert len(some.streams[0].observers) == FOLLOWERS
     assert (calls, some.desk.sent, some.desk.states) == ([], [], [])
@@ -113,13 +113,13 @@ def test_who_listens_hears_the_bed_and_everybody_is_told_before_the_first_sound(
     (person,) = state["listeners"]
     assert seconds_of(person["until"]) - seconds_of(person["since"]) == pytest.approx(60, abs=5)
     whole = block(noise(10.0))
-    some.hear(whole)
+    some.feed(whole)
     got = some.sound(15)
     assert {body["topic"] for body in got} == {"laennec/v1/ward/node/s/bed1/sound"}
-    wanted = np.clip(np.rint(whole.samples * 32768), -32767, 32767).astype(np.int16)
+    required = np.clip(np.rint(whole.samples * 32768), -32767, 32767).astype(np.int16)
     for body in got[:15]:
         first = body["sample"]["first"]
-        assert (pcm_of(body) == wanted[first : first + 4096]).all()
+        assert (pcm_of(body) == required[first : first + 4096]).all()
         assert (body["silent"], body["expiry_s"]) == ([], 5)
     assert some.listening.health()["beds"] == 1
 
@@ -127,7 +127,7 @@ def test_who_listens_hears_the_bed_and_everybody_is_told_before_the_first_sound(
 def test_a_spoken_stretch_leaves_as_zeros_and_says_why() -> None:
     some = Ward()
     some.listen()
-    some.hear(block(word_at(6.0)))
+    some.feed(block(word_at(6.0)))
     got = some.sound(18)
     muted = [body for body in got if any(each["why"] == "speech" for each in body["silent"])]
     assert {body["sample"]["first"] // 4096 for body in muted} == {10, 11, 12, 13, 14}  # 5 to 7.7 s
@@ -140,19 +140,19 @@ def test_a_spoken_stretch_leaves_as_zeros_and_says_why() -> None:
 def test_it_ends_with_its_time_the_thread_with_it_and_nothing_is_kept() -> None:
     some = Ward()
     some.listen(duration_s=30)
-    some.hear(block(noise(5.0)))
+    some.feed(block(noise(5.0)))
     some.sound(4)
     some.now_s += 29
-    some.hear(block(noise(5.0), 5 * RATE_HZ))
+    some.feed(block(noise(5.0), 5 * RATE_HZ))
     count = len(some.sound(14))
     some.now_s += 1.1
     some.ended()
     assert people(some.desk.states[-1]) == []
     assert len(some.streams[0].observers) == FOLLOWERS
-    some.hear(block(noise(5.0), 10 * RATE_HZ))
+    some.feed(block(noise(5.0), 10 * RATE_HZ))
     assert (len(some.desk.sent), some.listening._waiting.qsize()) == (count, 0)
     some.listen()
-    some.hear(block(noise(4.0), 15 * RATE_HZ))
+    some.feed(block(noise(4.0), 15 * RATE_HZ))
     later = some.sound(count + 1)[count]
     assert later["sample"]["first"] >= 16 * RATE_HZ, "nothing of when nobody listened"
 
@@ -197,7 +197,7 @@ def test_off_by_default_and_a_bed_has_the_last_word() -> None:
 def test_a_new_patient_ends_it_and_where_the_one_before_had_agreed_it_stays_off() -> None:
     some = Ward(ward=False, of_beds={"bed1": True})
     some.listen()
-    some.hear(block(noise(5.0)))
+    some.feed(block(noise(5.0)))
     some.sound(4)
     some.gone.add("bed1")
     some.streams[0].arrive(NewPatient(None))
@@ -205,7 +205,7 @@ def test_a_new_patient_ends_it_and_where_the_one_before_had_agreed_it_stays_off(
     some.streams[0].assess()
     some.ended()
     count = len(some.desk.sent)
-    some.hear(block(noise(5.0), 5 * RATE_HZ))
+    some.feed(block(noise(5.0), 5 * RATE_HZ))
     assert "the patient who agreed is gone" in some.order()["reason"]
     assert (len(some.desk.sent), people(some.desk.states[-1])) == (count, [])
     of_ward = Ward()
@@ -253,7 +253,7 @@ def test_what_the_connection_does_not_take_is_dropped_and_counted_by_its_cause()
     some = Ward()
     some.listen()
     some.desk.refusal = "slow broker"
-    some.hear(block(noise(4.0)))
+    some.feed(block(noise(4.0)))
     wait_for(lambda: some.listening.health()["dropped"].get("slow broker", 0) >= 3, "what was dropped")
     assert (some.listening.health()["sent"], some.desk.sent) == (0, [])
     some.listening.stop()
@@ -266,7 +266,7 @@ def test_a_thread_that_hangs_costs_sound_which_is_counted_and_the_scoring_goes_o
     monkeypatch.setattr(VoiceMute, "push", lambda *_: go.wait(60) and [])
     some.listen()
     for second in range(WAITING + 20):
-        some.hear(block(noise(1.0), second * RATE_HZ))
+        some.feed(block(noise(1.0), second * RATE_HZ))
     assert some.streams[0].decided > WAITING * RATE_HZ
     assert some.listening.health()["dropped"]["queue full"] >= 15
     go.set()
@@ -278,10 +278,10 @@ def test_an_error_of_one_block_is_counted_and_the_next_is_heard(monkeypatch: pyt
     some.listen()
     with monkeypatch.context() as broken:
         broken.setattr(VoiceMute, "push", lambda *_: 1 / 0)
-        some.hear(block(noise(1.0)))
+        some.feed(block(noise(1.0)))
         wait_for(lambda: some.listening.health()["dropped"].get("error"), "the error")
     before = len(some.desk.sent)
-    some.hear(block(noise(5.0), RATE_HZ))
+    some.feed(block(noise(5.0), RATE_HZ))
     some.sound(4)
     some.listening.stop()
     assert (some.listening.health()["dropped"]["error"], len(some.desk.sent) > before) == (1, True)

@@ -35,10 +35,10 @@ def test_scores_are_those_of_laennec_detect_and_levels_those_of_the_sound() -> N
     some = Looking(model)
     some.order()
     sound, cut = demo_sound(), 4000
-    some.hear(*(Block(k, sound.samples[k : k + cut], sound.valid[k : k + cut]) for k in range(0, 30 * RATE_HZ, cut)))
-    told = some.desk.sent[1]  # the first has no column of before somebody looked
-    assert (told["classes"], told["thresholds"]) == (list(model.event_classes), model.thresholds)
-    assert (told["sample"]["column"], told["bands"], told["columns"]) == (256, 48, 15)
+    some.feed(*(Block(k, sound.samples[k : k + cut], sound.valid[k : k + cut]) for k in range(0, 30 * RATE_HZ, cut)))
+    reported = some.desk.sent[1]  # the first has no column of before somebody looked
+    assert (reported["classes"], reported["thresholds"]) == (list(model.event_classes), model.thresholds)
+    assert (reported["sample"]["column"], reported["bands"], reported["columns"]) == (256, 48, 15)
     assert len(some.desk.sent) > 55
     assert_shows_the_demo(some.desk.sent, model)
 
@@ -49,7 +49,7 @@ def test_any_cut_of_the_sound_gives_the_same_columns_and_scores(cut: int) -> Non
     noise = sound(6.0, (0.5, 2.0), (3.0, 5.5))
     for some, length in ((whole, 2000), (pieces, cut)):
         some.order()
-        some.hear(
+        some.feed(
             *(Block(k, noise.samples[k : k + length], noise.valid[k : k + length]) for k in range(0, 48_000, length))
         )
         some.close()
@@ -63,7 +63,7 @@ def test_any_cut_of_the_sound_gives_the_same_columns_and_scores(cut: int) -> Non
 @pytest.mark.parametrize("start", [0, (2**31 // COLUMN - 10) * COLUMN, (2**32 // COLUMN - 10) * COLUMN])
 def test_a_column_shows_the_sound_that_its_score_is_of(looking: Looking, start: int) -> None:
     noise = sound(6.0, (2.0, 4.0), start=start)
-    looking.hear(noise)
+    looking.feed(noise)
     looking.close()
     first, mel, scores = joined(looking.desk.sent)
     index = np.arange(first, first + len(mel)) - start // COLUMN
@@ -78,8 +78,8 @@ def test_a_column_shows_the_sound_that_its_score_is_of(looking: Looking, start: 
 
 
 def test_lost_sound_is_0_in_columns_and_scores_and_no_index_is_missing(looking: Looking) -> None:
-    looking.hear(sound(4.0, (0, 4)), Gap(4 * RATE_HZ, 6 * RATE_HZ, "device lost"))
-    looking.hear(sound(4.0, (0, 4), start=6 * RATE_HZ))
+    looking.feed(sound(4.0, (0, 4)), Gap(4 * RATE_HZ, 6 * RATE_HZ, "device lost"))
+    looking.feed(sound(4.0, (0, 4), start=6 * RATE_HZ))
     looking.close()
     first, mel, scores = joined(looking.desk.sent)
     index = np.arange(first, first + len(mel))
@@ -93,9 +93,9 @@ def test_lost_sound_is_0_in_columns_and_scores_and_no_index_is_missing(looking: 
 
 
 def test_what_the_detector_bridged_has_scores_and_no_picture(looking: Looking) -> None:
-    noise, hole = sound(4.0, (0, 4)), slice(2 * RATE_HZ, 2 * RATE_HZ + 200)  # 25 ms
-    looking.hear(Block(0, noise.samples[: hole.start], noise.valid[: hole.start]))
-    looking.hear(Block(hole.stop, noise.samples[hole.stop :], noise.valid[hole.stop :]))
+    noise, gap = sound(4.0, (0, 4)), slice(2 * RATE_HZ, 2 * RATE_HZ + 200)  # 25 ms
+    looking.feed(Block(0, noise.samples[: gap.start], noise.valid[: gap.start]))
+    looking.feed(Block(gap.stop, noise.samples[gap.stop :], noise.valid[gap.stop :]))
     looking.close()
     first, mel, scores = joined(looking.desk.sent)
     at = 2 * RATE_HZ // COLUMN - first
@@ -105,29 +105,29 @@ def test_what_the_detector_bridged_has_scores_and_no_picture(looking: Looking) -
 
 
 def test_a_sensor_without_contact_is_told_of_as_not_heard_in_few_messages(looking: Looking) -> None:
-    looking.hear(sound(2.0, (0, 2)))
+    looking.feed(sound(2.0, (0, 2)))
     quiet = sound(40.0, start=2 * RATE_HZ)
     quiet.valid[:] = False
-    looking.hear(
+    looking.feed(
         *(
             Block(quiet.start + k, quiet.samples[k : k + 200], quiet.valid[k : k + 200])
             for k in range(0, len(quiet.samples), 200)
         )
     )
-    looking.hear(sound(3.0, (0, 3), start=42 * RATE_HZ))
+    looking.feed(sound(3.0, (0, 3), start=42 * RATE_HZ))
     looking.close()
     first, mel, _ = joined(looking.desk.sent)
     assert len(looking.desk.sent) < 48 / 0.2 + 3  # a message for each chunk of 0.2 s
     index = np.arange(first, first + len(mel))
-    heard = (index < 2 * RATE_HZ // COLUMN) | (index > 42 * RATE_HZ // COLUMN)
-    assert (mel[~heard] == 0).all(axis=1).sum() >= (~heard).sum() - 1
-    assert (mel[heard] > 0).all(axis=1).sum() >= heard.sum() - 1
+    received = (index < 2 * RATE_HZ // COLUMN) | (index > 42 * RATE_HZ // COLUMN)
+    assert (mel[~received] == 0).all(axis=1).sum() >= (~received).sum() - 1
+    assert (mel[received] > 0).all(axis=1).sum() >= received.sum() - 1
     assert index[-1] == 45 * RATE_HZ // COLUMN - 1
 
 
 def test_a_device_that_begins_anew_has_pictures_of_its_new_indices(looking: Looking) -> None:
-    looking.hear(sound(3.0, (0, 3), start=80_000), Gap(104_000, 104_000, "device restarted", restart=True))
-    looking.hear(sound(3.0, (0, 3)))
+    looking.feed(sound(3.0, (0, 3), start=80_000), Gap(104_000, 104_000, "device restarted", restart=True))
+    looking.feed(sound(3.0, (0, 3)))
     looking.close()
     firsts = [body["sample"]["first"] for body in looking.desk.sent]
     turn = firsts.index(min(firsts))
@@ -138,7 +138,7 @@ def test_a_device_that_begins_anew_has_pictures_of_its_new_indices(looking: Look
 
 
 def test_time_is_that_of_the_first_sample(looking: Looking) -> None:
-    looking.hear(sound(3.0, (0, 3)))
+    looking.feed(sound(3.0, (0, 3)))
     tiles = looking.desk.sent
     wall_s = looking.streams[0].timeline.wall_s(tiles[3]["sample"]["first"])
     assert abs(clock_s(tiles[3]["time"]) - wall_s) < 0.05
@@ -150,35 +150,35 @@ def test_time_is_that_of_the_first_sample(looking: Looking) -> None:
 def test_thresholds_and_classes_are_those_of_the_bed() -> None:
     some = Looking(thresholds={"wheeze": 0.4}, classes=("wheeze",))
     some.order()
-    some.hear(sound(3.0, (0, 3)))
+    some.feed(sound(3.0, (0, 3)))
     assert (some.desk.sent[0]["classes"], some.desk.sent[0]["thresholds"]) == (["wheeze"], {"wheeze": 0.4})
     assert scores_of(some.desk.sent[0]).shape[1] == 1
 
 
 def test_while_nobody_looks_nothing_is_kept_or_published() -> None:
     some = Looking()
-    some.hear(sound(5.0, (0, 5)))
-    bed = some.looks._beds["bed1"]
+    some.feed(sound(5.0, (0, 5)))
+    bed = some.live_views._beds["bed1"]
     assert not some.desk.sent
     assert not bed._blocks
-    assert some.looks.health() == {"beds": 0, "sent": 0, "dropped": {}}
+    assert some.live_views.health() == {"beds": 0, "sent": 0, "dropped": {}}
 
 
 def test_a_look_ends_with_its_time_and_what_was_kept_is_forgotten() -> None:
     some = Looking()
-    bed = some.looks._beds["bed1"]
+    bed = some.live_views._beds["bed1"]
     some.order(duration_s=10)
-    some.hear(sound(2.0, (0, 2)))
+    some.feed(sound(2.0, (0, 2)))
     count = len(some.desk.sent)
     assert count > 3
     some.now_s += 9.9
-    some.hear(sound(1.0, start=2 * RATE_HZ))
+    some.feed(sound(1.0, start=2 * RATE_HZ))
     assert len(some.desk.sent) == count + 5
     some.now_s += 0.2
-    some.hear(sound(1.0, start=3 * RATE_HZ))
-    assert (len(some.desk.sent), len(bed._blocks), some.looks.health()["beds"]) == (count + 5, 0, 0)
+    some.feed(sound(1.0, start=3 * RATE_HZ))
+    assert (len(some.desk.sent), len(bed._blocks), some.live_views.health()["beds"]) == (count + 5, 0, 0)
     some.order()
-    some.hear(sound(2.0, start=4 * RATE_HZ))
+    some.feed(sound(2.0, start=4 * RATE_HZ))
     assert some.desk.sent[count + 5]["sample"]["first"] >= 4 * RATE_HZ  # nothing of when nobody looked
     assert (mel_of(some.desk.sent[count + 5]) > 0).all()
 
@@ -186,10 +186,10 @@ def test_a_look_ends_with_its_time_and_what_was_kept_is_forgotten() -> None:
 def test_0_s_ends_the_look_of_one_user_and_not_that_of_another(looking: Looking) -> None:
     looking.order(user="nurse-2")
     assert looking.order(user="board", duration_s=0)["ok"]
-    assert looking.looks.health()["beds"] == 1
+    assert looking.live_views.health()["beds"] == 1
     assert looking.order(user="nurse-2", duration_s=0)["ok"]
-    assert looking.looks.health()["beds"] == 0
-    looking.hear(sound(2.0))
+    assert looking.live_views.health()["beds"] == 0
+    looking.feed(sound(2.0))
     assert not looking.desk.sent
 
 
@@ -224,7 +224,7 @@ def test_a_mistake_is_answered_with_what_is_wrong_and_starts_nothing(body: dict[
     some = Looking()
     answer = some.order(**body)
     assert (answer["ok"], answer["reason"].split(":")[0]) == (False, reason)
-    assert some.looks.health()["beds"] == 0
+    assert some.live_views.health()["beds"] == 0
 
 
 def test_an_answer_says_which_command_it_is_of_and_goes_to_its_sender(looking: Looking) -> None:
@@ -240,29 +240,29 @@ def test_where_the_settings_do_not_allow_it_the_answer_says_so_and_no_stream_is_
     answer = some.order()
     assert (answer["ok"], "look: true" in answer["reason"]) == (False, True)
     assert len(some.streams[0].observers) == 4
-    some.hear(sound(3.0))
+    some.feed(sound(3.0))
     assert not some.desk.sent
 
 
 def test_what_the_connection_does_not_take_is_dropped_and_counted_by_its_cause(looking: Looking) -> None:
     looking.desk.refusal = "slow broker"
-    looking.hear(sound(2.0))
-    health = looking.looks.health()
+    looking.feed(sound(2.0))
+    health = looking.live_views.health()
     assert (health["sent"], list(health["dropped"])) == (0, ["slow broker"])
     looking.desk.refusal = ""
-    looking.hear(sound(1.0, start=2 * RATE_HZ))
-    assert looking.looks.health()["sent"] == len(looking.desk.sent) == 5
-    assert looking.looks.health()["dropped"] == health["dropped"]
+    looking.feed(sound(1.0, start=2 * RATE_HZ))
+    assert looking.live_views.health()["sent"] == len(looking.desk.sent) == 5
+    assert looking.live_views.health()["dropped"] == health["dropped"]
 
 
 def test_a_thread_that_hangs_costs_pictures_which_are_counted_and_the_scoring_goes_on(looking: Looking) -> None:
     stream = looking.streams[0]
     for second in range(20):
-        stream.hear(sound(1.0, (0, 0.5), start=second * RATE_HZ))  # and nobody takes what waits
+        stream.feed(sound(1.0, (0, 0.5), start=second * RATE_HZ))  # and nobody takes what waits
     assert stream.assess().totals.events == 20
     made = 20 * 5 - 1  # the last chunk waits for the end of its window
-    assert looking.looks.health()["dropped"] == {"queue full": made - looks.WAITING}
-    looking.looks._waiting.get()
+    assert looking.live_views.health()["dropped"] == {"queue full": made - looks.WAITING}
+    looking.live_views._waiting.get()
     looking.settle()
     assert len(looking.desk.sent) == looks.WAITING - 1
 
@@ -271,15 +271,15 @@ def test_an_error_of_one_picture_is_counted_and_the_next_is_made(
     looking: Looking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(looking.desk, "publish", lambda *_: 1 / 0)
-    looking.hear(sound(1.0))
+    looking.feed(sound(1.0))
     monkeypatch.undo()
-    looking.hear(sound(1.0, start=RATE_HZ))
-    assert looking.looks.health()["dropped"]["error"] > 0
-    assert looking.looks.health()["sent"] == len(looking.desk.sent) == 5
+    looking.feed(sound(1.0, start=RATE_HZ))
+    assert looking.live_views.health()["dropped"]["error"] > 0
+    assert looking.live_views.health()["sent"] == len(looking.desk.sent) == 5
 
 
 def test_sound_that_nobody_scores_is_not_kept_for_ever(looking: Looking) -> None:
-    bed = looking.looks._beds["bed1"]
+    bed = looking.live_views._beds["bed1"]
     for second in range(60):
         bed.on_item(sound(1.0, start=second * RATE_HZ))
     assert sum(len(each.samples) for each in bed._blocks) <= stream_mel.STORED_S * RATE_HZ

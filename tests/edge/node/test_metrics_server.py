@@ -35,15 +35,15 @@ class Query:
 
 
 @pytest.fixture
-def asked() -> Query:
+def requested() -> Query:
     return Query()
 
 
 @pytest.fixture
-def server(asked: Query, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
+def server(requested: Query, monkeypatch: pytest.MonkeyPatch) -> Iterator[MetricsServer]:
     monkeypatch.setattr(metrics_server, "EXCHANGE_S", HANGS_S)  # this machine may be slow
     monkeypatch.setattr(metrics_server._Exchange, "timeout", HANGS_S)
-    running = MetricsServer(Metrics(port=free_port()), asked)
+    running = MetricsServer(Metrics(port=free_port()), requested)
     running.start()
     yield running
     running.stop()
@@ -100,18 +100,18 @@ def test_readers_that_hang_are_cut_off_one_after_the_other_and_the_next_is_serve
 
 
 def test_who_asks_all_the_time_gets_the_same_page_and_costs_no_more(
-    server: MetricsServer, asked: Query, monkeypatch: pytest.MonkeyPatch
+    server: MetricsServer, requested: Query, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics_server, "FRESH_S", 1e6)
     server._made_s = -2e6
     assert len({fetch(server) for _ in range(20)}) == 1
-    assert asked.times == 1
+    assert requested.times == 1
 
 
-def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Query, lines: pytest.LogCaptureFixture) -> None:
+def test_a_port_that_is_taken_is_one_line_and_no_metrics(requested: Query, lines: pytest.LogCaptureFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        second = MetricsServer(Metrics(port=port), asked)
+        second = MetricsServer(Metrics(port=port), requested)
         second.start()
     (record,) = lines.records
     assert record.getMessage() == (
@@ -122,17 +122,19 @@ def test_a_port_that_is_taken_is_one_line_and_no_metrics(asked: Query, lines: py
     second.stop()
 
 
-def test_an_address_that_is_not_of_this_machine_is_one_line_too(asked: Query, lines: pytest.LogCaptureFixture) -> None:
-    server = MetricsServer(Metrics(port=free_port(), host="192.0.2.1"), asked)
+def test_an_address_that_is_not_of_this_machine_is_one_line_too(
+    requested: Query, lines: pytest.LogCaptureFixture
+) -> None:
+    server = MetricsServer(Metrics(port=free_port(), host="192.0.2.1"), requested)
     server.start()
     (record,) = lines.records
     assert "metrics.host" in record.getMessage()
     assert not server.is_healthy
 
 
-def test_the_end_frees_the_port(asked: Query) -> None:
+def test_the_end_frees_the_port(requested: Query) -> None:
     port = free_port()
-    first, second = (MetricsServer(Metrics(port=port), asked) for _ in range(2))
+    first, second = (MetricsServer(Metrics(port=port), requested) for _ in range(2))
     first.start()
     assert first.is_healthy
     first.stop()

@@ -23,15 +23,15 @@ class Manager:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind("\0" + address[1:] if address.startswith("@") else address)
         self._socket.settimeout(0.1)
-        self.said: list[str] = []
+        self.received: list[str] = []
 
-    def hear(self) -> list[str]:
+    def receive(self) -> list[str]:
         """Everything said so far, one assignment each."""
         while True:
             try:
-                self.said += self._socket.recv(4096).decode().split("\n")
+                self.received += self._socket.recv(4096).decode().split("\n")
             except TimeoutError:
-                return self.said
+                return self.received
 
     def close(self) -> None:
         self._socket.close()
@@ -54,14 +54,14 @@ class Node:
 
     def __init__(self, watchdog_s: float | None = 30.0) -> None:
         self.now_s = 1000.0
-        self.said: list[dict[str, str | int]] = []
+        self.received: list[dict[str, str | int]] = []
         self.deaf = False
         node = self
 
         class Recorder(Notifier):
             def send(self, **variables: str | int) -> bool:
                 if not node.deaf:
-                    node.said.append(variables)
+                    node.received.append(variables)
                 return not node.deaf
 
         self.supervision = Supervision(Recorder("/somewhere", watchdog_s), lambda: self.now_s)
@@ -71,7 +71,7 @@ class Node:
         self.supervision.tick(streams or [health()], True)
 
     def count(self, name: str) -> int:
-        return sum(name in said for said in self.said)
+        return sum(name in expected_text for expected_text in self.received)
 
 
 def test_it_is_ready_when_every_stream_was_heard_or_is_known_to_be_lost_and_only_once() -> None:
@@ -143,7 +143,7 @@ def test_the_status_is_said_when_it_changes_and_not_before() -> None:
 def test_assignments_reach_a_path_and_an_abstract_address(manager: Manager) -> None:
     notifier = Notifier.from_environment({"NOTIFY_SOCKET": manager.address})
     assert notifier.send(READY=1, STATUS="well")
-    assert manager.hear() == ["READY=1", "STATUS=well"]
+    assert manager.receive() == ["READY=1", "STATUS=well"]
 
 
 def test_nobody_there_is_no_error(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def box(tmp_path: Path) -> Path:
     return path
 
 
-def told(path: Path, records: Sequence[Record]) -> None:
+def reported(path: Path, records: Sequence[Record]) -> None:
     """The outbox was given the messages of these."""
     with closing(sqlite3.connect(path)) as db:
         for each in records:
@@ -93,7 +93,7 @@ def test_the_alarms_go_on_from_the_old_log_and_the_log_stays_as_it_is(box: Path)
     records = episodes()
     log = log_beside(box, NODE.node)
     log.write_bytes(lines(records))
-    told(box, records)
+    reported(box, records)
     assert snapshot(start(box)) == Alarms(RULES, records).snapshot()
     assert log.read_bytes() == lines(records)
     assert waiting(box) == [], "nothing is told twice"
@@ -119,7 +119,7 @@ def test_cut_at_any_byte_everything_before_it_is_read_in(box: Path, tmp_path: Pa
 def test_what_an_earlier_process_wrote_and_did_not_tell_is_told_once_and_in_order(box: Path) -> None:
     records = episodes()
     log_beside(box, NODE.node).write_bytes(lines(records))
-    told(box, records[:5])
+    reported(box, records[:5])
     known = max(each.state.rev for each in records[:5] if isinstance(each, Transition) and is_published(each))
     expected = [
         (each.state.rev, each.cause)
@@ -160,7 +160,7 @@ def test_a_damaged_line_costs_that_line_alone(box: Path) -> None:
     content = lines(records).splitlines(keepends=True)
     content[2] = b"\0\xff" + content[2]
     log_beside(box, NODE.node).write_bytes(b"".join(content))
-    told(box, records)
+    reported(box, records)
     assert snapshot(start(box)) == Alarms(RULES, [*records[:2], *records[3:]]).snapshot()
 
 
@@ -180,7 +180,7 @@ def test_after_a_rollback_what_the_old_release_wrote_meanwhile_is_read_in_too(bo
     first = episodes()
     log = log_beside(box, NODE.node)
     log.write_bytes(lines(first))
-    told(box, first)
+    reported(box, first)
     past = start(box)
     with closing(Outbox(box, 10, 1)) as outbox:  # this release works for a while
         outbox.put([], Rows(episodes(1, NOW_S + 1000.0, past.records)))
@@ -189,7 +189,7 @@ def test_after_a_rollback_what_the_old_release_wrote_meanwhile_is_read_in_too(bo
     assert highest == max(each.state.rev for each in read_all(box).records if isinstance(each, Transition))
     later = episodes(1, NOW_S + 2000.0, first, floor=highest)  # as the old one goes on, above all that was told
     log.write_bytes(lines([*first, *later]))
-    told(box, later)
+    reported(box, later)
     again = start(box)
     assert snapshot(again)[-1] == Alarms(RULES, [*first, *later]).snapshot()[-1]
     assert waiting(box) == []
@@ -202,7 +202,7 @@ def test_while_the_disk_refuses_the_alarms_go_on_from_the_old_log_and_it_is_read
     monkeypatch.setattr("edge.delivery.database.BUSY_S", 0.0)
     records = episodes()
     log_beside(box, NODE.node).write_bytes(lines(records))
-    told(box, records[:5])
+    reported(box, records[:5])
     Outbox(box, 10, 1).close()  # has the tables now
     with closing(Outbox(box, 10, 1)) as outbox:
         outbox.number_for(NODE.topic())

@@ -13,7 +13,7 @@ from edge.node.patients import Patients
 from edge.settings.node import Stream
 from edge.types import Block
 from tests.edge.fakes import LoudnessModel
-from tests.edge.streaming import NODE, RATE_HZ, Driven, Heard, Script, sound
+from tests.edge.streaming import NODE, RATE_HZ, Driven, Published, Script, sound
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -36,8 +36,8 @@ def patients_of(folder: Path, settings: Stream = SETTINGS) -> Patients:
 
 
 def test_what_was_measured_of_the_patient_before_is_gone_and_measured_anew() -> None:
-    bed = Driven(SETTINGS, Script(), Heard())
-    bed.hear(*seconds(0, 200))
+    bed = Driven(SETTINGS, Script(), Published())
+    bed.feed(*seconds(0, 200))
     before = bed.assess()
     assert before.reading is not None
     assert before.breath is not None
@@ -46,7 +46,7 @@ def test_what_was_measured_of_the_patient_before_is_gone_and_measured_anew() -> 
     after = bed.assess()
     assert (after.patients, after.reading, after.covered, after.breath) == (1, None, (), None)
     assert bed_reading(bed, after.made_s).burden == {}
-    bed.hear(*seconds(200, 260))
+    bed.feed(*seconds(200, 260))
     later = bed.assess()
     assert later.reading is not None
     assert [window.is_known for window in later.reading.windows] == [True, False, False]
@@ -55,23 +55,23 @@ def test_what_was_measured_of_the_patient_before_is_gone_and_measured_anew() -> 
 
 
 def test_the_thresholds_are_those_of_the_new_age_and_no_event_lasts_from_one_patient_to_the_next() -> None:
-    said = Heard()
-    bed = Driven(SETTINGS, Script(), said, Aged())
-    bed.hear(*seconds(0, 5), sound(0.6, (0.0, 0.6), start=5 * RATE_HZ))
+    published = Published()
+    bed = Driven(SETTINGS, Script(), published, Aged())
+    bed.feed(*seconds(0, 5), sound(0.6, (0.0, 0.6), start=5 * RATE_HZ))
     bed.inbox.put(NewPatient("8 months"))
     bed.settle()
-    assert [each["type"] for each in said.events()][-1] == "end"
-    count = len(said.events())
-    bed.hear(*seconds(6, 12))
-    assert len(said.events()) == count
+    assert [each["type"] for each in published.events()][-1] == "end"
+    count = len(published.events())
+    bed.feed(*seconds(6, 12))
+    assert len(published.events()) == count
     bed.inbox.put(NewPatient("adult"))
     bed.settle()
-    bed.hear(*seconds(12, 15))
-    assert len(said.events()) > count
+    bed.feed(*seconds(12, 15))
+    assert len(published.events()) > count
 
 
 def test_until_the_detector_has_begun_anew_what_is_known_is_of_the_patient_before(tmp_path: Path) -> None:
-    bed, patients = Driven(SETTINGS, Script(), Heard()), patients_of(tmp_path)
+    bed, patients = Driven(SETTINGS, Script(), Published()), patients_of(tmp_path)
     patients.join([bed])
     assert patients.is_known("bed1", bed.assess().patients)
     patients.admit("bed1", None)
@@ -81,28 +81,28 @@ def test_until_the_detector_has_begun_anew_what_is_known_is_of_the_patient_befor
 
 
 def test_the_broker_is_told_once_that_no_figure_counts_and_what_the_bed_is(tmp_path: Path) -> None:
-    bed, patients = Driven(SETTINGS, Script(), Heard()), patients_of(tmp_path)
+    bed, patients = Driven(SETTINGS, Script(), Published()), patients_of(tmp_path)
     patients.join([bed])
     cleared, ages = list[str](), list[str | None]()
 
-    def tell() -> None:
+    def report() -> None:
         bed.assess()
         patients.publish(NODE, cleared.append, lambda settings, _stream: ages.append(settings.age))
 
-    tell()
+    report()
     patients.admit("bed1", "4 years")
-    tell()
+    report()
     assert (cleared, ages) == ([], [])
     bed.settle()
-    tell()
-    tell()
+    report()
+    report()
     assert cleared == [NODE.topic("s", "bed1", "trend"), NODE.topic("s", "bed1", "breath")]
     assert ages == ["4 years"]
 
 
 def test_an_age_holds_until_another_comes_or_the_settings_have_another(tmp_path: Path) -> None:
     patients = patients_of(tmp_path)
-    patients.join([Driven(SETTINGS, Script(), Heard())])
+    patients.join([Driven(SETTINGS, Script(), Published())])
     patients.admit("bed1", "8 months")
     assert patients_of(tmp_path).settings("bed1").age == "8 months"
     assert patients_of(tmp_path, SETTINGS.model_copy(update={"age": "adult"})).settings("bed1").age == "adult"
@@ -117,7 +117,7 @@ def agreed(when: str) -> Stream:
 def test_consent_of_the_patient_before_is_none_of_the_next_one_and_no_restart_brings_it_back(tmp_path: Path) -> None:
     settings = agreed("2026-11-25 14:05")
     patients = patients_of(tmp_path, settings)
-    patients.join([Driven(settings, Script(), Heard())])
+    patients.join([Driven(settings, Script(), Published())])
     assert not patients.is_consent_over("bed1")
     patients.admit("bed1", "8 months")
     assert patients.is_consent_over("bed1")
@@ -130,7 +130,7 @@ def test_consent_of_the_patient_before_is_none_of_the_next_one_and_no_restart_br
 
 def test_what_a_release_without_consent_cannot_read_is_not_written_where_there_was_none(tmp_path: Path) -> None:
     patients = patients_of(tmp_path)
-    patients.join([Driven(SETTINGS, Script(), Heard())])
+    patients.join([Driven(SETTINGS, Script(), Published())])
     patients.admit("bed1", "8 months")
     assert json.loads((tmp_path / "patients-node.json").read_text()) == {"bed1": {"age": "8 months", "settings": None}}
 
@@ -145,7 +145,7 @@ def test_a_file_that_cannot_be_read_is_said_and_ages_are_those_of_the_settings(
 
 
 def test_nobody_is_admitted_where_nobody_listens(tmp_path: Path) -> None:
-    bed, patients = Driven(SETTINGS, Script(), Heard()), patients_of(tmp_path)
+    bed, patients = Driven(SETTINGS, Script(), Published()), patients_of(tmp_path)
     patients.join([bed])
     assert patients.mistake("bed1") == ""
     bed.close()

@@ -23,7 +23,7 @@ from tests.edge.artefacts import fp32
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import Answer, Bursts, LoudnessModel
 from tests.edge.small_graph import SPEC, small_model
-from tests.edge.streaming import NODE, RATE_HZ, Heard, made_ready, samples_of, sound
+from tests.edge.streaming import NODE, RATE_HZ, Published, made_ready, samples_of, sound
 
 BURSTS = [(second + 0.5, second + 1.0) for second in range(1, 20, 2)]  # ten, s
 ALL = {"continuous": {"both": 10, "only_live": 0, "only_shadow": 0, "not_compared": 0}}
@@ -78,14 +78,14 @@ class Bed:
         live = LoudnessModel()
         # At full speed: of a source in real time a machine that is slow would leave sound out.
         settings = Stream(id="bed1", source="bursts", pace=False)
-        self.said, source = Heard(), Bursts(0, pace=False)
-        self.stream = NodeStream(settings, source, live, NODE, self.said)  # type: ignore[arg-type]
+        self.published, source = Published(), Bursts(0, pace=False)
+        self.stream = NodeStream(settings, source, live, NODE, self.published)  # type: ignore[arg-type]
         self.engine = Engine(live, [self.stream], ["normal"])  # type: ignore[arg-type]
         if other is not None:
             self.shadow = ShadowBed(self.stream, settings, source, (live, other), NODE)  # type: ignore[arg-type]
             self.engine.spare = self.spare = Shadow([self.shadow], other, ["normal"])  # type: ignore[arg-type]
 
-    def hear(self, *items: Block | Gap | End) -> Bed:
+    def feed(self, *items: Block | Gap | End) -> Bed:
         """These, one after the other, until neither model has anything to do."""
         for item in items:
             self.stream.arrive(item)
@@ -109,7 +109,7 @@ class Bed:
 
     def found(self) -> list[Any]:
         """Its published events, without their random ids."""
-        return samples_of(self.said.events())
+        return samples_of(self.published.events())
 
 
 def blocks(whole: Block, length_s: float = 0.1) -> list[Block]:
@@ -125,24 +125,24 @@ def bursts() -> list[Block]:
 
 
 def alone(items: Sequence[Block]) -> list[Any]:
-    return Bed().hear(*items).found()
+    return Bed().feed(*items).found()
 
 
 def test_two_models_that_hear_the_same_agree_on_every_event(bursts: list[Block]) -> None:
-    bed = Bed(Changed()).hear(*bursts)
+    bed = Bed(Changed()).feed(*bursts)
     assert bed.body()["groups"] == {**ALL, "discontinuous": dict.fromkeys(ALL["continuous"], 0)}
     assert bed.found() == alone(bursts), "nothing of the other is published"
 
 
 def test_what_a_deaf_model_misses_is_of_the_live_one_alone(bursts: list[Block]) -> None:
-    bed = Bed(Deaf()).hear(*bursts)
+    bed = Bed(Deaf()).feed(*bursts)
     assert bed.body()["groups"]["continuous"] == {"both": 0, "only_live": 10, "only_shadow": 0, "not_compared": 0}
 
 
 def test_both_hear_the_same_gaps(bursts: list[Block]) -> None:
     lost = Gap(bursts[100].start, bursts[120].start, "device lost")
     items = [*bursts[:100], lost, *bursts[120:]]
-    bed = Bed(Changed()).hear(*items)
+    bed = Bed(Changed()).feed(*items)
     counts = bed.body()["groups"]["continuous"]
     assert (counts["only_live"], counts["only_shadow"], counts["not_compared"]) == (0, 0, 0)
     assert counts["both"] == sum(kind == "onset" for kind, *_ in alone(items))
@@ -152,7 +152,7 @@ def test_both_hear_the_same_gaps(bursts: list[Block]) -> None:
 def test_a_model_that_fails_or_gives_no_numbers_leaves_the_live_one_as_it_is(
     bursts: list[Block], other: type[Changed]
 ) -> None:
-    bed = Bed(other()).hear(*bursts)
+    bed = Bed(other()).feed(*bursts)
     assert bed.found() == alone(bursts)
     assert bed.stream.failure == ""
     assert not bed.stream.is_closed
@@ -161,7 +161,7 @@ def test_a_model_that_fails_or_gives_no_numbers_leaves_the_live_one_as_it_is(
 
 def test_a_model_that_failed_says_why_and_nothing_more_is_compared(bursts: list[Block]) -> None:
     model = Fails()
-    body = Bed(model).hear(*bursts).body()
+    body = Bed(model).feed(*bursts).body()
     assert body["failure"] == "internal error: RuntimeError('out of memory')"
     assert body["groups"]["continuous"] == {"both": 0, "only_live": 0, "only_shadow": 0, "not_compared": 10}
     assert model.calls == 1, "it is not asked again"
@@ -172,7 +172,7 @@ def test_a_model_that_is_too_slow_is_given_up_before_the_beds_wait_long(
 ) -> None:
     monkeypatch.setattr(shadow_module, "SLOW_S", 0.01)
     model = Slow()
-    bed = Bed(model).hear(*bursts)
+    bed = Bed(model).feed(*bursts)
     assert model.calls == MOST_SLOW
     assert "for which the beds would wait" in bed.body()["failure"]
     assert bed.found() == alone(bursts)
@@ -181,7 +181,7 @@ def test_a_model_that_is_too_slow_is_given_up_before_the_beds_wait_long(
 def test_an_error_where_the_two_meet_is_the_others_alone(bursts: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
     bed = Bed(Changed())
     monkeypatch.setattr(bed.shadow.stream, "arrive", lambda _item: 1 / 0)
-    bed.hear(*bursts)
+    bed.feed(*bursts)
     assert bed.found() == alone(bursts)
     assert "ZeroDivisionError" in bed.body()["failure"]
 
@@ -193,11 +193,11 @@ def test_while_the_live_model_has_work_the_other_waits_and_what_it_has_no_time_f
     bed = Bed(model)
     monopolised = bed.engine.spare
     bed.engine.spare = None  # there is always a chunk of a bed that is due
-    bed.hear(*bursts[:150])
+    bed.feed(*bursts[:150])
     assert model.calls == 0
     assert bed.found() == alone(bursts[:150])
     bed.engine.spare = monopolised
-    bed.hear(*bursts[150:])
+    bed.feed(*bursts[150:])
     body = bed.body()
     assert 10.0 < body["left_out_s"] < 12.0, "15 s, of which its inbox keeps 4"
     counts = body["groups"]["continuous"]
@@ -230,9 +230,9 @@ def test_no_chunk_of_the_other_is_scored_while_one_of_a_bed_is_due(bursts: list[
 
 
 def test_a_device_that_begins_anew_is_compared_from_there(bursts: list[Block]) -> None:
-    bed = Bed(Changed()).hear(*bursts, Gap(bursts[-1].stop, bursts[-1].stop, "restart", restart=True))
+    bed = Bed(Changed()).feed(*bursts, Gap(bursts[-1].stop, bursts[-1].stop, "restart", restart=True))
     both = bed.body()["groups"]["continuous"]["both"]
-    bed.hear(*bursts)
+    bed.feed(*bursts)
     counts = bed.body()["groups"]["continuous"]
     assert (both, counts["both"], counts["only_live"], counts["only_shadow"]) == (10, 20, 0, 0)
 
@@ -250,14 +250,14 @@ def test_a_shadow_is_opened_by_its_path_and_none_is_there_by_default(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("content", "keys", "said"),
+    ("content", "keys", "expected"),
     [
         (b"no model", {}, "shadow=off"),
         (None, {"thresholds": {"stridor": 0.5}}, "the model has no event class 'stridor'"),
     ],
 )
 def test_a_shadow_that_cannot_hear_the_beds_is_one_line_and_the_live_model_works_alone(
-    tmp_path: Path, lines: pytest.LogCaptureFixture, content: bytes | None, keys: dict[str, Any], said: str
+    tmp_path: Path, lines: pytest.LogCaptureFixture, content: bytes | None, keys: dict[str, Any], expected: str
 ) -> None:
     path = fp32(tmp_path)
     if content is not None:
@@ -265,7 +265,7 @@ def test_a_shadow_that_cannot_hear_the_beds_is_one_line_and_the_live_model_works
     assert open_shadow(_config(path, **keys), small_model()) is None
     (record,) = [each for each in lines.records if each.levelname == "ERROR"]
     assert record.getMessage().startswith("shadow=off reason=")
-    assert said in record.getMessage()
+    assert expected in record.getMessage()
     assert "\n" not in record.getMessage()
 
 

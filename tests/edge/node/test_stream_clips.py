@@ -17,22 +17,22 @@ from tests.edge.clips.clips import HEARING, clip
 from tests.edge.clips.test_speech import vowel
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
-from tests.edge.streaming import RATE_HZ, Heard, Script, configured, sound
+from tests.edge.streaming import RATE_HZ, Published, Script, configured, sound
 
 SECTION: dict[str, Any] = {"pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
 
 
-def heard(
+def output_of(
     *items: Block | Gap, stream_settings: dict[str, Any] | None = None, **changed: Any
 ) -> tuple[list[dict[str, Any]], list[Recorded]]:
     """The events of a stream that keeps clips, and the clips."""
-    said, clips = Heard(), list[Recorded]()
-    stream = configured(Script(*items), said, **(stream_settings or {}))
+    published, clips = Published(), list[Recorded]()
+    stream = configured(Script(*items), published, **(stream_settings or {}))
     place = ClipSource(HEARING, LoudnessModel.spec.hop_samples, stream.timeline.wall_s, clips.append)
     stream.keep_clips(StreamClips(ClipSettings(**{**SECTION, **changed}), place))
     stream.run(threading.Event())
     assert stream.failure == ""
-    return said.events(), clips
+    return published.events(), clips
 
 
 def spoken(seconds: float, begin_s: float) -> Block:
@@ -44,22 +44,22 @@ def spoken(seconds: float, begin_s: float) -> Block:
 
 
 def test_the_end_of_an_event_says_that_its_clip_is_withheld_for_speech() -> None:
-    events, clips = heard(spoken(4.0, 1.0))
+    events, clips = output_of(spoken(4.0, 1.0))
     assert [body["clip"]["withheld"] for body in events] == [None, "speech"]
     assert [recorded.has_speech for recorded in clips] == [True]
 
 
 def test_an_event_without_speech_names_its_clip_and_nothing_speaks_against_it() -> None:
-    events, clips = heard(sound(4.0, (1.0, 2.0)))
+    events, clips = output_of(sound(4.0, (1.0, 2.0)))
     assert [body["clip"] for body in events] == [{"id": clips[0].clip.id, "withheld": None}] * 2
     assert not clips[0].has_speech
 
 
 def test_speech_is_kept_where_the_settings_say_so_and_alarms_alone_leave_events_without() -> None:
-    events, clips = heard(spoken(4.0, 1.0), speech="keep")
+    events, clips = output_of(spoken(4.0, 1.0), speech="keep")
     assert [body["clip"]["withheld"] for body in events] == [None, None]
     assert len(clips) == 1
-    events, clips = heard(spoken(4.0, 1.0), of=["alarm"])
+    events, clips = output_of(spoken(4.0, 1.0), of=["alarm"])
     assert not clips
     assert all("clip" not in body for body in events)
 
@@ -71,19 +71,19 @@ def test_a_clip_holds_the_onset_however_late_a_sound_is_confirmed(minimum_s: flo
     tracking = {"wheeze": {"minimum_s": minimum_s, "quiet_s": quiet_s}}
     whole = sound(45.0, (20.0, 36.0), start=start)
     cuts = [Block(start + a, whole.samples[a : a + 777], whole.valid[a : a + 777]) for a in range(0, 45 * RATE_HZ, 777)]
-    events, clips = heard(*cuts, stream_settings={"tracking": tracking}, longest_s=30, memory_s=60)
+    events, clips = output_of(*cuts, stream_settings={"tracking": tracking}, longest_s=30, memory_s=60)
     onset = start + 20 * RATE_HZ
     assert [body["sample"]["onset"] for body in events if body["type"] == "onset"] == [onset]
-    (kept,) = (recorded.clip for recorded in clips if recorded.clip.id == events[0]["clip"]["id"])
+    (stored,) = (recorded.clip for recorded in clips if recorded.clip.id == events[0]["clip"]["id"])
     pre = SECTION["pre_s"] * RATE_HZ
-    assert kept.start == onset - pre
-    assert (kept.pcm[:pre] == 0).all(), "quiet before"
-    assert (kept.pcm[pre : pre + 100] != 0).mean() > 0.9, "and then the sound, to the sample"
+    assert stored.start == onset - pre
+    assert (stored.pcm[:pre] == 0).all(), "quiet before"
+    assert (stored.pcm[pre : pre + 100] != 0).mean() > 0.9, "and then the sound, to the sample"
 
 
 def test_a_device_that_begins_anew_has_a_clip_for_each_of_its_lives() -> None:
     again = sound(2.0, (0.5, 1.0))
-    _, clips = heard(sound(2.0, (0.5, 1.0)), Gap(2 * RATE_HZ, 2 * RATE_HZ, "device restarted", restart=True), again)
+    _, clips = output_of(sound(2.0, (0.5, 1.0)), Gap(2 * RATE_HZ, 2 * RATE_HZ, "device restarted", restart=True), again)
     assert [(each.clip.start, each.clip.stop) for each in clips] == [(0, 2 * RATE_HZ)] * 2
 
 
@@ -108,10 +108,10 @@ Told = list[tuple[str, str, str]]
 
 
 def writer(folder: Folder, keeps_speech: bool = False) -> tuple[ClipWriter, Told]:
-    told: Told = []
-    made = ClipWriter(folder, keeps_speech, lambda each, state, cause, _: told.append((each.clip.id, state, cause)))  # type: ignore[arg-type]
+    reported: Told = []
+    made = ClipWriter(folder, keeps_speech, lambda each, state, cause, _: reported.append((each.clip.id, state, cause)))  # type: ignore[arg-type]
     made.start()
-    return made, told
+    return made, reported
 
 
 def recorded(number: int) -> Recorded:
@@ -120,13 +120,13 @@ def recorded(number: int) -> Recorded:
 
 def test_while_a_disk_hangs_clips_are_dropped_counted_and_told_and_nobody_waits() -> None:
     folder = Folder()
-    some, told = writer(folder)
+    some, reported = writer(folder)
     some.put(recorded(0))
     wait_for(lambda: not some._waiting, "the first to be taken")
     for number in range(1, WAITING_CLIPS + 4):
         some.put(recorded(number))
     assert some.counts == {"queue full": 3}
-    assert [state for _, state, cause in told if cause == "queue full"] == ["dropped"] * 3
+    assert [state for _, state, cause in reported if cause == "queue full"] == ["dropped"] * 3
     folder.goes_on.set()
     some.stop(60.0)
     assert len(folder.written) == WAITING_CLIPS + 1
@@ -135,12 +135,12 @@ def test_while_a_disk_hangs_clips_are_dropped_counted_and_told_and_nobody_waits(
 
 def test_what_could_not_be_written_at_the_end_is_told() -> None:
     folder = Folder()
-    some, told = writer(folder)
+    some, reported = writer(folder)
     for number in range(3):
         some.put(recorded(number))
     wait_for(lambda: len(some._waiting) == 2, "the first to be taken")
     some.stop(0.0)
-    assert [each[1:] for each in told] == [("dropped", "stopped")] * 2
+    assert [each[1:] for each in reported] == [("dropped", "stopped")] * 2
     folder.goes_on.set()
 
 
@@ -150,10 +150,10 @@ def test_the_writer_listens_to_all_of_a_clip_before_it_writes(
 ) -> None:
     folder = Folder()
     folder.goes_on.set()
-    some, told = writer(folder, keeps)
+    some, reported = writer(folder, keeps)
     one = recorded(0)
     one.clip.pcm[1000:5000] += np.round(100_000 * vowel(0.5)).astype(np.int16)
     some.put(one)
     some.stop(60.0)
-    assert [each[1] for each in told] == [state]
+    assert [each[1] for each in reported] == [state]
     assert bool(folder.written) == keeps

@@ -19,7 +19,7 @@ from tests.edge.fakes import Answer, LoudnessModel
 from tests.edge.streaming import (
     RATE_HZ,
     Device,
-    Heard,
+    Published,
     Script,
     clock_s,
     configured,
@@ -77,16 +77,16 @@ def test_a_stream_has_its_own_thresholds_and_classes() -> None:
 
 
 def test_a_device_is_named_and_its_clock_is_asked() -> None:
-    said, begin_s = Heard(), time.time()
-    configured(Device(sound(1.0, (0.2, 0.8))), said).run(threading.Event())
-    assert [body["device"] for body in said.events()] == ["0x1a2b3c4d"] * 2
-    assert begin_s - 10 - 0.01 <= clock_s(said.events()[0]["time"]["onset"]) <= time.time() - 10 + 0.01
+    published, begin_s = Published(), time.time()
+    configured(Device(sound(1.0, (0.2, 0.8))), published).run(threading.Event())
+    assert [body["device"] for body in published.events()] == ["0x1a2b3c4d"] * 2
+    assert begin_s - 10 - 0.01 <= clock_s(published.events()[0]["time"]["onset"]) <= time.time() - 10 + 0.01
     assert "device" not in spoken(sound(1.0, (0.2, 0.8)))[0]
 
 
 def test_the_health_of_a_device_is_told_where_there_is_one() -> None:
-    assert configured(Device(), Heard()).assess().vitals == Vitals("0x1a2b3c4d", True)
-    assert configured(Script(), Heard()).assess().vitals is None
+    assert configured(Device(), Published()).assess().vitals == Vitals("0x1a2b3c4d", True)
+    assert configured(Script(), Published()).assess().vitals is None
 
 
 def test_the_log_has_one_line_for_each_onset_end_and_gap(lines: pytest.LogCaptureFixture) -> None:
@@ -132,10 +132,10 @@ def test_an_event_names_the_model_and_the_rate() -> None:
 
 
 def test_a_closed_stream_says_nothing_more() -> None:
-    said = Heard()
-    stream = configured(Script(sound(2.0, (1.0, 2.0)), sound(2.0, (0.0, 1.0), start=2 * RATE_HZ)), said)
+    published = Published()
+    stream = configured(Script(sound(2.0, (1.0, 2.0)), sound(2.0, (0.0, 1.0), start=2 * RATE_HZ)), published)
     stream.close()
     stream.run(threading.Event())
-    assert (said, stream.assess().totals.received_s) == ([], 0.0)
+    assert (published, stream.assess().totals.received_s) == ([], 0.0)
     stream.look()
     assert (stream.assess().state.name, stream.assess().state.reason) == ("disabled", "stopped")

@@ -37,7 +37,7 @@ def test_a_device_that_counts_anew_has_new_arrivals_once_that_is_decided() -> No
 
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=20), st.lists(st.integers(1, 100), max_size=10))
 def test_whatever_the_blocks_the_first_that_reaches_a_sample_tells_when_it_came(
-    lengths: list[int], asked: list[int]
+    lengths: list[int], requested: list[int]
 ) -> None:
     clock, stop, stops = Time(), 0, []
     arrivals = Arrivals(clock)
@@ -46,7 +46,7 @@ def test_whatever_the_blocks_the_first_that_reaches_a_sample_tells_when_it_came(
         stop += length
         stops.append((stop, clock.now_s))
         clock.now_s += 1.0
-    for each in sorted(asked):
+    for each in sorted(requested):
         expected = next((at_s for end, at_s in stops if end >= each), None)
         assert arrivals.complete_s(each) == expected
 

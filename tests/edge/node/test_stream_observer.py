@@ -13,7 +13,7 @@ from edge.detector.sound_check import SoundAssessment
 from edge.node.inbox import Item
 from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Gap, Scores
-from tests.edge.streaming import RATE_HZ, Driven, Heard, Script, configured, samples_of, sound
+from tests.edge.streaming import RATE_HZ, Driven, Published, Script, configured, samples_of, sound
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -22,25 +22,25 @@ class Diary(StreamObserver):
     """Writes down what it is told."""
 
     def __init__(self) -> None:
-        self.said: list[tuple[str, object]] = []
+        self.published: list[tuple[str, object]] = []
 
     def on_item(self, item: Item) -> None:
-        self.said.append(("hear", item))
+        self.published.append(("hear", item))
 
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        self.said.append(("state", chunk.start))
+        self.published.append(("state", chunk.start))
 
     def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
-        self.said.append(("judge", scores.start + len(scores.valid)))
+        self.published.append(("judge", scores.start + len(scores.valid)))
 
     def on_events(self, events: Sequence[Event]) -> None:
-        self.said += [("find", (event.kind, event.onset)) for event in events]
+        self.published += [("find", (event.kind, event.onset)) for event in events]
 
     def on_end(self) -> None:
-        self.said.append(("finish", None))
+        self.published.append(("finish", None))
 
     def of(self, kind: str) -> list[object]:
-        return [value for name, value in self.said if name == kind]
+        return [value for name, value in self.published if name == kind]
 
 
 class Indifferent(StreamObserver):
@@ -50,36 +50,36 @@ class Indifferent(StreamObserver):
 ITEMS = (sound(4, (1, 2)), Gap(4 * RATE_HZ, 6 * RATE_HZ, "device lost"), sound(3, (1, 2), start=6 * RATE_HZ))
 
 
-def run(*observers: StreamObserver) -> tuple[Driven, Heard]:
-    said = Heard()
-    stream = configured(Script(*ITEMS), said)
+def run(*observers: StreamObserver) -> tuple[Driven, Published]:
+    published = Published()
+    stream = configured(Script(*ITEMS), published)
     stream.observers += observers
     stream.run(threading.Event())
     assert stream.failure == ""
-    return stream, said
+    return stream, published
 
 
 def test_an_observer_hears_every_item_every_score_and_every_event_and_then_the_end() -> None:
     diary = Diary()
-    _, said = run(diary)
-    heard = diary.of("hear")
-    assert sum(len(item.samples) for item in heard if isinstance(item, Block)) == 7 * RATE_HZ
-    assert [item for item in heard if isinstance(item, Gap)] == [ITEMS[1]]
-    told = [(body["type"], body["sample"]["onset"]) for body in said.events()]
-    assert diary.of("find") == told
-    assert len(told) == 4  # two sounds, each with its onset and its end
-    assert diary.said[-1] == ("finish", None)
+    _, published = run(diary)
+    received = diary.of("hear")
+    assert sum(len(item.samples) for item in received if isinstance(item, Block)) == 7 * RATE_HZ
+    assert [item for item in received if isinstance(item, Gap)] == [ITEMS[1]]
+    reported = [(body["type"], body["sample"]["onset"]) for body in published.events()]
+    assert diary.of("find") == reported
+    assert len(reported) == 4  # two sounds, each with its onset and its end
+    assert diary.published[-1] == ("finish", None)
 
 
 def test_the_sound_of_a_chunk_is_heard_before_its_state_and_that_before_its_scores() -> None:
     diary = Diary()
     run(diary)
-    names = [name for name, _ in diary.said]
+    names = [name for name, _ in diary.published]
     assert names.index("hear") < names.index("state") < names.index("judge") < names.index("find")
     assert diary.of("judge") == sorted(diary.of("judge"))  # type: ignore[type-var]
 
 
 def test_observers_that_want_nothing_change_nothing_of_what_a_stream_says() -> None:
-    (alone, expected), (followed, said) = run(), run(Indifferent(), Indifferent())
-    assert samples_of(said.events()) == samples_of(expected.events())
+    (alone, expected), (followed, published) = run(), run(Indifferent(), Indifferent())
+    assert samples_of(published.events()) == samples_of(expected.events())
     assert vars(followed.assess().totals) | {"busy_s": 0} == vars(alone.assess().totals) | {"busy_s": 0}

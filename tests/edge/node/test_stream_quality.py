@@ -16,16 +16,16 @@ from edge.ward.coverage import Covered
 from tests.edge.chests import RATE_HZ, ChestModel, Sound, chest, voice
 from tests.edge.conftest import SCHEMAS
 from tests.edge.knowing import block, noise
-from tests.edge.streaming import NODE, Driven, Heard, Script
+from tests.edge.streaming import NODE, Driven, Published, Script
 
 pytestmark = pytest.mark.usefixtures("patient")
 
 SPOKEN = (chest() + voice()).astype(np.float32)
 
 
-def _bed(said: Heard | None = None) -> Driven:
+def _bed(published: Published | None = None) -> Driven:
     settings = Stream(id="bed1", source="script", pace=False)
-    return Driven(settings, Script(), said if said is not None else Heard(), ChestModel())
+    return Driven(settings, Script(), published if published is not None else Published(), ChestModel())
 
 
 def _blocks(samples: Sound, start_s: int = 0) -> list[Block]:
@@ -49,7 +49,7 @@ def _hour(bed: Driven) -> Covered:
 )
 def test_a_stream_says_in_one_line_why_it_cannot_be_measured(samples: Sound, reason: str) -> None:
     bed = _bed()
-    bed.hear(*_blocks(samples))
+    bed.feed(*_blocks(samples))
     assert (bed.assess().state.name, bed.assess().state.reason, bed.assess().state.verified) == (
         "degraded",
         reason,
@@ -59,14 +59,14 @@ def test_a_stream_says_in_one_line_why_it_cannot_be_measured(samples: Sound, rea
 
 def test_a_chest_is_measured_and_ok() -> None:
     bed = _bed()
-    bed.hear(*_blocks(chest()))
+    bed.feed(*_blocks(chest()))
     assert (bed.assess().state.name, bed.burden.verdict.fault) == ("ok", None)
     assert _hour(bed).missing_s.keys() == {"not begun"}
 
 
 def test_speech_is_elapsed_and_not_measured_and_the_burden_becomes_unknown() -> None:
     bed = _bed()
-    bed.hear(*_blocks(chest()), *_blocks(np.concatenate([SPOKEN] * 3), start_s=24))
+    bed.feed(*_blocks(chest()), *_blocks(np.concatenate([SPOKEN] * 3), start_s=24))
     covered, reading = _hour(bed), bed.burden.reading(0.0)
     assert covered.missing_s["speech"] == pytest.approx(72 - 6, abs=6)  # called some seconds after its begin
     assert reading is not None
@@ -77,9 +77,9 @@ def test_speech_is_elapsed_and_not_measured_and_the_burden_becomes_unknown() -> 
 
 def test_every_second_has_its_cause() -> None:
     bed = _bed()
-    bed.hear(*_blocks(chest()), Gap(24 * RATE_HZ, 34 * RATE_HZ, "device lost"))
-    bed.hear(*_blocks(chest(), start_s=34), Gap(58 * RATE_HZ, 78 * RATE_HZ, OVERLOAD, restart=True))
-    bed.hear(*_blocks(chest(), start_s=78))
+    bed.feed(*_blocks(chest()), Gap(24 * RATE_HZ, 34 * RATE_HZ, "device lost"))
+    bed.feed(*_blocks(chest(), start_s=34), Gap(58 * RATE_HZ, 78 * RATE_HZ, OVERLOAD, restart=True))
+    bed.feed(*_blocks(chest(), start_s=78))
     covered = _hour(bed)
     assert covered.missing_s["gap"] == pytest.approx(10, abs=1)
     assert covered.missing_s["overload"] == pytest.approx(20, abs=1.5)
@@ -87,18 +87,18 @@ def test_every_second_has_its_cause() -> None:
 
 
 def test_an_event_that_lasts_ends_as_a_gap_when_its_sound_cannot_be_judged() -> None:
-    said = Heard()
-    bed = _bed(said)
-    bed.hear(*_blocks(noise(-26.0, 24.0)))
+    published = Published()
+    bed = _bed(published)
+    bed.feed(*_blocks(noise(-26.0, 24.0)))
     bed.close()
-    told = [(body["type"], body.get("end_reason")) for body in said.events() if body["type"] != "update"]
-    assert told == [("onset", None), ("end", "gap")]
+    reported = [(body["type"], body.get("end_reason")) for body in published.events() if body["type"] != "update"]
+    assert reported == [("onset", None), ("end", "gap")]
 
 
 def test_health_tells_the_fault_and_the_coverage_of_the_hour() -> None:
     bed = _bed()
     before = stream_health_body(NODE, bed, 1.8e9)
-    bed.hear(*_blocks(SPOKEN))
+    bed.feed(*_blocks(SPOKEN))
     body = stream_health_body(NODE, bed, 1.8e9)
     SCHEMAS["laennec.stream-health/1"].validate(before)
     SCHEMAS["laennec.stream-health/1"].validate(body)
@@ -110,7 +110,7 @@ def test_health_tells_the_fault_and_the_coverage_of_the_hour() -> None:
 
 def test_alarms_see_lost_contact_and_an_unknown_burden() -> None:
     bed = _bed()
-    bed.hear(*_blocks(noise(-50.0, 24.0)))
+    bed.feed(*_blocks(noise(-50.0, 24.0)))
     bed.assess()
     reading = bed_reading(bed, time.monotonic())
     assert reading.verdict.fault == "no contact"

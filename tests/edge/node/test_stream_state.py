@@ -21,7 +21,7 @@ from tests.edge.streaming import (
     RATE_HZ,
     Device,
     Driven,
-    Heard,
+    Published,
     Script,
     configured,
     samples_of,
@@ -67,7 +67,7 @@ def test_totals_are_one_line_and_add_up() -> None:
 
 def test_the_tally_counts_blocks_gaps_events_and_computing_time(clock: Time) -> None:
     stream = configured(
-        Script(sound(1.0, (0.2, 0.8)), Gap(8000, 8800, "overflow"), Gap(8800, 9600, "overflow")), Heard()
+        Script(sound(1.0, (0.2, 0.8)), Gap(8000, 8800, "overflow"), Gap(8800, 9600, "overflow")), Published()
     )
     assert stream.assess().totals == StreamTotals()
     stream.run(threading.Event())
@@ -77,7 +77,9 @@ def test_the_tally_counts_blocks_gaps_events_and_computing_time(clock: Time) -> 
 
 
 def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> None:
-    stream = configured(Script(sound(1.0), then=lambda: states.extend(state_at(s) for s in (0.0, 5.0, 5.5))), Heard())
+    stream = configured(
+        Script(sound(1.0), then=lambda: states.extend(state_at(s) for s in (0.0, 5.0, 5.5))), Published()
+    )
     states: list[tuple[str, str]] = []
 
     def state_at(silent_s: float) -> tuple[str, str]:
@@ -97,7 +99,7 @@ def test_a_stream_is_lost_when_more_than_5_s_brought_nothing(clock: Time) -> Non
 
 
 def test_the_state_says_since_when_it_is_so(clock: Time) -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     clock.now_s += 1.0
     assert stream.assess().state == State("unknown", "", 1.8e9 + 1000.0)
     clock.now_s += 2.0
@@ -109,14 +111,16 @@ def test_the_state_says_since_when_it_is_so(clock: Time) -> None:
 
 
 def test_the_trouble_of_a_device_is_the_state_of_its_stream(clock: Time) -> None:
-    source = Device(sound(1.0), then=lambda: told.append((stream.assess().state.name, stream.assess().state.reason)))
+    source = Device(
+        sound(1.0), then=lambda: reported.append((stream.assess().state.name, stream.assess().state.reason))
+    )
     source.ill = DeviceStatus("degraded", "not measurable: no contact")
-    told: list[tuple[str, str]] = []
-    stream = configured(source, Heard())
+    reported: list[tuple[str, str]] = []
+    stream = configured(source, Published())
     assert stream.assess().state.name == "unknown"  # nothing was heard yet
     stream.run(threading.Event())
-    assert told == [("degraded", "not measurable: no contact")]
-    waiting = configured(source, Heard())
+    assert reported == [("degraded", "not measurable: no contact")]
+    waiting = configured(source, Published())
     clock.now_s += 6.0
     assert (waiting.assess().state.name, waiting.assess().state.reason) == ("lost", "not measurable: no contact")
 
@@ -131,23 +135,23 @@ def test_less_than_5_s_are_not_judged_and_half_of_more_must_be_measurable(
     blocks = [sound(0.25, start=i * RATE_HZ // 4) for i in range(round(received_s * 4) + 1)]  # judged from the first on
     for block in blocks[round(good_s * 4) + 1 :]:
         block.valid[:] = False
-    told: list[State] = []
-    stream = configured(Script(*blocks, then=lambda: told.append(stream.assess().state)), Heard())
+    reported: list[State] = []
+    stream = configured(Script(*blocks, then=lambda: reported.append(stream.assess().state)), Published())
     stream.run(threading.Event())
-    assert [(one.name, one.reason) for one in told] == [state]
+    assert [(one.name, one.reason) for one in reported] == [state]
 
 
 def test_in_its_first_block_a_stream_is_ok(monkeypatch: pytest.MonkeyPatch) -> None:
-    told, score = [], LoudnessModel.score
+    reported, score = [], LoudnessModel.score
 
     def asks(self: LoudnessModel, chunk: Chunk, state: NDArray[np.float32]) -> Answer:
-        told.append(stream.assess().state.name)
+        reported.append(stream.assess().state.name)
         return score(self, chunk, state)
 
     monkeypatch.setattr(LoudnessModel, "score", asks)
-    stream = configured(Script(sound(1.0)), Heard())
+    stream = configured(Script(sound(1.0)), Published())
     stream.run(threading.Event())
-    assert told[0] == "ok"
+    assert reported[0] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -169,30 +173,30 @@ def test_microphones_devices_and_files_in_real_time_are_live(
         edge.node.stream, "Timeline", lambda rate_hz, is_live, recorded_s: made.append((rate_hz, is_live))
     )
     stream = Stream(id="bed1", source=source, pace=pace)
-    Driven(stream, Script(), Heard())
+    Driven(stream, Script(), Published())
     assert made == [(8000, live)]
 
 
 def test_a_silence_of_more_than_5_s_is_a_new_beginning_once(clock: Time) -> None:
-    said = Heard()
-    stream = configured(Script(), said, thresholds={"wheeze": 0.895})
-    stream.hear(sound(1.0, (0.2, 0.5)))
-    assert [body["type"] for body in said.events()] == ["onset", "end"]
+    published = Published()
+    stream = configured(Script(), published, thresholds={"wheeze": 0.895})
+    stream.feed(sound(1.0, (0.2, 0.5)))
+    assert [body["type"] for body in published.events()] == ["onset", "end"]
     clock.now_s += 60.0
     stream.look()
     stream.look()
-    stream.hear(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
-    assert samples_of(said.events())[2] == ("onset", 3 * RATE_HZ, None)  # less care than behind a gap
+    stream.feed(sound(2.0, (0.0, 2.0), start=3 * RATE_HZ))
+    assert samples_of(published.events())[2] == ("onset", 3 * RATE_HZ, None)  # less care than behind a gap
 
 
 def test_a_sound_just_before_a_device_vanishes_is_told_after_5_s_of_silence(clock: Time) -> None:
-    said = Heard()
-    stream = configured(Script(), said)
-    stream.hear(sound(1.0, (0.86, 1.0)))
-    assert said.events() == []
+    published = Published()
+    stream = configured(Script(), published)
+    stream.feed(sound(1.0, (0.86, 1.0)))
+    assert published.events() == []
     clock.now_s += 6.0
     stream.look()
-    assert [body["type"] for body in said.events()] == ["onset", "end"]
+    assert [body["type"] for body in published.events()] == ["onset", "end"]
 
 
 def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_restart(
@@ -204,13 +208,13 @@ def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_r
     def bug() -> None:
         raise ZeroDivisionError("oh")
 
-    told = "stream=bed1 failed: mic: unplugged", "stream=bed1 failed by an internal error"
+    reported = "stream=bed1 failed: mic: unplugged", "stream=bed1 failed by an internal error"
     for error, failure, is_broken, line in (
-        (unplugged, "mic: unplugged", False, told[0]),
-        (bug, "internal error: Zero", True, told[1]),
+        (unplugged, "mic: unplugged", False, reported[0]),
+        (bug, "internal error: Zero", True, reported[1]),
     ):
         source = Script(sound(1.0), then=error)
-        stream = configured(source, Heard())
+        stream = configured(source, Published())
         assert (stream.failure, stream.is_broken) == ("", False)
         lines.clear()
         stream.run(threading.Event())
@@ -221,19 +225,19 @@ def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_r
 
 
 def test_a_source_that_falls_silent_ends_its_event_after_5_s_and_no_sooner(clock: Time) -> None:
-    said = Heard()
-    stream = configured(Script(), said)
-    stream.hear(sound(2.0, (1.0, 2.0)))
+    published = Published()
+    stream = configured(Script(), published)
+    stream.feed(sound(2.0, (1.0, 2.0)))
     heard_at_s = stream._arrived_at_s
     assert heard_at_s is not None
     clock.now_s = heard_at_s + 5.0
     stream.look()
-    assert [body["type"] for body in said.events()] == ["onset"]
+    assert [body["type"] for body in published.events()] == ["onset"]
     clock.now_s = heard_at_s + 5.5
     stream.look()
-    assert [body["type"] for body in said.events()] == ["onset", "end"]
-    stream.hear(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
-    assert samples_of(said.events())[2] == ("onset", 9 * RATE_HZ, None)
+    assert [body["type"] for body in published.events()] == ["onset", "end"]
+    stream.feed(sound(2.0, (0.0, 1.0), start=9 * RATE_HZ))
+    assert samples_of(published.events())[2] == ("onset", 9 * RATE_HZ, None)
 
 
 def level(rms_db: float, seconds: float, start_s: float) -> list[Block]:
@@ -252,18 +256,18 @@ UNPLUGGED = ("degraded", "almost no sound (below -90 dBFS): check the plug, the 
     [(-np.inf, 25, UNPLUGGED), (-91, 10.25, UNPLUGGED), (-91, 10, ("ok", "")), (-89, 25, ("ok", ""))],
 )
 def test_10_s_of_almost_no_sound_are_no_normal_bed(rms_db: float, seconds: float, state: tuple[str, str]) -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     for block in level(rms_db, seconds, 0.0):  # the level is judged from the second block on
-        stream.hear(block)
+        stream.feed(block)
     assert (stream.assess().state.name, stream.assess().state.reason) == state
 
 
 def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_moment() -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
 
     def state_after(*blocks: Block) -> str:
         for block in blocks:
-            stream.hear(block)
+            stream.feed(block)
         return stream.assess().state.name
 
     assert state_after(*level(-40, 600, 0)) == "ok"
@@ -275,21 +279,21 @@ def test_sound_that_returns_is_ok_at_once_and_silence_counts_from_its_last_momen
 
 
 def test_what_is_no_valid_sound_does_not_make_a_silent_input_loud() -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     for index, block in enumerate(level(-np.inf, 25, 0)):
         if index % 20 == 0:  # a burst that the source calls untrustworthy, such as a click of the plug
             block.samples[:100], block.valid[:100] = 0.5, False
             block.samples[200] = np.nan  # a file may hold such a thing
-        stream.hear(block)
+        stream.feed(block)
     assert (stream.assess().state.name, stream.assess().state.reason) == UNPLUGGED
 
 
 def test_a_good_night_does_not_hide_that_little_can_be_measured_now() -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     for block in level(-40, 30, 0):
-        stream.hear(block)
+        stream.feed(block)
     assert stream.assess().state.name == "ok"
     for block in level(-40, 7, 30):
         block.valid[:] = False
-        stream.hear(block)
+        stream.feed(block)
     assert (stream.assess().state.name, stream.assess().state.reason) == LITTLE

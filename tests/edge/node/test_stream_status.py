@@ -23,7 +23,7 @@ from edge.settings.broker import Mqtt
 from edge.ward.alarm_records import Key
 from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
-from tests.edge.streaming import NODE, Driven, Heard, Script, configured, sound
+from tests.edge.streaming import NODE, Driven, Published, Script, configured, sound
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -45,7 +45,7 @@ class Behind(Driven):
     def __init__(self) -> None:
         from edge.settings.node import Stream
 
-        super().__init__(Stream(id="bed1", source="script", pace=True), Script(), Heard())
+        super().__init__(Stream(id="bed1", source="script", pace=True), Script(), Published())
         self.arrive(sound(0.1))
         self.turns = 0
 
@@ -85,9 +85,9 @@ def test_three_threads_read_a_stream_that_is_scored_and_each_picture_fits_togeth
 
 
 def test_a_status_changes_for_nobody_who_has_it() -> None:
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     before = stream.assess()
-    stream.hear(sound(2.0))
+    stream.feed(sound(2.0))
     assert (before.totals.received_s, stream.status.totals.received_s) == (0.0, 2.0)
     with pytest.raises(FrozenInstanceError):
         before.lag_s = 1.0  # type: ignore[misc]
@@ -109,7 +109,7 @@ def test_a_thread_that_scores_and_stands_still_is_told_and_nothing_is_normal(
 ) -> None:
     monkeypatch.setattr(edge.node.stream_status, "OLD_S", 0.5)
     model = StandsStill()
-    stream = configured(Script(), Heard())
+    stream = configured(Script(), Published())
     engine = Engine(model, [stream], ["normal"])  # type: ignore[arg-type]
     engine.start()
     stream.arrive(sound(1.0, (0.2, 0.5)))

@@ -8,7 +8,7 @@ import pytest
 
 from edge.node.clock import read_clock
 from tests.edge.conftest import SCHEMAS
-from tests.edge.streaming import RATE_HZ, Heard, Script, clock_s, configured, samples_of, sound, spoken
+from tests.edge.streaming import RATE_HZ, Published, Script, clock_s, configured, samples_of, sound, spoken
 
 LONG = sound(9.0, (1.0, 8.0))
 
@@ -50,9 +50,9 @@ def test_two_sounds_at_once_keep_their_own_revs() -> None:
 
 def ends(**settings: Any) -> list[tuple[float, float]]:
     """Begin and end of what is told of a short and a long sound, the long one with a pause of .2 s, seconds."""
-    heard = sound(4.0, (0.4, 0.8), (1.2, 2.0), (2.2, 3.0))
-    told = samples_of(spoken(heard, **settings))
-    return [(onset / RATE_HZ, (end or 0) / RATE_HZ) for kind, onset, end in told if kind == "end"]
+    recorded = sound(4.0, (0.4, 0.8), (1.2, 2.0), (2.2, 3.0))
+    reported = samples_of(spoken(recorded, **settings))
+    return [(onset / RATE_HZ, (end or 0) / RATE_HZ) for kind, onset, end in reported if kind == "end"]
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_each_number_of_a_class_changes_what_a_stream_tells(
 
 
 def test_the_numbers_of_one_stream_are_not_those_of_another() -> None:
-    both = [Heard(), Heard()]
+    both = [Published(), Published()]
     streams = [
-        configured(Script(), said, tracking=tracking)
-        for said, tracking in zip(both, ({"wheeze": {"minimum_s": 1.0}}, {}), strict=True)
+        configured(Script(), expected_text, tracking=tracking)
+        for expected_text, tracking in zip(both, ({"wheeze": {"minimum_s": 1.0}}, {}), strict=True)
     ]
     for stream in streams:
-        stream.hear(sound(3.0, (1.0, 1.6)))
+        stream.feed(sound(3.0, (1.0, 1.6)))
         stream.close()
-    assert [[body["type"] for body in said.events()] for said in both] == [[], ["onset", "end"]]
+    assert [[body["type"] for body in expected_text.events()] for expected_text in both] == [[], ["onset", "end"]]

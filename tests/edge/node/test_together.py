@@ -31,7 +31,7 @@ SOON = 200  # of these patterns, so many in `make test`
 LATER = range(SOON, PATTERNS, BEDS)
 RECORDINGS = 200
 SAME = 1e-5  # of a score
-HEARD, MASKED, LOST = 0, 1, 2
+RECEIVED, MASKED, LOST = 0, 1, 2
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def _pieces(sound: NDArray[np.float32], kinds: NDArray[np.int64], edges: Sequenc
     """The sound as blocks that end at some edges at the latest; what is lost is in none."""
     turns = (np.flatnonzero((kinds[1:] == LOST) != (kinds[:-1] == LOST)) + 1).tolist()
     borders = sorted({0, *edges, *turns, len(sound)})
-    return [Block(a, sound[a:b], kinds[a:b] == HEARD) for a, b in pairwise(borders) if kinds[a] != LOST]
+    return [Block(a, sound[a:b], kinds[a:b] == RECEIVED) for a, b in pairwise(borders) if kinds[a] != LOST]
 
 
 def _pattern(sound: NDArray[np.float32], seed: int) -> tuple[list[Block], list[Block]]:

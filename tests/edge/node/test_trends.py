@@ -19,7 +19,7 @@ from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import block, known_noise, noise
 from tests.edge.node.test_stream_state import Time
-from tests.edge.streaming import NODE, RATE_HZ, Driven, Heard, Script, sound
+from tests.edge.streaming import NODE, RATE_HZ, Driven, Published, Script, sound
 
 pytestmark = pytest.mark.usefixtures("patient")
 
@@ -27,7 +27,7 @@ HOP = LoudnessModel.score_hop_samples
 
 
 def _driven(**settings: Any) -> Driven:
-    return Driven(Stream(id="bed1", source="script", pace=False, **settings), Script(), Heard())
+    return Driven(Stream(id="bed1", source="script", pace=False, **settings), Script(), Published())
 
 
 def _past() -> Time:
@@ -49,18 +49,18 @@ def _offline(items: list[Block], stop: int, seconds: int) -> float:
     for item in items:
         pipeline.push(item)
     pipeline.flush()
-    kept = [
+    stored = [
         float(value[0])
         for scores in found
         for frame, (value, valid) in enumerate(zip(scores.values, scores.valid, strict=True), scores.start)
         if valid and stop - seconds * RATE_HZ // HOP <= frame < stop
     ]
-    return 60 * float(np.mean(kept))
+    return 60 * float(np.mean(stored))
 
 
 def test_a_simulated_bed_has_the_burden_of_the_plain_sum_over_its_scores() -> None:
     bed, items = _driven(), _blocks(200)
-    bed.hear(*items)
+    bed.feed(*items)
     reading = bed.burden.reading(0.0)
     assert reading is not None
     for seconds in (60, 300):
@@ -72,7 +72,7 @@ def test_a_simulated_bed_has_the_burden_of_the_plain_sum_over_its_scores() -> No
 
 def test_a_gap_is_elapsed_and_not_measured() -> None:
     bed, items = _driven(), _blocks(100)
-    bed.hear(*items[:40], Gap(40 * RATE_HZ, 60 * RATE_HZ, "device lost", restart=True), *items[60:])
+    bed.feed(*items[:40], Gap(40 * RATE_HZ, 60 * RATE_HZ, "device lost", restart=True), *items[60:])
     reading = bed.burden.reading(0.0)
     assert reading is not None
     assert reading.over(60).coverage == pytest.approx(2 / 3, abs=0.03)
@@ -81,7 +81,7 @@ def test_a_gap_is_elapsed_and_not_measured() -> None:
 
 def test_a_source_that_gives_nothing_fades_to_unknown() -> None:
     bed = _driven()
-    bed.hear(*_blocks(300))
+    bed.feed(*_blocks(300))
     readings = [bed.burden.reading(silent_s) for silent_s in (4.0, 60.0, 400.0)]
     assert [[window.is_known for window in reading.windows] for reading in readings if reading is not None] == [
         [True, True, False],
@@ -95,8 +95,8 @@ def test_sound_that_the_model_does_not_know_is_no_burden(outside: str) -> None:
     model = LoudnessModel()
     model.known = known_noise(-42.0)
     settings = Stream(id="bed1", source="script", pace=False, outside=outside)  # type: ignore[arg-type]
-    bed = Driven(settings, Script(), Heard(), model)
-    bed.hear(*[block(noise(-80.2, 1.0, seed=s), s * RATE_HZ) for s in range(100)])
+    bed = Driven(settings, Script(), Published(), model)
+    bed.feed(*[block(noise(-80.2, 1.0, seed=s), s * RATE_HZ) for s in range(100)])
     reading = bed.burden.reading(0.0)
     assert reading is not None
     assert reading.over(60).measured_s == 0.0
@@ -108,10 +108,10 @@ def test_each_minute_of_sound_is_remembered_with_its_end(monkeypatch: pytest.Mon
     monkeypatch.setattr(edge.node.trends, "time", _past())  # which stands still, however long this takes
     bed, published = _driven(), list[tuple[str, Body, int | None]]()
     rows: list[Minute] = []
-    trends = Trends([bed], LoudnessModel(), NODE, lambda *said: published.append(said))
+    trends = Trends([bed], LoudnessModel(), NODE, lambda *answered: published.append(answered))
     bed.burden.remember = rows.extend
     trends.start()
-    bed.hear(*_blocks(190))
+    bed.feed(*_blocks(190))
     trends.tick()
     assert published == [], "the first is due after a minute"
     trends.finish()
@@ -126,7 +126,7 @@ def test_each_minute_of_sound_is_remembered_with_its_end(monkeypatch: pytest.Mon
 
 def test_a_bed_that_was_never_heard_has_no_trend() -> None:
     published: list[object] = []
-    trends = Trends([_driven()], LoudnessModel(), NODE, lambda *said: published.append(said))
+    trends = Trends([_driven()], LoudnessModel(), NODE, lambda *answered: published.append(answered))
     trends.start()
     trends.finish()
     assert published == []
@@ -140,7 +140,7 @@ def test_no_minute_is_told_twice_after_a_standstill_or_at_the_end(
     bed, stops = _driven(), list[int]()
     trends = Trends([bed], LoudnessModel(), NODE, lambda _topic, body, _expiry: stops.append(body["sample"]["stop"]))
     trends.start()
-    bed.hear(*_blocks(100))
+    bed.feed(*_blocks(100))
     for wait_s in (
         300.0,
         1.0,

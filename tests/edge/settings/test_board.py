@@ -22,7 +22,7 @@ def test_by_default_it_listens_on_this_machine_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tree", "said"),
+    ("tree", "expected"),
     [
         ({"listen": {"host": "0.0.0.0", **TLS}}, "users  is needed"),
         ({"listen": {"host": "10.0.0.5"}, "users": "u"}, "plain text"),
@@ -32,8 +32,8 @@ def test_by_default_it_listens_on_this_machine_alone() -> None:
         ([], "expected keys"),
     ],
 )
-def test_what_would_be_open_or_is_wrong_is_refused_in_one_line(tree: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(said)) as refused:
+def test_what_would_be_open_or_is_wrong_is_refused_in_one_line(tree: Any, expected: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(expected)) as refused:
         parse_board(tree, "board.yaml")
     assert "\n" not in str(refused.value)
 

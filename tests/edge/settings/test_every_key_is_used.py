@@ -23,6 +23,6 @@ def test_a_key_that_nothing_asks_for_is_found() -> None:
 
 def test_every_key_of_a_node_and_of_the_board_is_asked_for_by_the_program() -> None:
     keys = {*keys_of(Config), *keys_of(BoardSettings)}
-    asked = set().union(*(_asked_for(path.read_text()) for path in EDGE.rglob("*.py")))
+    requested = set().union(*(_asked_for(path.read_text()) for path in EDGE.rglob("*.py")))
     assert {("ClipSettings", "pre_s"), ("BoardSettings", "session_h")} <= keys
-    assert {key for key in keys if key[1] not in asked} == set()
+    assert {key for key in keys if key[1] not in requested} == set()

@@ -118,9 +118,9 @@ link: {udp: {bind: here}, ble: [{address: nRF}]}
 
 @pytest.mark.parametrize("link", ["", "link: {udp: {bind: 127.0.0.1}, devices: [{id: 1, name: back}]}\n"])
 def test_a_device_that_is_not_listed_is_told_beside_other_mistakes(link: str, tmp_path: Path) -> None:
-    told = refused(f"site: Ward 1\n{link}streams: [{{id: a, source: link:chest}}]\n", tmp_path)
-    assert told.startswith(": 2 mistakes")
-    assert "streams[0].source: link:chest" in told
+    output = refused(f"site: Ward 1\n{link}streams: [{{id: a, source: link:chest}}]\n", tmp_path)
+    assert output.startswith(": 2 mistakes")
+    assert "streams[0].source: link:chest" in output
 
 
 def test_a_file_of_another_program_is_not_answered_with_a_page_for_each_key(tmp_path: Path) -> None:

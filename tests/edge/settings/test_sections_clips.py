@@ -31,7 +31,7 @@ def test_a_section_without_keys_keeps_sound_of_events_and_alarms_and_drops_speec
 
 
 @pytest.mark.parametrize(
-    ("section", "said"),
+    ("section", "expected"),
     [
         (None, "write  clips: {}  for the defaults"),
         ({"longest_s": 20}, "pre_s and post_s need 21 or more"),
@@ -42,8 +42,8 @@ def test_a_section_without_keys_keeps_sound_of_events_and_alarms_and_drops_speec
         ({"pre_s": 1}, "must be at least 8"),
     ],
 )
-def test_a_mistake_is_told_with_its_repair(section: object, said: str) -> None:
+def test_a_mistake_is_told_with_its_repair(section: object, expected: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parsed(clips=section)
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)

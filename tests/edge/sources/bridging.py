@@ -48,7 +48,7 @@ def hello(device: int = DEVICE) -> Packet:
     return Packet(device, HELLO, boot=1)
 
 
-class Heard:
+class Received:
     """A stream that is listened to in a thread of its own."""
 
     def __init__(self, source: LinkSource) -> None:
@@ -87,14 +87,14 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
 
 
 @contextmanager
-def listening(bridge: Bridge, text: str = "link:chest") -> Iterator[Heard]:
+def listening(bridge: Bridge, text: str = "link:chest") -> Iterator[Received]:
     source = open_source(text, 8000, bridge=bridge)
     assert isinstance(source, LinkSource)
-    heard = Heard(source)
+    received = Received(source)
     try:
-        yield heard
+        yield received
     finally:
-        heard.close()
+        received.close()
 
 
 class Port:

@@ -22,14 +22,14 @@ MOMENT_NS = 5_000_000_000
 NAME = "Fake: USB Audio (hw:1,0)"
 
 
-def say(record: Record) -> None:
+def publish(record: Record) -> None:
     """Into the pipe."""
     os.write(1, record.to_bytes())
 
 
 def hello() -> None:
     """The device is open."""
-    say(Record(Kind.HELLO, to_json([Device(2, NAME, 1, RATE_HZ, True)])))
+    publish(Record(Kind.HELLO, to_json([Device(2, NAME, 1, RATE_HZ, True)])))
 
 
 def sound(first: int, buffers: int, after_s: float = 0.0, overflow: bool = False) -> None:
@@ -46,7 +46,7 @@ def wait() -> None:
     """Live on until killed, or until nobody listens."""
     while True:
         time.sleep(0.05)
-        say(Record(Kind.HEARTBEAT))
+        publish(Record(Kind.HEARTBEAT))
 
 
 def main(scenario: str, folder: Path, arguments: list[str]) -> None:
@@ -54,13 +54,13 @@ def main(scenario: str, folder: Path, arguments: list[str]) -> None:
     run = len(list(folder.glob("run*"))) + 1
     (folder / f"run{run}").write_text(json.dumps({"pid": os.getpid(), "arguments": arguments}))
     if scenario == "needs PyAudio":
-        say(Record(Kind.CONFIG_ERROR, b"PyAudio is not installed"))
+        publish(Record(Kind.CONFIG_ERROR, b"PyAudio is not installed"))
     elif scenario == "unknown device":
-        say(Record(Kind.SOURCE_ERROR, b"mic:Foo: no such device; there are: 0 = Bar"))
+        publish(Record(Kind.SOURCE_ERROR, b"mic:Foo: no such device; there are: 0 = Bar"))
     elif scenario == "never answers":
         time.sleep(1000)
     elif scenario == "no device at hello":
-        say(Record(Kind.HELLO, b"[]"))
+        publish(Record(Kind.HELLO, b"[]"))
     else:
         hello()
         if run == 1:
@@ -77,17 +77,19 @@ def first_run_then(scenario: str, run: int) -> None:
     elif scenario == "overflows":
         sound(3 * BUFFER, 3, after_s=0.3, overflow=True)
     elif scenario == "not a number":
-        say(Record(Kind.AUDIO, array("f", [float("nan"), float("inf"), 0.25, 1e30]).tobytes(), 3 * BUFFER, MOMENT_NS))
+        publish(
+            Record(Kind.AUDIO, array("f", [float("nan"), float("inf"), 0.25, 1e30]).tobytes(), 3 * BUFFER, MOMENT_NS)
+        )
     elif run == 1:
         if scenario == "hangs":
             time.sleep(1000)
         elif scenario == "garbage":
             os.write(1, b"Expression 'ret' failed in 'pa_linux_alsa.c'")
         elif scenario == "unplugged":
-            say(Record(Kind.SOURCE_ERROR, b"gives no sound any more"))
+            publish(Record(Kind.SOURCE_ERROR, b"gives no sound any more"))
         return
     elif run == 2 and scenario == "unplugged":
-        say(Record(Kind.SOURCE_ERROR, b"no such device"))
+        publish(Record(Kind.SOURCE_ERROR, b"no such device"))
         return
     else:
         sound(0, 4, after_s=10.0)

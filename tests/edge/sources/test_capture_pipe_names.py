@@ -14,7 +14,7 @@ ALL = [BUILT_IN, STETHOSCOPE, HEADSET]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "meant"),
+    ("required", "meant"),
     [
         ("", STETHOSCOPE),
         ("0", BUILT_IN),
@@ -25,8 +25,8 @@ ALL = [BUILT_IN, STETHOSCOPE, HEADSET]
         ("hw:2", HEADSET),
     ],
 )
-def test_a_device_is_found_by_number_name_or_part_of_it(wanted: str, meant: Device) -> None:
-    assert choose(ALL, wanted) is meant
+def test_a_device_is_found_by_number_name_or_part_of_it(required: str, meant: Device) -> None:
+    assert choose(ALL, required) is meant
 
 
 def test_without_a_default_the_first_one_is_taken() -> None:
@@ -34,16 +34,16 @@ def test_without_a_default_the_first_one_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "wanted", "line"),
+    ("devices", "required", "line"),
     [
         (ALL, "Foo", r"mic:Foo: no such device; there are: 0 = HDA Intel: ALC257 \(hw:0,0\), 3 = Steth"),
         (ALL, "usb", r"mic:usb: fits 2 devices; choose one of: 3 = Steth Pro: USB Audio \(hw:1,0\), 4 = Headset"),
         ([], "", "mic: this machine has no microphone; plug one in"),
     ],
 )
-def test_a_name_that_fits_no_single_device_lists_what_there_is(devices: list[Device], wanted: str, line: str) -> None:
+def test_a_name_that_fits_no_single_device_lists_what_there_is(devices: list[Device], required: str, line: str) -> None:
     with pytest.raises(SourceError, match=line):
-        choose(devices, wanted)
+        choose(devices, required)
 
 
 def test_the_list_for_the_operator_shows_what_to_type() -> None:

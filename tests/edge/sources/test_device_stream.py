@@ -56,7 +56,7 @@ def count(
     return DeviceEpoch(start, cause, rate_hz, clock)
 
 
-def heard(
+def output_of(
     *items: Block | Gap | DeviceEpoch | StreamEnd,
     rate_hz: int = 8000,
     rate_error: Literal["resample", "refuse"] = "resample",
@@ -73,13 +73,13 @@ def covered(out: list[Block | Gap]) -> list[tuple[int, int]]:
 
 
 def test_the_first_count_is_that_of_the_device() -> None:
-    _, out = heard(count(2**32 - 500), block(2**32 - 500), block(2**32 - 340))
+    _, out = output_of(count(2**32 - 500), block(2**32 - 500), block(2**32 - 340))
     assert covered(out) == [(2**32 - 500, 2**32 - 340), (2**32 - 340, 2**32 - 180)]
 
 
 def test_a_restart_is_a_gap_as_long_as_the_clock_says_and_starts_the_detector_anew() -> None:
     later = replace(SURE, zero_ns=3_000_000_000)
-    _, out = heard(count(), block(0), count(0, later, cause="device restarted"), block(0), block(160))
+    _, out = output_of(count(), block(0), count(0, later, cause="device restarted"), block(0), block(160))
     gap = out[1]
     assert isinstance(gap, Gap)
     assert (gap.cause, gap.restart) == ("device restarted", True)
@@ -87,7 +87,7 @@ def test_a_restart_is_a_gap_as_long_as_the_clock_says_and_starts_the_detector_an
 
 
 def test_a_restart_that_takes_no_time_is_a_gap_all_the_same() -> None:
-    _, out = heard(count(), block(0), count(0, cause="device restarted"), block(0))
+    _, out = output_of(count(), block(0), count(0, cause="device restarted"), block(0))
     assert covered(out) == [(0, 160), (160, 161), (161, 321)]
 
 
@@ -135,13 +135,13 @@ def test_a_restart_is_never_dropped() -> None:
 
 
 def test_a_gap_of_the_device_stays_a_gap() -> None:
-    _, out = heard(count(), block(0), Gap(160, 8160, "packets lost"), block(8160))
+    _, out = output_of(count(), block(0), Gap(160, 8160, "packets lost"), block(8160))
     assert out[1] == Gap(160, 8160, "packets lost")
     assert covered(out) == [(0, 160), (160, 8160), (8160, 8320)]
 
 
 def test_another_rate_is_resampled_and_keeps_its_moments() -> None:
-    source, out = heard(
+    source, out = output_of(
         count(16_000, rate_hz=16_000.0, clock=replace(SURE, rate_hz=16_000.0)),
         *(block(16_000 + k * 320, 320) for k in range(50)),
     )
@@ -174,7 +174,7 @@ def test_a_wrong_rate_is_resampled_from_where_it_is_known_behind_a_seam_that_is_
 
 
 def test_a_wrong_rate_is_masked_where_the_operator_refuses_it() -> None:
-    _, out = heard(count(clock=WRONG), block(0), rate_error="refuse")
+    _, out = output_of(count(clock=WRONG), block(0), rate_error="refuse")
     (only,) = out
     assert isinstance(only, Block)
     assert not only.valid.any()
@@ -186,14 +186,14 @@ def all_valid(item: Block | Gap) -> bool:
 
 def test_a_wrong_rate_is_masked_until_it_is_measured_well_enough_to_be_corrected() -> None:
     unsure = replace(WRONG, is_sure=False)
-    _, out = heard(count(clock=unsure), block(0), block(160))
+    _, out = output_of(count(clock=unsure), block(0), block(160))
     assert not any(all_valid(item) for item in out)
 
 
 @pytest.mark.parametrize("rate_hz", [1.0, 1000.0, 16_000.0, 3e6])
 def test_a_grossly_wrong_rate_is_masked_for_ever_and_no_resampler_made_of_it(rate_hz: float) -> None:
     far = replace(WRONG, rate_hz=rate_hz, ppm=(rate_hz / 8000 - 1) * 1e6)
-    _, out = heard(count(clock=far), block(0), count(0, far, cause="device restarted"), block(0))
+    _, out = output_of(count(clock=far), block(0), count(0, far, cause="device restarted"), block(0))
     assert covered(out) == [(0, 160), (160, 161), (161, 321)]
     assert not any(all_valid(item) for item in out)
 
@@ -222,13 +222,13 @@ def test_nothing_of_a_count_is_given_before_its_rate_was_put_to_the_test(monkeyp
 
 def test_a_short_count_is_given_though_its_rate_is_not_known() -> None:
     fresh = count(clock=replace(SURE, is_sure=False, span_s=0.0))
-    _, out = heard(fresh, block(0))
+    _, out = output_of(fresh, block(0))
     assert [all_valid(item) for item in out] == [True]
 
 
 def test_the_end_of_a_stream_gives_what_is_held_back_and_starts_the_detector_anew() -> None:
     later = replace(SURE, zero_ns=3_000_000_000)
-    _, out = heard(
+    _, out = output_of(
         count(rate_hz=16_000.0),
         block(0, 16_000),
         StreamEnd(),

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edge.sources.block_queue import DeviceEpoch, StreamEnd
 from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
-from tests.edge.sources.test_device_stream import block, count, heard
+from tests.edge.sources.test_device_stream import block, count, output_of
 
 
 @given(
@@ -37,7 +37,7 @@ def test_the_index_only_rises_and_every_jump_is_told(steps: list[tuple[str, int]
         elif kind == "restart":
             items.append(count(size, rate_hz=from_hz, cause="device restarted"))
         at = size if kind == "restart" else at + size
-    _, out = heard(*items)
+    _, out = output_of(*items)
     assert all(before.stop == after.start for before, after in pairwise(out))
     assert all(item.stop > item.start for item in out)
     restarts = [item for item in out if isinstance(item, Gap) and item.restart]
@@ -59,13 +59,13 @@ def test_whatever_a_clock_says_nothing_dies_and_every_jump_is_told(
     declared_hz: float,
     rate_hz: int,
     rate_error: Literal["resample", "refuse"],
-    told: list[tuple[float, float, bool, bool]],
+    reported: list[tuple[float, float, bool, bool]],
 ) -> None:
     items: list[Block | Gap | DeviceEpoch | StreamEnd] = []
-    for hz, span_s, is_sure, is_wrong in told:
+    for hz, span_s, is_sure, is_wrong in reported:
         ppm = (hz / declared_hz - 1) * 1e6
         clock = ClockState(hz, ppm, 0, 0.1, span_s, is_sure, is_wrong)
         items += [count(0, clock, declared_hz, "device restarted"), block(0), block(160), Gap(320, 999, "packets lost")]
         items += [block(999), StreamEnd()]
-    _, out = heard(*items, rate_hz=rate_hz, rate_error=rate_error)
+    _, out = output_of(*items, rate_hz=rate_hz, rate_error=rate_error)
     assert all(before.stop == after.start for before, after in pairwise(out))

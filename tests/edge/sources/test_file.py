@@ -19,7 +19,7 @@ from edge.types import Block, Gap
 from training.synthetic.scene import scene
 
 
-def heard(source: FileSource) -> tuple[np.ndarray, np.ndarray]:
+def output_of(source: FileSource) -> tuple[np.ndarray, np.ndarray]:
     """All samples and their mask, from index 0 on."""
     blocks = list(read_source(source, threading.Event()))
     position = 0
@@ -64,7 +64,7 @@ def noise(count: int, channels: int = 1) -> np.ndarray:
 def test_each_subtype_is_read_as_it_was_written(tmp_path: Path, name: str, subtype: str, steps: int) -> None:
     samples = noise(8123)
     soundfile.write(tmp_path / name, samples, 8000, subtype=subtype)
-    found, valid = heard(FileSource(tmp_path / name, 8000))
+    found, valid = output_of(FileSource(tmp_path / name, 8000))
     assert len(found) == 8123
     assert np.abs(found - samples).max() <= 1.0 / steps
     assert found.dtype == np.float32
@@ -111,13 +111,13 @@ def test_a_header_that_promises_more_than_there_is_is_told_and_nothing_of_it_is_
 
 @pytest.mark.parametrize("kind", ["WAV", "RF64", "W64"])
 def test_a_header_that_promises_what_there_is_is_believed(kind: str, tmp_path: Path) -> None:
-    assert len(heard(FileSource(lying(tmp_path / "a.wav", kind, 15), 8000))[0]) == 15 * 8000
+    assert len(output_of(FileSource(lying(tmp_path / "a.wav", kind, 15), 8000))[0]) == 15 * 8000
 
 
 @pytest.mark.parametrize("name", ["a.ogg", "a.mp3"])
 def test_lossy_formats_are_read_too(tmp_path: Path, name: str) -> None:
     soundfile.write(tmp_path / name, noise(16000), 8000)
-    assert len(heard(FileSource(tmp_path / name, 8000))[0]) >= 16000
+    assert len(output_of(FileSource(tmp_path / name, 8000))[0]) >= 16000
 
 
 def mp3(path: Path, bitrate_mode: str = "VARIABLE") -> bytearray:
@@ -140,7 +140,7 @@ def test_an_mp3_is_read_or_refused_in_one_line_and_its_library_says_nothing(
         content = bytearray(b"no sound at all\n" * 1000)
     path.write_bytes(content)
     if damage == "nothing":
-        assert len(heard(FileSource(path, 8000))[0]) == 15 * 8000
+        assert len(output_of(FileSource(path, 8000))[0]) == 15 * 8000
     elif damage == "text":
         with pytest.raises(SourceError, match="is no sound file that can be read"):
             FileSource(path, 8000)
@@ -167,7 +167,7 @@ def test_an_mp3_that_does_not_say_how_long_it_is_ends_where_it_ends(tmp_path: Pa
     (tmp_path / "a.mp3").write_bytes(content[second : len(content) // 2])
     source = FileSource(tmp_path / "a.mp3", 8000)
     assert not source.has_length
-    assert 48_000 < len(heard(source)[0]) < 64_000
+    assert 48_000 < len(output_of(source)[0]) < 64_000
 
 
 @pytest.mark.parametrize(("rate_hz", "share"), [(1000, "12%"), (2000, "25%"), (3999, "50%")])
@@ -185,7 +185,7 @@ def test_any_rate_comes_out_at_the_rate_of_the_model(tmp_path: Path, from_hz: in
     samples = np.zeros(from_hz, np.float32)
     samples[click] = 0.9
     soundfile.write(tmp_path / "a.wav", samples, from_hz, subtype="FLOAT")
-    found, _ = heard(FileSource(tmp_path / "a.wav", 8000))
+    found, _ = output_of(FileSource(tmp_path / "a.wav", 8000))
     assert len(found) == 8000
     assert abs(int(np.argmax(np.abs(found))) - click * 8000 / from_hz) <= 0.5
 
@@ -201,7 +201,7 @@ def test_blocks_are_short_however_long_the_file_is(tmp_path: Path) -> None:
 def test_one_of_eight_channels_is_heard(tmp_path: Path) -> None:
     samples = noise(1000, 8)
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
-    found, _ = heard(FileSource(tmp_path / "a.wav", 8000, channel=8))
+    found, _ = output_of(FileSource(tmp_path / "a.wav", 8000, channel=8))
     np.testing.assert_array_equal(found, samples[:, 7].astype(np.float32))
 
 
@@ -226,7 +226,7 @@ def test_samples_that_are_no_numbers_are_invalid_and_never_passed_on(tmp_path: P
     samples = noise(1000).astype(np.float32)
     samples[[10, 20, 30]] = np.nan, np.inf, 1e30
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
-    found, valid = heard(FileSource(tmp_path / "a.wav", 8000))
+    found, valid = output_of(FileSource(tmp_path / "a.wav", 8000))
     assert np.flatnonzero(~valid).tolist() == [10, 20, 30]
     assert not found[~valid].any()
 
@@ -236,14 +236,14 @@ def test_samples_that_are_no_sound_are_counted(tmp_path: Path) -> None:
     samples[[10, 20, 30]] = np.nan, np.inf, 1e30
     soundfile.write(tmp_path / "a.wav", samples, 8000, subtype="FLOAT")
     source = FileSource(tmp_path / "a.wav", 8000)
-    heard(source)
+    output_of(source)
     assert (source.not_sound, source.read) == (3, 1000)
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 44100])
 def test_a_file_full_of_nan_is_read_to_its_end_and_nothing_is_measurable(tmp_path: Path, rate_hz: int) -> None:
     soundfile.write(tmp_path / "a.wav", np.full(2 * rate_hz, np.nan, np.float32), rate_hz, subtype="FLOAT")
-    found, valid = heard(FileSource(tmp_path / "a.wav", 8000))
+    found, valid = output_of(FileSource(tmp_path / "a.wav", 8000))
     assert len(found) == 16000
     assert not valid.any()
     assert not found.any()
@@ -279,7 +279,7 @@ def test_a_file_that_is_called_as_another_source_is_opened_by_its_path(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     soundfile.write(f"./{name}", noise(8000), 8000, format="WAV")
-    assert len(heard(open_source(f"./{name}", 8000))[0]) == 8000  # type: ignore[arg-type]
+    assert len(output_of(open_source(f"./{name}", 8000))[0]) == 8000  # type: ignore[arg-type]
 
 
 def test_stop_ends_a_paced_file_between_blocks(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_close_in_the_middle_ends_the_blocks(tmp_path: Path) -> None:
 
 def test_the_published_wavs_with_a_wrong_block_alignment_are_read(real_data: Path) -> None:
     for path in sorted((real_data / "sprsound" / "original_wav").glob("*.wav")):
-        found, valid = heard(FileSource(path, 8000))
+        found, valid = output_of(FileSource(path, 8000))
         twin = (real_data / "sprsound" / "train" / path.name).with_suffix(".flac")
         expected, _ = soundfile.read(twin, dtype="float32")
         np.testing.assert_array_equal(found, expected)
@@ -317,7 +317,7 @@ def test_the_published_wavs_with_a_wrong_block_alignment_are_read(real_data: Pat
 def test_icbhi_recordings_of_every_rate_and_depth_are_read(real_data: Path) -> None:
     for path in sorted((real_data / "icbhi" / "ICBHI_final_database").glob("*.wav")):
         info = soundfile.info(path)
-        found, valid = heard(FileSource(path, 8000))
+        found, valid = output_of(FileSource(path, 8000))
         assert len(found) == -(-info.frames * 8000 // info.samplerate)
         assert valid.all()
 
@@ -325,4 +325,4 @@ def test_icbhi_recordings_of_every_rate_and_depth_are_read(real_data: Path) -> N
 def test_a_synthetic_scene_survives_the_way_through_a_file(tmp_path: Path) -> None:
     samples, _ = scene(1, 3.0)
     soundfile.write(tmp_path / "a.flac", samples, 8000, subtype="PCM_16")
-    np.testing.assert_array_equal(heard(FileSource(tmp_path / "a.flac", 8000))[0], samples)
+    np.testing.assert_array_equal(output_of(FileSource(tmp_path / "a.flac", 8000))[0], samples)

@@ -13,7 +13,7 @@ from edge.errors import SourceError
 from edge.sources.file import FileSource
 from edge.sources.opening import open_source
 from edge.types import Block, Gap
-from tests.edge.sources.test_file import heard, noise, until_error
+from tests.edge.sources.test_file import noise, output_of, until_error
 
 
 def write_mistake(folder: Path, name: str) -> Path:
@@ -44,9 +44,9 @@ def write_mistake(folder: Path, name: str) -> Path:
     ],
 )
 def test_a_file_that_is_no_sound_is_told_in_one_line(tmp_path: Path, name: str, line: str) -> None:
-    with pytest.raises(SourceError, match=line) as told:
+    with pytest.raises(SourceError, match=line) as reported:
         open_source(str(write_mistake(tmp_path, name)), 8000)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(reported.value)
 
 
 @pytest.mark.parametrize(("name", "rate_hz"), [("a.wav", 8000), ("a.wav", 44100), ("a.flac", 8000), ("a.aiff", 8000)])
@@ -96,4 +96,4 @@ def test_a_wav_from_a_pipe_that_declares_no_length_is_whole(declared: int, tmp_p
     (tmp_path / "a.wav").write_bytes(header)
     source = FileSource(tmp_path / "a.wav", 8000)
     assert not source.has_length
-    assert len(heard(source)[0]) == 8000
+    assert len(output_of(source)[0]) == 8000

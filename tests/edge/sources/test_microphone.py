@@ -37,7 +37,7 @@ def microphone(scenario: str, folder: Path, timeouts: Timeouts = PATIENT, device
     return Microphone(device, 8000, timeouts=timeouts, command=command(scenario, folder))
 
 
-def heard(source: Microphone, samples: int) -> list[Block | Gap]:
+def output_of(source: Microphone, samples: int) -> list[Block | Gap]:
     """What the source gives up to sample `samples`, then until it has stopped."""
     stop, items = threading.Event(), []
     for item in read_source(source, stop):
@@ -61,7 +61,7 @@ def gaps(items: list[Block | Gap]) -> list[Gap]:
 
 
 def test_sound_arrives_as_it_was_recorded(tmp_path: Path) -> None:
-    items = heard(microphone("steady", tmp_path), 4000)
+    items = output_of(microphone("steady", tmp_path), 4000)
     assert gaps(items) == []
     samples = np.concatenate([item.samples for item in items if isinstance(item, Block)])
     np.testing.assert_array_equal(samples, np.arange(4000, dtype=np.float32) / 2**20)
@@ -82,11 +82,11 @@ def test_a_reader_that_had_no_turn_for_long_takes_what_came_meanwhile(
 
 
 def test_a_buffer_dropped_in_the_child_is_a_gap_of_its_length(tmp_path: Path) -> None:
-    assert gaps(heard(microphone("drops", tmp_path), 3600)) == [Gap(1200, 2400, "overflow")]
+    assert gaps(output_of(microphone("drops", tmp_path), 3600)) == [Gap(1200, 2400, "overflow")]
 
 
 def test_an_overflow_of_the_system_is_a_gap_measured_by_the_clock(tmp_path: Path) -> None:
-    assert gaps(heard(microphone("overflows", tmp_path), 4800)) == [Gap(1200, 1200 + 2400, "overflow")]
+    assert gaps(output_of(microphone("overflows", tmp_path), 4800)) == [Gap(1200, 1200 + 2400, "overflow")]
 
 
 @pytest.mark.parametrize(("scenario", "attempts"), [("dies", 2), ("garbage", 2), ("unplugged", 3)])
@@ -94,7 +94,7 @@ def test_a_lost_device_is_found_again_and_the_time_between_is_a_gap(
     tmp_path: Path, scenario: str, attempts: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, logger="edge.sources.microphone"):
-        items = heard(microphone(scenario, tmp_path), 80_400)
+        items = output_of(microphone(scenario, tmp_path), 80_400)
     assert gaps(items) == [Gap(1200, 80_000, "device lost")]  # the new run began 10 s behind the old one
     assert len(list(runs(tmp_path))) == attempts
     lines = [record.getMessage() for record in caplog.records]
@@ -105,7 +105,7 @@ def test_a_lost_device_is_found_again_and_the_time_between_is_a_gap(
 
 
 def test_a_child_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
-    items = heard(microphone("hangs", tmp_path, Timeouts(open_s=60.0, silent_s=1.0, retry_s=(0.01,))), 80_400)
+    items = output_of(microphone("hangs", tmp_path, Timeouts(open_s=60.0, silent_s=1.0, retry_s=(0.01,))), 80_400)
     assert gaps(items)[0] == Gap(1200, 80_000, "device lost")
     first, *_ = runs(tmp_path)
     with pytest.raises(ProcessLookupError):
@@ -115,24 +115,24 @@ def test_a_child_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
 def test_a_device_that_stays_away_is_a_gap_when_the_stream_is_stopped(tmp_path: Path) -> None:
     source = microphone("dies", tmp_path, Timeouts(open_s=60.0, silent_s=60.0, retry_s=(600.0,)))
     stop = threading.Event()
-    told = logging.getLogger("edge.sources.microphone")
-    told.addFilter(lambda record: stop.set() or True)  # the first line is about the loss
+    reported = logging.getLogger("edge.sources.microphone")
+    reported.addFilter(lambda record: stop.set() or True)  # the first line is about the loss
     try:
         items = list(read_source(source, stop))
     finally:
-        told.filters.clear()
+        reported.filters.clear()
     assert [(gap.start, gap.cause) for gap in gaps(items)] == [(1200, "device lost")]
 
 
 def test_a_number_becomes_a_name_before_the_device_is_looked_for_again(tmp_path: Path) -> None:
-    heard(microphone("dies", tmp_path, device="2"), 80_400)
+    output_of(microphone("dies", tmp_path, device="2"), 80_400)
     first, second, *_ = (run["arguments"] for run in runs(tmp_path))
     assert first == ["--device", "2"]
     assert second == ["--device", "Fake: USB Audio (hw:1,0)", "--rate", "8000"]
 
 
 def test_samples_that_are_no_numbers_are_invalid(tmp_path: Path) -> None:
-    last = heard(microphone("not a number", tmp_path), 1204)[-1]
+    last = output_of(microphone("not a number", tmp_path), 1204)[-1]
     assert isinstance(last, Block)
     assert last.valid.tolist() == [False, False, True, False]
     assert last.samples.tolist() == [0.0, 0.0, 0.25, 0.0]

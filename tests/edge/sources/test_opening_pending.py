@@ -35,12 +35,12 @@ class Shop:
     """Opens nothing until it was asked `until` times."""
 
     def __init__(self, until: int, error: Exception | None = None) -> None:
-        self.asked, self.until, self.error = 0, until, error or SourceError("no such device")
+        self.attempts, self.until, self.error = 0, until, error or SourceError("no such device")
         self.found = Found()
 
     def look(self) -> Found:
-        self.asked += 1
-        if self.asked <= self.until:
+        self.attempts += 1
+        if self.attempts <= self.until:
             raise self.error
         return self.found
 
@@ -51,7 +51,7 @@ def test_a_microphone_that_comes_later_is_heard_from_then_on(caplog: pytest.LogC
     assert isinstance(source, PendingSource)
     source._retry_s = (0.0,)
     assert list(read_source(source, threading.Event())) == [BLOCK]
-    assert shop.asked == 4
+    assert shop.attempts == 4
     source.close()
     assert shop.found.closed
 
@@ -83,7 +83,7 @@ def test_the_search_ends_when_it_is_told_to_and_when_it_is_closed() -> None:
     closed = PendingSource("mic", shop.look, (0.0,))
     closed.close()
     assert list(read_source(closed, threading.Event())) == []
-    assert shop.asked == 0
+    assert shop.attempts == 0
 
 
 def test_one_that_opens_while_it_is_closed_is_released() -> None:

@@ -151,14 +151,14 @@ def test_a_gap_is_told_once_with_its_cause_and_time_goes_on_behind_it(from_hz: i
     for item in items:
         assert item.start == position
         position = item.stop
-    heard = joined([i for i in items if isinstance(i, Block) and i.start >= 36000])
-    assert heard.start + int(np.argmax(np.abs(heard.samples))) == click * 8000 // from_hz
+    received = joined([i for i in items if isinstance(i, Block) and i.start >= 36000])
+    assert received.start + int(np.argmax(np.abs(received.samples))) == click * 8000 // from_hz
     before = joined([i for i in items if isinstance(i, Block) and i.start < 8000])
     edge = 0 if from_hz == 8000 else REACH
     assert before.valid[: 8000 - edge - 1].all()
     assert not before.valid[8000 - edge + 1 :].any()
-    assert not heard.valid[: edge - 1 if edge else 0].any()
-    assert heard.valid[edge + 1 :].all()
+    assert not received.valid[: edge - 1 if edge else 0].any()
+    assert received.valid[edge + 1 :].all()
 
 
 def test_a_block_that_jumps_ahead_without_a_word_is_a_gap_called_lost() -> None:

@@ -11,7 +11,7 @@ import soundfile
 from edge.errors import ConfigError
 from edge.sources.file import FileSource
 from edge.sources.opening import open_source
-from tests.edge.sources.test_file import heard
+from tests.edge.sources.test_file import output_of
 
 RATE_HZ = 44100
 BREATH = np.random.default_rng(0).normal(0, 0.01, 3 * RATE_HZ)
@@ -31,15 +31,15 @@ def test_one_microphone_in_two_channels_is_heard_from_its_first_sample(
 ) -> None:
     path = _file(tmp_path, name, *channels)
     position = 1 if channels[0] is SILENCE and channels[1] is BREATH else 0
-    found, _ = heard(FileSource(path, 8000))
-    expected, _ = heard(FileSource(path, 8000, channel=position + 1))
+    found, _ = output_of(FileSource(path, 8000))
+    expected, _ = output_of(FileSource(path, 8000, channel=position + 1))
     np.testing.assert_array_equal(found, expected)
     assert bool(np.any(found)) is any(channel is BREATH for channel in channels)
 
 
 def test_the_rounding_of_a_converter_is_no_other_sound(tmp_path: Path) -> None:
     path = _file(tmp_path, "a.wav", BREATH, BREATH + np.where(OTHER > 0, 2.0**-15, 0.0))
-    assert len(heard(FileSource(path, 8000))[0]) == 24000
+    assert len(output_of(FileSource(path, 8000))[0]) == 24000
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ BEGINS = {  # of files that ffmpeg wrote
 def test_a_recording_that_is_not_read_is_named_and_told_how_to_convert(tmp_path: Path, name: str) -> None:
     head, kind = BEGINS[name]
     (tmp_path / name).write_bytes(head + bytes(5000))
-    with pytest.raises(SourceError, match=rf"is {kind}.*, which is not read; convert it:  ffmpeg ") as told:
+    with pytest.raises(SourceError, match=rf"is {kind}.*, which is not read; convert it:  ffmpeg ") as reported:
         FileSource(tmp_path / name, 8000)
-    assert "\n" not in str(told.value)
-    *_, found, made = shlex.split(str(told.value).partition("convert it:")[2])
+    assert "\n" not in str(reported.value)
+    *_, found, made = shlex.split(str(reported.value).partition("convert it:")[2])
     assert (found, Path(made).parent, Path(made).suffix) == (str(tmp_path / name), tmp_path, ".wav")
     assert made != found
 

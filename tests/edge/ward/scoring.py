@@ -55,6 +55,6 @@ def offline(
 ) -> tuple[float, float]:
     """Seconds per minute and coverage of a window that ends before frame `stop`; frames count from 0."""
     first = max(stop - window_s * MINUTE // 60, 0)
-    kept = valid[first:stop]
-    probabilities = values[first:stop, COLUMNS[group]].astype(np.float64).sum(axis=1)[kept]
-    return 60 * float(probabilities.mean()) if kept.any() else 0.0, kept.sum() / (window_s * MINUTE / 60)
+    stored = valid[first:stop]
+    probabilities = values[first:stop, COLUMNS[group]].astype(np.float64).sum(axis=1)[stored]
+    return 60 * float(probabilities.mean()) if stored.any() else 0.0, stored.sum() / (window_s * MINUTE / 60)

@@ -108,8 +108,8 @@ def test_what_is_recorded_makes_the_same_alarms_again(ringing: Alarms) -> None:
 
 
 def test_an_alarm_that_the_settings_do_not_have_any_more_is_ended_in_the_log(ringing: Alarms) -> None:
-    kept = {key: rule for key, rule in RULES.items() if key != BURDEN}
-    again = Alarms(kept, ringing.snapshot())
+    stored = {key: rule for key, rule in RULES.items() if key != BURDEN}
+    again = Alarms(stored, ringing.snapshot())
     (ended,) = again.advance(20.0, SOUND)
     assert (ended.key, ended.cause, ended.state.signal, ended.state.rev) == (
         BURDEN,
@@ -130,8 +130,8 @@ def test_what_was_on_at_a_death_stays_on_until_it_is_measured_again(ringing: Ala
 
 
 def test_an_alarm_that_comes_back_into_the_settings_goes_on_from_its_rev(ringing: Alarms) -> None:
-    kept = {key: rule for key, rule in RULES.items() if key != BURDEN}
-    without = Alarms(kept, ringing.snapshot())
+    stored = {key: rule for key, rule in RULES.items() if key != BURDEN}
+    without = Alarms(stored, ringing.snapshot())
     (ended,) = without.advance(20.0, SOUND)
     back = Alarms(RULES, without.snapshot())
     assert (back.state(BURDEN).rev, back.state(BURDEN).signal, back.cause(BURDEN)) == (ended.state.rev, "Off", "")
@@ -140,8 +140,8 @@ def test_an_alarm_that_comes_back_into_the_settings_goes_on_from_its_rev(ringing
 
 
 def test_what_may_have_been_told_without_being_recorded_is_never_told_again(ringing: Alarms) -> None:
-    kept = {key: rule for key, rule in RULES.items() if key != CLOCK}
-    again = Alarms(kept, ringing.snapshot(), rev_floor=500)
+    stored = {key: rule for key, rule in RULES.items() if key != CLOCK}
+    again = Alarms(stored, ringing.snapshot(), rev_floor=500)
     assert again.state(BURDEN) == replace(ringing.state(BURDEN), rev=500)
     assert again.snapshot() == ringing.snapshot(), "what was recorded stays as it was"
     changes = again.advance(20.0, {LOST: False})
@@ -150,13 +150,13 @@ def test_what_may_have_been_told_without_being_recorded_is_never_told_again(ring
 
 
 def test_what_changes_is_noted_with_the_wall_clock_as_it_is_set_then() -> None:
-    kept, ahead_s = {key: rule for key, rule in RULES.items() if key != CLOCK}, [100.0]
+    stored, ahead_s = {key: rule for key, rule in RULES.items() if key != CLOCK}, [100.0]
     alarms = Alarms(RULES, wall=lambda at_s: at_s + ahead_s[0])
     first = alarms.advance(10.0, SOUND)
     ahead_s[0] = 5000.0
     _, ordered = alarms.command(11.0, "board", "bed1", ack())
     assert ({each.wall_s for each in first}, {each.wall_s for each in ordered}) == ({110.0}, {5011.0})
-    ended = Alarms(kept, alarms.snapshot(), wall=lambda at_s: at_s + 1.0).advance(20.0, SOUND)
+    ended = Alarms(stored, alarms.snapshot(), wall=lambda at_s: at_s + 1.0).advance(20.0, SOUND)
     assert [(each.cause, each.wall_s) for each in ended] == [("not configured", 21.0)]
 
 

@@ -66,10 +66,10 @@ def _check(model: Model, samples: NDArray[np.float32]) -> int:
             part = values[max(reading.stop - frames, 0) : reading.stop]
             for group, of in zip(model.groups, window.groups, strict=True):
                 sums = part[:, [model.classes.index(name) for name in group.classes]].sum(axis=1)
-                heard = sums[~np.isnan(sums)]
-                assert window.coverage == pytest.approx(len(heard) / frames, abs=1e-9)
+                received = sums[~np.isnan(sums)]
+                assert window.coverage == pytest.approx(len(received) / frames, abs=1e-9)
                 if of.s_per_min is not None:
-                    assert of.s_per_min == pytest.approx(60 * heard.mean(), abs=1e-6)
+                    assert of.s_per_min == pytest.approx(60 * received.mean(), abs=1e-6)
                     known += 1
     return known
 

@@ -15,18 +15,18 @@ FAR = 10**9
 Events = list[tuple[int, int]]
 
 
-def compared(live: Events, shadow: Events, *holes: tuple[int, int]) -> Counts:
+def compared(live: Events, shadow: Events, *gaps: tuple[int, int]) -> Counts:
     """Counts of events at these samples, all of one group, that were judged when everything was decided."""
     found = ModelComparison(GROUPS, RATE_HZ)
-    for hole in holes:
-        found.left_out(*hole)
+    for gap in gaps:
+        found.left_out(*gap)
     for side, events in zip(SIDES, (live, shadow), strict=True):
-        tell(found, side, events)
+        report(found, side, events)
     found.settle(FAR)
     return found.counts["continuous"]
 
 
-def tell(found: ModelComparison, side: Side, events: Events) -> None:
+def report(found: ModelComparison, side: Side, events: Events) -> None:
     for onset, end in events:
         found.onset(side, "continuous", onset)
         found.end(side, "continuous", onset, end)
@@ -53,7 +53,7 @@ def test_one_long_event_over_two_short_ones_is_an_agreement() -> None:
 
 def test_events_of_two_groups_are_never_of_one_sound() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
-    tell(found, "live", [(1000, 2000)])
+    report(found, "live", [(1000, 2000)])
     found.onset("shadow", "discontinuous", 1000)
     found.end("shadow", "discontinuous", 1000, 2000)
     found.settle(FAR)
@@ -62,10 +62,10 @@ def test_events_of_two_groups_are_never_of_one_sound() -> None:
 
 def test_nothing_is_judged_before_both_have_decided_what_could_match_it() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
-    tell(found, "live", [(1000, 2000)])
+    report(found, "live", [(1000, 2000)])
     found.settle(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ) - 1)
     assert found.counts["continuous"] == Counts()
-    tell(found, "shadow", [(1900, 2600)])
+    report(found, "shadow", [(1900, 2600)])
     found.settle(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ))
     assert found.counts["continuous"] == Counts(both=1)
 
@@ -73,7 +73,7 @@ def test_nothing_is_judged_before_both_have_decided_what_could_match_it() -> Non
 def test_an_event_that_lasts_is_a_partner_before_it_ends() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
     found.onset("shadow", "continuous", 500)
-    tell(found, "live", [(1000, 2000)])
+    report(found, "live", [(1000, 2000)])
     found.settle(100_000)
     assert found.counts["continuous"] == Counts(both=1)
     found.end("shadow", "continuous", 500, 100_000)
@@ -89,11 +89,11 @@ def test_what_touches_sound_that_was_left_out_is_not_compared_and_counted() -> N
 
 def test_a_clock_that_begins_anew_leaves_nothing_to_be_compared_wrongly() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
-    tell(found, "live", [(10**6, 10**6 + 10)])
+    report(found, "live", [(10**6, 10**6 + 10)])
     found.onset("shadow", "continuous", 10**6)
     found.forget()
     found.end("shadow", "continuous", 10**6, 10**6 + 10)
-    tell(found, "live", [(5, 10)])
+    report(found, "live", [(5, 10)])
     found.settle(FAR)
     assert found.counts["continuous"] == Counts(only_live=1, not_compared=2)
 
@@ -117,9 +117,9 @@ def test_exchanging_the_models_exchanges_the_counts_of_one_alone(live: Events, s
     assert (one.only_live, one.only_shadow) == (other.only_shadow, other.only_live)
 
 
-@given(live=spans(), shadow=spans(), hole=st.tuples(st.integers(0, 40_000), st.integers(1, 5000)))
-def test_every_event_is_counted_once(live: Events, shadow: Events, hole: tuple[int, int]) -> None:
-    counts = compared(live, shadow, (hole[0], hole[0] + hole[1]))
+@given(live=spans(), shadow=spans(), gap=st.tuples(st.integers(0, 40_000), st.integers(1, 5000)))
+def test_every_event_is_counted_once(live: Events, shadow: Events, gap: tuple[int, int]) -> None:
+    counts = compared(live, shadow, (gap[0], gap[0] + gap[1]))
     agreed_of_shadow = (
         len(shadow) - counts.only_shadow - (counts.not_compared - (len(live) - counts.both - counts.only_live))
     )

@@ -42,7 +42,7 @@ def rates(stop: int, per_min: float | None = 60 / (PERIOD * FRAME_S), begin: int
     return [RateReading(at, per_min, 0.9, 1.0, "" if per_min else "irregular") for at in steps]
 
 
-def heard(scores: Scores, readings: list[RateReading], verified: bool | None = None) -> BreathTrend:
+def output_of(scores: Scores, readings: list[RateReading], verified: bool | None = None) -> BreathTrend:
     rate = new()
     rate.push_rates(readings)
     trend = rate.push(scores, verified)
@@ -57,7 +57,7 @@ def minute(trend: BreathTrend | None) -> BreathWindow:
 
 def test_a_quarter_of_the_breathing_and_half_of_the_breaths_wheeze() -> None:
     count = 24 * STEP
-    window = minute(heard(breathing(count), rates(count)))
+    window = minute(output_of(breathing(count), rates(count)))
     wheezes, crackles = window.groups
     assert wheezes.of_time.share == pytest.approx(0.25, abs=0.02)
     assert wheezes.of_breaths.share == pytest.approx(0.5, abs=0.06)
@@ -77,7 +77,7 @@ def test_sound_between_breaths_is_no_share_of_breathing() -> None:
     scores = breathing(24 * STEP)
     scores.values[:, 0] = 0.9 * (1 - scores.values[:, 3])
     scores.values[:, 1] = 0.0
-    assert minute(heard(scores, rates(24 * STEP))).groups[0].of_time.share == 0.0
+    assert minute(output_of(scores, rates(24 * STEP))).groups[0].of_time.share == 0.0
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_sound_between_breaths_is_no_share_of_breathing() -> None:
 def test_what_is_not_known_is_no_number_and_says_why(
     scores: Scores, readings: list[RateReading], verified: bool | None, reasons: tuple[str, str, str]
 ) -> None:
-    window = minute(heard(scores, readings, verified))
+    window = minute(output_of(scores, readings, verified))
     found = [*((each.share, each.why) for each in (window.groups[0].of_time, window.groups[0].of_breaths))]
     found.append((window.breaths_per_min, window.why))
     for (number, why), expected in zip(found, reasons, strict=True):

@@ -50,9 +50,9 @@ class Emulated:
         words += [word for bind in binds for word in ("-b", bind)]
         return [*words, "/usr/bin/env", "-i", f"PATH={PATH}", "HOME=/root", "LANG=C.UTF-8", "OMP_NUM_THREADS=1", *argv]
 
-    def explain(self, code: int, said: str) -> str:
+    def explain(self, code: int, output: str) -> str:
         """Why proot could not run the command, its last line; empty if it did."""
-        return f"{said.strip().splitlines()[-1]}" if "proot error" in said else ""
+        return f"{output.strip().splitlines()[-1]}" if "proot error" in output else ""
 
     def run(self, *argv: str) -> str:
         """What a command in there prints.
@@ -62,8 +62,8 @@ class Emulated:
         """
         done = subprocess.run(self.words(argv), capture_output=True, text=True, check=False)
         if done.returncode or CRASHED in done.stderr:
-            said = " | ".join(done.stderr.strip().splitlines()[-3:])
-            raise DeployError(f"{' '.join(argv)[:80]} in {self.where}: exit code {done.returncode}: {said}")
+            output = " | ".join(done.stderr.strip().splitlines()[-3:])
+            raise DeployError(f"{' '.join(argv)[:80]} in {self.where}: exit code {done.returncode}: {output}")
         return done.stdout
 
 

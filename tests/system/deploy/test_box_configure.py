@@ -27,15 +27,15 @@ def _refusal(box: Box, text: str) -> str:
 def test_settings_change_alone_and_go_back_as_a_release_does(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
     first = box.install("one")
     capsys.readouterr()
-    told = configure(box)
-    assert told["is_new"]
-    assert isinstance(told["deaf_s"], float)
+    reported = configure(box)
+    assert reported["is_new"]
+    assert isinstance(reported["deaf_s"], float)
     assert box.layout.config.read_text() == SECOND
     assert "runs one config: second" in box.layout.log.read_text().splitlines()
     assert "compiling" not in capsys.readouterr().out, "nothing is made anew"
     assert (box.layout.current / "venv").is_symlink()
     assert box.layout.running() == first.replace("0001-", "0002-")
-    assert ask(box.target, "status")["deaf_s"] == told["deaf_s"]
+    assert ask(box.target, "status")["deaf_s"] == reported["deaf_s"]
     assert box.rollback() == first
     assert box.layout.config.read_text() == CONFIG
 
@@ -56,9 +56,9 @@ def test_the_box_s_own_software_judges_them_before_anything_is_switched(box: Box
 
 def test_settings_with_which_it_does_not_stay_up_are_undone(box: Box) -> None:
     first = box.install("one")
-    said = _refusal(box, "config: sick\n")
-    assert "laennec: sick" in said
-    assert "deaf for at most" in said
+    output = _refusal(box, "config: sick\n")
+    assert "laennec: sick" in output
+    assert "deaf for at most" in output
     assert (box.releases(), box.layout.config.read_text(), box.heard()) == ([first], CONFIG, "one")
 
 

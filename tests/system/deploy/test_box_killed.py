@@ -38,11 +38,11 @@ def test_killed_before_any_change_of_a_switch_the_old_or_the_new_release_runs(bo
     change, finished = 0, 0
     while not finished:
         change += 1
-        wanted = first if box.layout.running() == second else second
-        finished = run_until(box, change, {**request, "release": wanted})
+        required = first if box.layout.running() == second else second
+        finished = run_until(box, change, {**request, "release": required})
         _check(box, {first, second})
     assert change > 15, "a switch is many changes"
-    assert box.layout.running() == wanted
+    assert box.layout.running() == required
     assert not box.layout.trial.exists()
 
 

@@ -61,13 +61,13 @@ def test_status_tells_a_first_switch_that_was_cut_off_and_not_one_under_way(tmp_
     write_record(layout.trial, Trial("0001-a", "", had_config=False, is_untried=True))
     line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(tmp_path)]
 
-    def said() -> str:
+    def answered() -> str:
         return subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False).stdout
 
-    assert "a switch to 0001-a was cut off" in said()
+    assert "a switch to 0001-a was cut off" in answered()
     with only_one(session(tmp_path)):
-        assert "is under way (process" in said()
-        assert "cut off" not in said()
+        assert "is under way (process" in answered()
+        assert "cut off" not in answered()
 
 
 def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box: Box, tmp_path: Path) -> None:

@@ -25,16 +25,16 @@ def _id(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def change(box: Box, package: Path | None = None, wanted: str = "", **more: object) -> dict[str, object]:
+def change(box: Box, package: Path | None = None, required: str = "", **more: object) -> dict[str, object]:
     """What came of it."""
     part = part_of(package) if package else None
     parts = {part: package} if part and package else None
-    return ask(box.target, "model", parts, **{"part": part, "model": wanted, "hold_s": 0.3, **more})
+    return ask(box.target, "model", parts, **{"part": part, "model": required, "hold_s": 0.3, **more})
 
 
-def _refusal(box: Box, package: Path | None = None, wanted: str = "") -> str:
+def _refusal(box: Box, package: Path | None = None, required: str = "") -> str:
     with pytest.raises(DeployError) as caught:
-        change(box, package, wanted)
+        change(box, package, required)
     return str(caught.value)
 
 
@@ -49,23 +49,23 @@ def _left_over(box: Box) -> list[str]:
 
 def test_a_model_changes_alone_and_stays(box: Box, tmp_path: Path) -> None:
     name = box.install("one")
-    told = change(box, _package(tmp_path, "better"))
-    assert (told["is_new"], told["model"]) == (True, _id("better")[:12])
-    assert isinstance(told["deaf_s"], float)
+    reported = change(box, _package(tmp_path, "better"))
+    assert (reported["is_new"], reported["model"]) == (True, _id("better")[:12])
+    assert isinstance(reported["deaf_s"], float)
     assert _active(box) == _id("better")
     assert box.releases() == [name], "no release was made"
     assert _left_over(box) == []
     assert not change(box, _package(tmp_path, "better"))["is_new"], "it is the active one already"
-    assert change(box, wanted="bundled")["is_new"]
+    assert change(box, required="bundled")["is_new"]
     assert _active(box) == "bundled"
 
 
 def test_a_model_with_which_it_does_not_stay_up_is_gone_back_from(box: Box, tmp_path: Path) -> None:
     box.install("one")
     change(box, _package(tmp_path, "better"))
-    said = _refusal(box, _package(tmp_path, "sick"))
-    assert f"model {_id('sick')[:12]} was not healthy" in said
-    assert "laennec: sick" in said
+    output = _refusal(box, _package(tmp_path, "sick"))
+    assert f"model {_id('sick')[:12]} was not healthy" in output
+    assert "laennec: sick" in output
     assert (_active(box), box.heard(), _left_over(box)) == (_id("better"), "one", [])
 
 
@@ -81,7 +81,7 @@ def test_a_package_that_the_box_refuses_changes_nothing(box: Box, tmp_path: Path
     box.install("one")
     pid = (box.layout.run / "standin").read_text()
     assert "found 'unsigned'" in _refusal(box, _package(tmp_path, "unsigned"))
-    assert "expected the first digits of one model id" in _refusal(box, wanted="abc")
+    assert "expected the first digits of one model id" in _refusal(box, required="abc")
     assert (box.layout.run / "standin").read_text() == pid, "it was not even restarted"
     assert _left_over(box) == []
 

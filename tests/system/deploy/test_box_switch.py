@@ -162,8 +162,8 @@ def _pid(box: Box) -> int:
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
     box.install("well")
     (box.layout.state / "events").touch()
-    kept = ask(box.target, "undeploy", purge=False)["kept"]
-    assert kept == [str(box.layout.config.parent), str(box.layout.state)]
+    stored = ask(box.target, "undeploy", purge=False)["kept"]
+    assert stored == [str(box.layout.config.parent), str(box.layout.state)]
     assert box.health().phase == "stopped"
     assert not box.layout.current.is_symlink()
     assert ask(box.target, "undeploy", purge=True)["kept"] == []

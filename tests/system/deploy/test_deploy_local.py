@@ -28,10 +28,10 @@ MISTAKEN = "streams:\n  - {id: bed1, sauce: mic}\n"
 
 def make(root: str, *words: str) -> subprocess.CompletedProcess[str]:
     """Runs make as a person would, from another shell's environment."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "LAENNEC", "MAKE"))}
-    kept |= {"ARGS": "--of-another-make", "PURGE": "1"}  # as under `make test ARGS=...`, which hands them on
+    stored = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA", "LAENNEC", "MAKE"))}
+    stored |= {"ARGS": "--of-another-make", "PURGE": "1"}  # as under `make test ARGS=...`, which hands them on
     argv = ["make", *words, "DEVICE=local", f"ROOT={root}", f"PYTHON={sys.executable}"]
-    return subprocess.run(argv, cwd=PROJECT, env=kept, capture_output=True, text=True, check=False)
+    return subprocess.run(argv, cwd=PROJECT, env=stored, capture_output=True, text=True, check=False)
 
 
 @dataclass(frozen=True)
@@ -178,10 +178,10 @@ def test_the_service_knows_the_name_of_its_release(seen: Seen) -> None:
 
 
 def test_status_for_programs(seen: Seen) -> None:
-    told = json.loads(seen.status_json)
-    assert (told["running"], told["phase"], told["trial"]) == (seen.running, "running", "")
-    assert (told["model"]["kind"], len(told["model"]["id"])) == ("bundled", 64)
-    assert told["deaf_s"] > 0
+    reported = json.loads(seen.status_json)
+    assert (reported["running"], reported["phase"], reported["trial"]) == (seen.running, "running", "")
+    assert (reported["model"]["kind"], len(reported["model"]["id"])) == ("bundled", 64)
+    assert reported["deaf_s"] > 0
 
 
 def test_undeploy_keeps_events_and_settings(seen: Seen) -> None:

@@ -72,9 +72,9 @@ def fleet(fast_folder: Path, tmp_path: Path, standin: Callable[..., House]) -> I
         Process(fleet.layout(name)).stop()
 
 
-def _line(told: str, name: str) -> list[str]:
+def _line(output: str, name: str) -> list[str]:
     """The words of a box's line in the table."""
-    return next(line for line in told.splitlines() if line.startswith(f"{name}  ")).split()
+    return next(line for line in output.splitlines() if line.startswith(f"{name}  ")).split()
 
 
 def test_a_sick_canary_stops_a_fleet_before_it_began_and_a_sick_third_leaves_the_rest_as_it_was(fleet: Fleet) -> None:
@@ -127,8 +127,8 @@ def test_settings_and_a_model_reach_every_box_and_all_go_back(fleet: Fleet) -> N
     (fleet.folder / "fleet.yaml").write_text(text)
     done = fleet.run("model", "--only", "edge-2")
     assert done.returncode == 0, done.stdout + done.stderr
-    told = fleet.run("status")
-    assert (told.returncode, _line(told.stdout, "edge-1")[4], _line(told.stdout, "edge-2")[4]) == (
+    output = fleet.run("status")
+    assert (output.returncode, _line(output.stdout, "edge-1")[4], _line(output.stdout, "edge-2")[4]) == (
         0,
         "bundled",
         "promoted",
@@ -181,8 +181,8 @@ def test_a_signed_fleet_and_its_secrets(fleet: Fleet) -> None:
     assert not list(fleet.layout("edge-1").releases.rglob("*password*")), "no secret is in a release"
     (fleet.folder / "secrets/edge-1").write_text("battery staple")
     assert fleet.run("credentials").returncode == 0
-    told = (folder_of(fleet.folder / "fleet.yaml") / "edge-1/credentials.log").read_text()
-    assert "sudo systemctl restart laennec" in told, "the same release again would be nothing to do"
+    output = (folder_of(fleet.folder / "fleet.yaml") / "edge-1/credentials.log").read_text()
+    assert "sudo systemctl restart laennec" in output, "the same release again would be nothing to do"
 
 
 def test_a_mistake_is_told_before_any_box_is_touched(fleet: Fleet) -> None:

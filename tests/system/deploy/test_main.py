@@ -27,13 +27,13 @@ def stranger(box: Box) -> Callable[..., str]:
     if os.geteuid() != 0 or tried.returncode:
         pytest.skip("nobody else can be tried here: needs root, and a clone and a Python that all may read")
 
-    def ask(*words: str) -> str:
+    def request(*words: str) -> str:
         argv = [*me, "-m", "deploy", *words, "--device", "local", "--root", str(box.layout.root)]
         done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
         assert done.returncode in (0, 2), done
         return done.stderr.strip()
 
-    return ask
+    return request
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o700])
@@ -64,10 +64,10 @@ def test_who_is_refused_hears_who_is_at_work_before_anything_is_built(
     monkeypatch.setattr("deploy.commands.BUILD", tmp_path / "build")
     with only_one(Session(box.layout, Process(box.layout), Wire(io.BytesIO()), "anna@desk")):
         assert main(["install", "--device", "local", "--root", str(box.layout.root)]) == 2
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     who = f"process {os.getpid()} for anna@desk, since "
-    assert f"deploy: another deployment to this box is under way ({who}" in said.err
-    assert "making the release" not in said.out
+    assert f"deploy: another deployment to this box is under way ({who}" in output.err
+    assert "making the release" not in output.out
 
 
 def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
@@ -77,6 +77,6 @@ def test_status_for_programs_says_the_same_as_for_people(box: Box, capsys: pytes
     name = box.install("well")
     capsys.readouterr()
     assert main(words) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["running"], told["phase"], told["releases"], told["busy"]) == (name, "running", [name], "")
-    assert told["config"] == str(box.layout.config)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["running"], printed["phase"], printed["releases"], printed["busy"]) == (name, "running", [name], "")
+    assert printed["config"] == str(box.layout.config)

@@ -172,9 +172,9 @@ def test_live_spectrograms_are_for_those_who_may_look_alone(running: Broker, mad
             wait_for(
                 lambda each=each: any(topic.endswith("/event") for topic, _ in each.messages), "the event behind it"
             )
-        heard = [[topic.rsplit("/", 1)[1] for topic, _ in each.messages] for each in (looks, staff, reader, ha)]
-        assert "mel" in heard[0]
-        assert not any("mel" in topics for topics in heard[1:])
+        received = [[topic.rsplit("/", 1)[1] for topic, _ in each.messages] for each in (looks, staff, reader, ha)]
+        assert "mel" in received[0]
+        assert not any("mel" in topics for topics in received[1:])
 
 
 def test_live_sound_is_for_those_who_may_listen_alone_and_who_listens_is_told_to_everybody(
@@ -198,8 +198,8 @@ def test_live_sound_is_for_those_who_may_listen_alone_and_who_listens_is_told_to
         assert node.publish(f"{OWN}/s/bed1/listening") < 0x80
         for each in everybody:
             wait_for(lambda each=each: any(topic.endswith("/listening") for topic, _ in each.messages), "who listens")
-        heard = [any(topic.endswith("/sound") for topic, _ in each.messages) for each in everybody]
-        assert heard == [True, False, False, False]
+        received = [any(topic.endswith("/sound") for topic, _ in each.messages) for each in everybody]
+        assert received == [True, False, False, False]
 
 
 def test_a_node_announces_its_own_beds_where_its_setup_says_so_and_home_assistant_hears_it(
@@ -278,7 +278,7 @@ def ward(folder: Path, made: Path, broker: Broker, **mqtt: object) -> Path:
     return path
 
 
-def told(board: Client) -> set[tuple[str, str]]:
+def reported(board: Client) -> set[tuple[str, str]]:
     """Labels and types of the events that came."""
     events = [json.loads(payload) for topic, payload in list(board.messages) if topic == f"{OWN}/s/bed1/event"]
     return {(event["label"], event["type"]) for event in events}
@@ -292,9 +292,9 @@ def test_a_run_delivers_its_events_over_tls(running: Broker, made: Path, tmp_pat
         assert done.returncode == 0, done.stderr
         assert "broker=connected" in done.stderr
         assert "messages wait" not in done.stderr
-        wanted = {(label, kind) for label in ("wheeze", "fine_crackle") for kind in ("onset", "end")}
-        wait_for(lambda: told(board) >= wanted, "all kinds of events")
-        assert told(board) == wanted
+        required = {(label, kind) for label in ("wheeze", "fine_crackle") for kind in ("onset", "end")}
+        wait_for(lambda: reported(board) >= required, "all kinds of events")
+        assert reported(board) == required
 
 
 def test_a_run_that_does_not_trust_the_broker_says_so_and_keeps_its_events(

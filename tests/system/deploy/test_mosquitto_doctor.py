@@ -35,14 +35,14 @@ def test_the_doctor_tells_a_wrong_password_authority_name_and_tree_apart(
         "accepts no message": {"site": "ward-c"},
         "speaks TLS": {"tls": None},
     }
-    for said, changed in wrong.items():
+    for expected, changed in wrong.items():
         path = ward(tmp_path, made, running, **changed)
-        if said == "speaks TLS":
+        if expected == "speaks TLS":
             path.write_text(path.read_text().replace("  tls: null\n", ""))
         check = look_at_broker(load_config(path))
         gc.collect()  # here, where what paho left is known, and not in whichever test comes next
         assert check.verdict == "fail"
-        assert said in check.found
+        assert expected in check.found
         assert check.advice
 
 

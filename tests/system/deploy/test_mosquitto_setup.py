@@ -159,7 +159,7 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("node", "ward-b", "edge-7/#"), "expected 1 to 32 of a-z"),
         (("node", "+", "edge-9"), "expected 1 to 32 of a-z"),
@@ -178,12 +178,12 @@ def test_no_password_is_kept_in_clear_text_at_the_broker(made: Path) -> None:
         (("staff", "nurse-2", "limit"), "setup remove nurse-2 first"),
     ],
 )
-def test_a_mistake_is_one_line_and_changes_nothing(arguments: tuple[str, ...], said: str, made: Path) -> None:
+def test_a_mistake_is_one_line_and_changes_nothing(arguments: tuple[str, ...], expected: str, made: Path) -> None:
     files = ("acl", "passwords", "server.pem", "ca.pem")
     before = [(made / name).read_bytes() for name in files]
     done = setup(made, *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert expected in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert [(made / name).read_bytes() for name in files] == before
 

@@ -104,7 +104,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
     config = tmp_path / "ward.yaml"
     config.write_text(CONFIG)
 
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # no make of make
+    stored = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # no make of make
 
     def make(*words: str) -> str:
         done = subprocess.run(
@@ -120,7 +120,7 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
                 "HEALTHY_S=0.3",
             ],
             cwd=PROJECT,
-            env=kept,
+            env=stored,
             capture_output=True,
             text=True,
             check=False,
@@ -129,8 +129,8 @@ def test_make_deploys_over_ssh_below_a_root_and_goes_back_and_away(server: Serve
         return done.stdout
 
     for behaviour in ("one", "two"):
-        told = make("deploy", f"ARGS=--wheelhouse {box.house(behaviour).folder}")
-    assert told.splitlines()[-1].startswith(f"laennec {box.layout.running()} runs on {server.user}@127.0.0.1 (two)")
+        reported = make("deploy", f"ARGS=--wheelhouse {box.house(behaviour).folder}")
+    assert reported.splitlines()[-1].startswith(f"laennec {box.layout.running()} runs on {server.user}@127.0.0.1 (two)")
     assert "0002-" in make("status")
     assert "runs two config: first" in make("logs")
     assert make("rollback").splitlines()[-1].startswith("laennec 0001-")

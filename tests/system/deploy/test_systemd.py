@@ -51,7 +51,7 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
         (programs / name).write_text(FAKE.format(notes=notes, current=box.layout.current))
         (programs / name).chmod(0o755)
 
-    def ask(
+    def send_request(
         command: str,
         behaviour: str = "well",
         kill_at: str = "",
@@ -87,7 +87,7 @@ def deploy(box: Box, tmp_path: Path, notes: Path) -> Deploy:
                     child.stdin.flush()
         return message
 
-    return ask
+    return send_request
 
 
 def test_a_release_becomes_a_unit_that_is_enabled_and_restarted(deploy: Deploy, box: Box, notes: Path) -> None:
@@ -110,10 +110,10 @@ def test_a_release_is_examined_with_the_rights_that_its_service_will_have(deploy
 
 def test_a_unit_that_does_not_stay_up_is_gone_back_from(deploy: Deploy, box: Box) -> None:
     first = deploy("install", "one")["result"]["running"]
-    told = deploy("install", "ends")
-    assert "was not healthy: expected it to run, found that it ended (Result=exit-code)" in told["error"]
-    assert "laennec: no microphone" in told["error"]
-    assert told["state"] == f"{first} is current and its service is ready (heard)"
+    output = deploy("install", "ends")
+    assert "was not healthy: expected it to run, found that it ended (Result=exit-code)" in output["error"]
+    assert "laennec: no microphone" in output["error"]
+    assert output["state"] == f"{first} is current and its service is ready (heard)"
     assert box.releases() == [first]
 
 
@@ -131,8 +131,8 @@ def test_a_switch_that_is_cut_off_is_undone_by_the_next_start_with_its_unit(
     assert f"going back to {first}" in done.stdout
     assert box.layout.running() == first
     assert unit.read_text() == f"# one\n{UNIT}"
-    told = [line for line in notes.read_text().splitlines() if "show" not in line][-2:]
-    assert told == ["systemctl daemon-reload", "systemctl --no-block restart laennec.service"]
+    output = [line for line in notes.read_text().splitlines() if "show" not in line][-2:]
+    assert output == ["systemctl daemon-reload", "systemctl --no-block restart laennec.service"]
     unit.write_text(f"# ends\n{UNIT}")  # as if it had been cut off between the release and its unit
     subprocess.run(["sh", "-c", line], env=environment, check=True)
     assert unit.read_text() == f"# one\n{UNIT}"

@@ -216,11 +216,12 @@ def test_status_says_what_will_become_of_a_cut_off_switch(box: Box, cut_off: tup
     first, second = cut_off
     line = [sys.executable, "-m", "deploy", "status", "--device", "local", "--root", str(box.layout.root)]
 
-    def said() -> str:
+    def answered() -> str:
         return subprocess.run(line, cwd=PROJECT, capture_output=True, text=True, check=False).stdout
 
     assert (
-        f"a switch to {second} was cut off before its end: at its next start the service goes back to {first}" in said()
+        f"a switch to {second} was cut off before its end: at its next start the service goes back to {first}"
+        in answered()
     )
     undo(box)
-    assert f"a switch to {second} was cut off before its end, and {first} is current as before" in said()
+    assert f"a switch to {second} was cut off before its end, and {first} is current as before" in answered()

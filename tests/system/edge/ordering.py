@@ -44,7 +44,7 @@ class Staff:
                 properties.ResponseTopic = answer_to
         self.client.publish(f"{where}/cmd/{verb}/{self.name}", json.dumps(body), 1, retain, properties)
 
-    def ask(self, verb: str, where: str = BED, answer_to: str | None = None, **body: Any) -> dict[str, Any]:
+    def request(self, verb: str, where: str = BED, answer_to: str | None = None, **body: Any) -> dict[str, Any]:
         """Give a command and wait for its answer."""
         before = len(self.answers)
         self.send(verb, where, answer_to, **body)

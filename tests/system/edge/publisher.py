@@ -20,13 +20,13 @@ class Publisher:
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
 
-    def say(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Publish, and wait until the broker has it."""
         self.client.publish(topic, payload, 1).wait_for_publish(PATIENCE_S)
 
     def event(self, number: int) -> None:
         """The onset of a sound of its own, with its own `seq`."""
-        self.say(f"{BED}/event", json.dumps(numbered(number)).encode())
+        self.publish(f"{BED}/event", json.dumps(numbered(number)).encode())
 
     def close(self) -> None:
         """Disconnect."""

@@ -82,10 +82,10 @@ def test_a_command_is_answered_with_its_correlation_data_where_its_sender_asked(
     ward: Ward, staff: Staff, watcher: Watcher
 ) -> None:
     episode = rings(watcher, ward)["episode"]
-    wanted = f"{BED}/result/acknowledge/board/tablet-3"
-    body = staff.ask("acknowledge", answer_to=wanted, id="a1", condition="continuous", episode=episode, **NURSE)
+    required = f"{BED}/result/acknowledge/board/tablet-3"
+    body = staff.request("acknowledge", answer_to=required, id="a1", condition="continuous", episode=episode, **NURSE)
     assert (body["id"], body["ok"], body["conditions"]) == ("a1", True, ["continuous"])
-    assert staff.answers[0][:2] == (wanted, b"a1\x00\xff")
+    assert staff.answers[0][:2] == (required, b"a1\x00\xff")
     acked = until(watcher, lambda found: found["signal"] == "Ack")
     assert acked["acknowledged"]["by"] == "nurse K (board)"
 
@@ -95,7 +95,7 @@ def test_a_client_of_mqtt_3_gets_its_answer_on_its_own_topic(
 ) -> None:
     rings(watcher, ward)
     old = Staff(broker.port, "old-board", v5=False)
-    body = old.ask("pause", id="p1", duration_s=100, **NURSE)
+    body = old.request("pause", id="p1", duration_s=100, **NURSE)
     old.close()
     assert (old.answers[0][0], body["ok"]) == (f"{BED}/result/pause/old-board", True)
     assert until(watcher, lambda found: not found["audible"])["audio_paused_until"] is not None
@@ -103,7 +103,7 @@ def test_a_client_of_mqtt_3_gets_its_answer_on_its_own_topic(
 
 def test_nobody_makes_the_node_write_what_looks_like_an_alarm(ward: Ward, staff: Staff, watcher: Watcher) -> None:
     rings(watcher, ward)
-    staff.ask("pause", answer_to=f"{BED}/alarm/continuous", id="x", **NURSE)
+    staff.request("pause", answer_to=f"{BED}/alarm/continuous", id="x", **NURSE)
     assert staff.answers[0][0] == f"{BED}/result/pause/board"
     assert {body["schema"] for body in watcher.bodies(ALARM)} == {"laennec.alarm/1"}
 
@@ -112,7 +112,7 @@ def test_a_command_that_comes_twice_is_carried_out_once(
     ward: Ward, staff: Staff, watcher: Watcher, tmp_path: Path
 ) -> None:
     rings(watcher, ward)
-    answers = [staff.ask("inactivate", id="i1", duration_s=600, why="physiotherapy", **NURSE) for _ in range(2)]
+    answers = [staff.request("inactivate", id="i1", duration_s=600, why="physiotherapy", **NURSE) for _ in range(2)]
     assert (
         answers[0]["conditions"]
         == answers[1]["conditions"]
@@ -128,10 +128,10 @@ def test_a_limit_is_set_by_a_person_who_says_why_and_judged_at_once(ward: Ward, 
     ward.burden = 5.0
     until(watcher, lambda found: found["validity"] == "Vld")
     limit = {"condition": "continuous", "limit_s_per_min": 4.0, "why": "asthma"}
-    assert staff.ask("limit", id="l1", **limit, **NURSE)["ok"]
+    assert staff.request("limit", id="l1", **limit, **NURSE)["ok"]
     body = until(watcher, lambda found: found["signal"] == "On")
     assert body["limit"]["set"]["why"] == "asthma"
-    assert staff.ask("limit", id="l2", condition="continuous", limit_s_per_min=4.0, **NURSE)["reason"].startswith(
+    assert staff.request("limit", id="l2", condition="continuous", limit_s_per_min=4.0, **NURSE)["reason"].startswith(
         "why:"
     )
 
@@ -139,11 +139,14 @@ def test_a_limit_is_set_by_a_person_who_says_why_and_judged_at_once(ward: Ward, 
 def test_what_is_wrong_or_retained_is_not_carried_out(ward: Ward, staff: Staff, watcher: Watcher) -> None:
     rings(watcher, ward)
     staff.send("acknowledge", retain=True, id="r1", **NURSE)
-    said = [staff.ask("threshold", id="c", **NURSE), staff.ask("acknowledge", id="c", bed="x", **NURSE)]
-    assert ["not available" in said[0]["reason"], said[1]["reason"]] == [True, "bed: Extra inputs are not permitted"]
-    assert staff.ask("pause", BED.replace("bed1", "bed9"), id="c", **NURSE)["reason"].startswith("no bed 'bed9'")
-    assert "no sound is kept here" in staff.ask("clip", id="c", **NURSE)["reason"]
-    assert "at most 2048 bytes" in staff.ask("pause", id="x" * 5000, **NURSE)["reason"]
+    answered = [staff.request("threshold", id="c", **NURSE), staff.request("acknowledge", id="c", bed="x", **NURSE)]
+    assert ["not available" in answered[0]["reason"], answered[1]["reason"]] == [
+        True,
+        "bed: Extra inputs are not permitted",
+    ]
+    assert staff.request("pause", BED.replace("bed1", "bed9"), id="c", **NURSE)["reason"].startswith("no bed 'bed9'")
+    assert "no sound is kept here" in staff.request("clip", id="c", **NURSE)["reason"]
+    assert "at most 2048 bytes" in staff.request("pause", id="x" * 5000, **NURSE)["reason"]
     assert watcher.bodies(ALARM)[-1]["signal"] == "On"
 
 
@@ -188,7 +191,7 @@ def test_kill_9_at_any_moment_loses_no_alarm_and_no_acknowledgement(tmp_path: Pa
                 assert (body["signal"], body["episode"], body["presence"]) == ("Ack" if number > 3 else "On", 1, True)
                 assert body["rev"] >= max(seen, default=0)
                 if number == 3:
-                    assert terminal.ask("acknowledge", id="a1", **NURSE)["ok"]
+                    assert terminal.request("acknowledge", id="a1", **NURSE)["ok"]
                     body = until(watcher, lambda found: found["signal"] == "Ack")
                 for burden in chance.choices(["20", "unknown", "7"], k=20):
                     node.stdin.write(f"{burden}\n")
@@ -231,7 +234,7 @@ def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker,
         assert (bed["signal"], bed["presence"], bed["activation"]) == ("Off", False, "On")
         assert until(watcher, lambda _: True)["activation"] == "Off"  # no limit was set
         where = BED.replace("ward/node", "local/node")
-        assert terminal.ask("acknowledge", where, id="a1", **NURSE) == {
+        assert terminal.request("acknowledge", where, id="a1", **NURSE) == {
             **terminal.answers[0][2],
             "ok": True,
             "conditions": [],
@@ -253,7 +256,7 @@ def test_a_flood_of_one_user_is_answered_to_the_last_command_and_delays_nobodys_
     numbers = range(400)
     for number in numbers:
         flood.send("pause", id=f"f{number}", by="flood")
-    assert staff.ask("acknowledge", id="a1", by="nurse K", condition="continuous")["ok"]
+    assert staff.request("acknowledge", id="a1", by="nurse K", condition="continuous")["ok"]
     until(watcher, lambda body: body["signal"] == "Ack")
     wait_for(lambda: len(flood.answers) == len(numbers), "an answer to each")
     assert {body["id"] for _, _, body in flood.answers} == {f"f{number}" for number in numbers}

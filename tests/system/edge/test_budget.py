@@ -89,9 +89,9 @@ def test_mistakes_are_one_line(tmp_path: Path, model: Path) -> None:
         budget(1, "--history", tmp_path / "none", "--model", plain),
     ]
     assert [result.returncode for result in results] == [2] * 4
-    told = [result.stderr.strip() for result in results]
-    assert [len(line.splitlines()) for line in told] == [1] * 4
-    assert "the fewest alarms are 0.5" in told[0]
-    assert "expected a number above 0" in told[1]
-    assert "carries no limits of the burden" in told[2]
-    assert "no history at" in told[3]
+    output = [result.stderr.strip() for result in results]
+    assert [len(line.splitlines()) for line in output] == [1] * 4
+    assert "the fewest alarms are 0.5" in output[0]
+    assert "expected a number above 0" in output[1]
+    assert "carries no limits of the burden" in output[2]
+    assert "no history at" in output[3]

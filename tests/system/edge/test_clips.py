@@ -46,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Node]]:
         child.communicate()
 
 
-def told(watcher: Watcher, state: str) -> list[dict[str, Any]]:
+def reported(watcher: Watcher, state: str) -> list[dict[str, Any]]:
     return [body for body in watcher.bodies("/s/bed1/clip") if body["state"] == state]
 
 
@@ -64,7 +64,7 @@ def test_each_event_names_a_clip_that_holds_its_onset(
     start(watcher.port, tmp_path / "clips", 60).communicate(timeout=HANGS_S)
     watcher.catch_up()
     events = watcher.bodies("/event")
-    stored = {body["id"]: body for body in told(watcher, "stored")}
+    stored = {body["id"]: body for body in reported(watcher, "stored")}
     assert len(events) == 120
     assert {body["clip"]["id"] for body in events} == set(stored)
     for body in events:
@@ -88,13 +88,13 @@ def test_a_person_orders_the_last_seconds_of_a_bed_once(
     terminal = Staff(broker.port)
     start(broker.port, tmp_path / "clips", pace="pace")
     wait_for(lambda: watcher.bodies("/s/bed1/event"), "sound")
-    answers = [terminal.ask("clip", HERE, id="c1", by="nurse K", seconds=2) for _ in range(2)]
-    refused = terminal.ask("clip", HERE, id="c2", by="nurse K", seconds=600)
+    answers = [terminal.request("clip", HERE, id="c1", by="nurse K", seconds=2) for _ in range(2)]
+    refused = terminal.request("clip", HERE, id="c2", by="nurse K", seconds=600)
     terminal.close()
     assert answers[0]["ok"], answers
     assert answers[0]["clip"] == answers[1]["clip"]
     assert "at most 30 s are remembered" in refused["reason"]
-    body = wait_for(lambda: [each for each in told(watcher, "stored") if each["of"] == "command"], "the clip")[0]
+    body = wait_for(lambda: [each for each in reported(watcher, "stored") if each["of"] == "command"], "the clip")[0]
     assert (body["id"], body["by"]) == (answers[0]["clip"], "nurse K (board)")
     assert 0 < body["sample"]["to"] - body["sample"]["from"] <= 2 * 8000
 
@@ -106,7 +106,7 @@ def test_an_alarm_names_the_clip_of_what_led_to_it(
     start(watcher.port, tmp_path / "clips", 100_000, LIMIT="6", PERIOD_S="100000")
     alarm = "s/bed1/alarm/continuous"
     body = wait_for(lambda: [each for each in watcher.bodies(alarm) if each["signal"] == "On"], "the alarm")[0]
-    stored = wait_for(lambda: [each for each in told(watcher, "stored") if each["of"] == "alarm"], "its clip")[0]
+    stored = wait_for(lambda: [each for each in reported(watcher, "stored") if each["of"] == "alarm"], "its clip")[0]
     assert body["clip"] == stored["id"]
     assert stored["alarm"] == {"condition": "continuous", "episode": body["episode"]}
 
@@ -134,7 +134,7 @@ def test_a_full_disk_costs_clips_which_are_counted_and_no_event(
         start(watcher.port, disk.path / "clips", 60).communicate(timeout=HANGS_S)
         watcher.catch_up()
         health = watcher.bodies("node/health")[-1]
-        assert health["clips"]["dropped"]["disk"] == len(told(watcher, "dropped")) > 0
+        assert health["clips"]["dropped"]["disk"] == len(reported(watcher, "dropped")) > 0
         assert (health["checks"]["clips"], health["streams"]["disabled"]) == ("warn", 1)
         assert len(watcher.bodies("/event")) == 120
         assert not list(disk.path.glob("clips/*.flac"))

@@ -42,7 +42,7 @@ class Script:
 
     wheeze: NDArray[np.float32]
     """(S,) probability in each frame of the step."""
-    heard: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     """(S,) whether it can be measured."""
     episodes: int
     """Of wheeze, each long enough for an alarm."""
@@ -50,7 +50,7 @@ class Script:
     @classmethod
     def of(cls, bed: int) -> Script:
         rng = np.random.default_rng(bed)
-        wheeze, heard = np.full(STEPS, QUIET, np.float32), np.ones(STEPS, np.bool_)
+        wheeze, valid = np.full(STEPS, QUIET, np.float32), np.ones(STEPS, np.bool_)
         wheeze[rng.integers(0, STEPS // 4, 100) * 4] = LOUD  # single sounds all day
         episodes = 0 if bed < CALM else 1 + bed % 3
         for number in range(episodes):
@@ -58,26 +58,26 @@ class Script:
             for step in range(begin, begin + int(rng.integers(150, 600)), 4):
                 wheeze[step : step + 2] = LOUD
         for begin in rng.integers(0, STEPS - 300, 3).tolist():
-            heard[begin : begin + int(rng.integers(15, 300))] = False
-        return cls(wheeze, heard, episodes)
+            valid[begin : begin + int(rng.integers(15, 300))] = False
+        return cls(wheeze, valid, episodes)
 
     def scores(self, first: int, start: int) -> Scores:
         """A minute of scores from a step on; `start` is the score frame at which the day began."""
         values = np.zeros((MINUTE, len(CLASSES)), np.float32)
         values[:, 0] = np.repeat(self.wheeze[first : first + 15], STEP)
-        return Scores(start + first * STEP, values, np.repeat(self.heard[first : first + 15], STEP))
+        return Scores(start + first * STEP, values, np.repeat(self.valid[first : first + 15], STEP))
 
     def sounds(self) -> int:
         """Loud stretches that could be heard, each of which is one event; a step that was not heard ends one."""
-        loud = (self.wheeze > 0.5) & self.heard
+        loud = (self.wheeze > 0.5) & self.valid
         return int(loud[0]) + int((loud[1:] & ~loud[:-1]).sum())
 
     def plain(self) -> list[float | None]:
         """Burden over 5 min after each step, by a plain sum; None: less than half could be measured."""
-        heard, sums = np.cumsum([np.r_[0, self.heard], np.r_[0, self.heard * self.wheeze.astype(np.float64)]], axis=1)
+        valid, sums = np.cumsum([np.r_[0, self.valid], np.r_[0, self.valid * self.wheeze.astype(np.float64)]], axis=1)
         ends = np.arange(1, STEPS + 1)
         first = np.maximum(ends - WINDOW, 0)
-        count, total = heard[ends] - heard[first], sums[ends] - sums[first]
+        count, total = valid[ends] - valid[first], sums[ends] - sums[first]
         known = count >= LEAST_COVERAGE * WINDOW
         return [
             60 * t / c if k else None for t, c, k in zip(total.tolist(), count.tolist(), known.tolist(), strict=True)
@@ -159,7 +159,7 @@ def simple_of(rule: Rule) -> SimpleAlarm:
 def measured(bed: Bed, step: int, reading: Reading) -> dict[Key, Value]:
     """What the alarms of a bed see after a step."""
     values = {one.group: one.s_per_min for one in reading.over(300).groups}
-    return bed_values(bed.id, BedReading("ok" if bed.script.heard[step] else "degraded", burden=values), NAMES)
+    return bed_values(bed.id, BedReading("ok" if bed.script.valid[step] else "degraded", burden=values), NAMES)
 
 
 def assert_same(found: Value, expected: float | None) -> None:
@@ -175,10 +175,10 @@ def test_a_day_of_32_beds_has_every_event_every_burden_and_every_alarm() -> None
     people, plain = People(alarms, simple), [bed.script.plain() for bed in beds]
     raised = dict.fromkeys(simple, 0)
     for minute in range(HOURS * 60):
-        heard = [bed.minute(minute) for bed in beds]
+        valid = [bed.minute(minute) for bed in beds]
         for step in (15 * minute + look - 1 for look in LOOKS):
             now_s, values = 4 * (step + 1), dict[Key, Value]()
-            for bed, readings, expected in zip(beds, heard, plain, strict=True):
+            for bed, readings, expected in zip(beds, valid, plain, strict=True):
                 values |= measured(bed, step, readings[step % 15])
                 found = values[Key(bed.id, "continuous")]
                 assert found == expected[step] or abs(float(found or 0) - float(expected[step] or 0)) < 1e-6
@@ -196,5 +196,5 @@ def test_a_day_of_32_beds_has_every_event_every_burden_and_every_alarm() -> None
     assert [raised[Key(f"bed{calm}", "continuous")] for calm in range(CALM)] == [0] * CALM
     again = Alarms(all_rules, [record for line in log if (record := from_line(line)) is not None])
     assert {key: again.state(key) for key in all_rules} == {key: alarms.state(key) for key in all_rules}
-    assert [bed.missing_s() for bed in beds] == [4.0 * (~bed.script.heard[-900:]).sum() for bed in beds]
+    assert [bed.missing_s() for bed in beds] == [4.0 * (~bed.script.valid[-900:]).sum() for bed in beds]
     assert sizes[1] < 1.05 * sizes[0], "memory grows"

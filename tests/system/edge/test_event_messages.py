@@ -49,18 +49,18 @@ def test_an_event_of_a_live_stream_says_how_long_each_stage_took(
 ) -> None:
     start()
     wait_for(lambda: "end" in [body["type"] for body in events(watcher)], "the end of a sound")
-    told = events(watcher)
+    reported = events(watcher)
     wait_for(lambda: watcher.bodies("node/info"), "what the node is")
     info = watcher.bodies("node/info")[0]
     watcher.close()  # and all obeys the schemas
-    assert [body["type"] for body in told[:2]] == ["onset", "update"]
-    for body in told:
+    assert [body["type"] for body in reported[:2]] == ["onset", "update"]
+    for body in reported:
         latency = body["latency_ms"]
         assert all(latency[stage] >= 0 for stage in STAGES), latency
         assert latency["total"] == pytest.approx(sum(latency[stage] for stage in STAGES), abs=0.11)
         assert body["config"] == info["config"]
         assert set(body["time"]["clock"]) == {"synced", "offset_ms", "uncertainty_ms"}
-    assert told[0]["latency_ms"]["sound"] >= 200  # confirmed after .12 s, .08 s of lookahead
+    assert reported[0]["latency_ms"]["sound"] >= 200  # confirmed after .12 s, .08 s of lookahead
 
 
 def test_kill_9_while_a_sound_lasts_doubles_no_rev_and_every_sound_ends_once(
@@ -83,9 +83,9 @@ def test_kill_9_while_a_sound_lasts_doubles_no_rev_and_every_sound_ends_once(
     sounds: dict[str, list[tuple[int, str]]] = {}
     for ident, rev in first:  # in the order of arrival
         sounds.setdefault(ident, []).append((rev, first[ident, rev]["type"]))
-    for told in sounds.values():
-        assert [rev for rev, _ in told] == list(range(1, len(told) + 1))
-        assert [kind for _, kind in told] == ["onset", *["update"] * (len(told) - 2), "end"]
+    for reported in sounds.values():
+        assert [rev for rev, _ in reported] == list(range(1, len(reported) + 1))
+        assert [kind for _, kind in reported] == ["onset", *["update"] * (len(reported) - 2), "end"]
     cut = [body for body in first.values() if body.get("end_reason") == "restart"]
     assert cut, "a kill in a pause of half a second, four times"
     for body in cut:

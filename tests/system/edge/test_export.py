@@ -42,8 +42,8 @@ def wait_until_subscribed(command: Command) -> None:
 
 def ended(command: Command) -> str:
     command.send_signal(signal.SIGINT)
-    said, _ = command.communicate(timeout=HANGS_S)
-    return said
+    output, _ = command.communicate(timeout=HANGS_S)
+    return output
 
 
 def found(out: Path) -> list[str]:
@@ -55,17 +55,17 @@ def test_what_the_nodes_say_is_collected_and_becomes_tables_and_resources(broker
     out, nodes = tmp_path / "out", Publisher(broker.port)
     command = collect(broker.port, out)
     wait_until_subscribed(command)
-    nodes.say(f"{BED}/alarm/continuous", b"{}")
-    nodes.say(f"{BED}/event", b"no message")
-    nodes.say(f"{BED.replace('bed1', 'self-test')}/event", json.dumps(event("onset", 1, None)).encode())
-    nodes.say(f"{BED}/event", json.dumps(event("end", 2, 1.5)).encode())
-    nodes.say(f"{BED}/trend", json.dumps(trend()).encode())
-    nodes.say(f"{BED}/alarm/continuous/transition", json.dumps(transition("On", "raised", 1)).encode())
+    nodes.publish(f"{BED}/alarm/continuous", b"{}")
+    nodes.publish(f"{BED}/event", b"no message")
+    nodes.publish(f"{BED.replace('bed1', 'self-test')}/event", json.dumps(event("onset", 1, None)).encode())
+    nodes.publish(f"{BED}/event", json.dumps(event("end", 2, 1.5)).encode())
+    nodes.publish(f"{BED}/trend", json.dumps(trend()).encode())
+    nodes.publish(f"{BED}/alarm/continuous/transition", json.dumps(transition("On", "raised", 1)).encode())
     wait_for(lambda: len(found(out)) == 3, "three messages")
     nodes.close()
-    said = ended(command)
+    output = ended(command)
     line = "collected 1 events, 1 trends, 1 alarms, 0 pauses; not kept: 1 of self-tests, 1 not as they should be"
-    assert said.splitlines()[-1] == line
+    assert output.splitlines()[-1] == line
     make = [sys.executable, "-m", "edge", "export", "convert", "--out", str(out), "--as", "csv", "--as", "fhir"]
     assert subprocess.run(make, capture_output=True, text=True, check=True, timeout=HANGS_S).stdout.count("\n") == 5
     assert subprocess.run(make, capture_output=True, text=True, check=True, timeout=HANGS_S).stdout == "", "current"
@@ -79,16 +79,16 @@ def test_kills_of_the_command_and_of_the_broker_lose_nothing_and_double_nothing(
     with Broker("mosquitto", port, settings=KEEPING.format(store)) as broker:
         command = collect(port, out)
         wait_until_subscribed(command)
-        nodes, said = Publisher(port), 0
+        nodes, output = Publisher(port), 0
         for _ in range(5):
             for _ in range(chance.randrange(20, 60)):
-                nodes.event(said)
-                said += 1
+                nodes.event(output)
+                output += 1
             command.kill()
             command.communicate()
             for _ in range(30):  # while it is away
-                nodes.event(said)
-                said += 1
+                nodes.event(output)
+                output += 1
             command = collect(port, out)
             wait_until_subscribed(command)
         broker.stop()  # in order: what a kill of the broker itself loses is measured in tests of deploy
@@ -96,13 +96,13 @@ def test_kills_of_the_command_and_of_the_broker_lose_nothing_and_double_nothing(
         broker.start()
         wait_for(nodes.client.is_connected, "the nodes")
         for _ in range(20):
-            nodes.event(said)
-            said += 1
-        wait_for(lambda: len(set(found(out))) == said, f"{said} events")
+            nodes.event(output)
+            output += 1
+        wait_for(lambda: len(set(found(out))) == output, f"{output} events")
         nodes.close()
         ended(command)
     keys = found(out)
-    assert len(keys) == len(set(keys)) == said
+    assert len(keys) == len(set(keys)) == output
 
 
 def test_a_broker_that_refuses_the_user_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
@@ -115,8 +115,8 @@ def test_a_broker_that_refuses_the_user_is_one_line_and_exit_code_2(tmp_path: Pa
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize(("form", "said"), [("xml", "expected csv, parquet, fhir, fhir-breath; found 'xml'")])
-def test_a_format_that_there_is_not_is_a_mistake(form: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("form", "output"), [("xml", "expected csv, parquet, fhir, fhir-breath; found 'xml'")])
+def test_a_format_that_there_is_not_is_a_mistake(form: str, output: str, tmp_path: Path) -> None:
     line = [sys.executable, "-m", "edge", "export", "convert", "--out", str(tmp_path), "--as", form]
     done = subprocess.run(line, capture_output=True, text=True, timeout=HANGS_S)
-    assert (done.returncode, done.stderr.strip()) == (2, f"laennec: --as: {said}")
+    assert (done.returncode, done.stderr.strip()) == (2, f"laennec: --as: {output}")

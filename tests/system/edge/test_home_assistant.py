@@ -68,17 +68,17 @@ def test_beds_are_announced_withdrawn_one_by_one_and_all_of_them_when_it_is_swit
 
 def test_every_topic_of_an_announcement_is_one_that_the_node_says(tmp_path: Path, broker: Broker) -> None:
     run(tmp_path, broker.port, "bed1", home_assistant={})
-    said = retained(broker.port, "laennec/#")
+    message = retained(broker.port, "laennec/#")
     entities = retained(broker.port, "homeassistant/#")[CONFIG.format("bed1")]
     topics = {each[key] for each in entities["components"].values() for key in each if key.endswith("_topic")}
     topics |= {each["topic"] for each in entities["availability"]}
     rate = "laennec/v1/local/n/s/bed1/breath"  # said each 5 s: a file at full speed may have ended before
     assert rate in topics
-    assert topics - {rate} <= said.keys()
+    assert topics - {rate} <= message.keys()
     shown = {
-        name: render(each["value_template"], said[each["state_topic"]])
+        name: render(each["value_template"], message[each["state_topic"]])
         for name, each in entities["components"].items()
-        if each["state_topic"] in said
+        if each["state_topic"] in message
     }
     assert 0 < float(shown["burden_continuous"] if shown["burden_continuous"] != "None" else 1) <= 60
     assert 0 <= float(shown["coverage"]) <= 100
@@ -98,7 +98,7 @@ def test_the_button_of_a_bed_acknowledges_its_alarm(
     ward.start()
     try:
         topic = "s/bed1/alarm/continuous"
-        wait_for(lambda: (said := watcher.bodies(topic)) and said[-1]["signal"] == "On", "the alarm")
+        wait_for(lambda: (message := watcher.bodies(topic)) and message[-1]["signal"] == "On", "the alarm")
         watcher.client.publish(button["command_topic"], render(button["command_template"]), 1)
         wait_for(lambda: watcher.bodies(topic)[-1]["signal"] == "Ack", "the acknowledgement")
         assert watcher.bodies(topic)[-1]["acknowledged"]["by"] == "Home Assistant (ha)"

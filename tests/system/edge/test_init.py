@@ -118,8 +118,8 @@ def test_an_answer_that_cannot_be_is_asked_again_and_a_password_is_for_its_owner
     ]
     code, shown = in_a_terminal(tmp_path, answers)
     assert code == 0, "a broker that is away may come back"
-    for said in ("'none.wav' is no file", "'Bed 12' is not an id", "'old' is no age", "'a broker' is no HOST"):
-        assert said in shown
+    for expected in ("'none.wav' is no file", "'Bed 12' is not an id", "'old' is no age", "'a broker' is no HOST"):
+        assert expected in shown
     assert "secret" not in shown
     assert (tmp_path / "mqtt-password").read_text() == "secret\n"
     assert stat.S_IMODE((tmp_path / "mqtt-password").stat().st_mode) == 0o600
@@ -176,7 +176,7 @@ def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("--broker", "x:y"), "--broker: 'x:y' is no HOST or HOST:PORT"),
         (("--age", "old"), "--age: 'old' is no age; write '8 months', '4 years' or 'adult', or 'unknown'"),
@@ -192,13 +192,13 @@ def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_pat
         (("--password-file", "none.txt"), "--password-file none.txt: is nobody's; give --user"),
     ],
 )
-def test_other_mistakes_are_one_line_each(arguments: Sequence[str], said: str, tmp_path: Path) -> None:
+def test_other_mistakes_are_one_line_each(arguments: Sequence[str], expected: str, tmp_path: Path) -> None:
     (tmp_path / "there.yaml").touch()
     result = without_a_terminal(tmp_path, "--source", DEMO_AUDIO, *arguments)
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("laennec: ")
-    assert said in line
+    assert expected in line
     assert (tmp_path / "there.yaml").read_text() == ""
 
 
@@ -221,16 +221,16 @@ def test_settings_for_a_box_have_its_paths_and_come_with_the_commands_that_send_
     ]
 
 
-@pytest.mark.parametrize(("answer", "kept"), [("y", "old\n"), ("n", "new\n")])
+@pytest.mark.parametrize(("answer", "stored"), [("y", "old\n"), ("n", "new\n")])
 def test_a_password_that_is_there_is_written_over_only_where_a_person_says_so(
-    answer: str, kept: str, tmp_path: Path
+    answer: str, stored: str, tmp_path: Path
 ) -> None:
     (tmp_path / "mqtt-password").write_text("old\n")
-    asked = [("mqtt-password is there", answer), *([("Its password", "new")] if answer == "n" else [])]
+    requested = [("mqtt-password is there", answer), *([("Its password", "new")] if answer == "n" else [])]
     options = ("--source", str(DEMO_AUDIO), "--bed", "a", "--age", "unknown", "--node", "b", "--broker", "127.0.0.1:1")
-    code, shown = in_a_terminal(tmp_path, asked, *options, "--user", "ward-b")
+    code, shown = in_a_terminal(tmp_path, requested, *options, "--user", "ward-b")
     assert code == 0, shown
-    assert (tmp_path / "mqtt-password").read_text() == kept
+    assert (tmp_path / "mqtt-password").read_text() == stored
     assert load_config(tmp_path / "ward.yaml").mqtt.password_file == tmp_path / "mqtt-password"
 
 

@@ -78,13 +78,15 @@ def test_every_sound_that_was_said_ends_once_though_the_node_was_killed_while_it
         disk.free()
         for _ in range(2):
             started(port, disk.path / "state", seconds=0.5).communicate(timeout=HANGS_S)
-        wait_for(lambda: all(said[-1]["type"] == "end" for said in by_id(consumer.events).values()), "every end")
+        wait_for(
+            lambda: all(expected[-1]["type"] == "end" for expected in by_id(consumer.events).values()), "every end"
+        )
         assert sum("disk=refuses" in log for log in logs) >= KILLS - 1, "it was full"
     assert consumer.seqs_used_twice() == []
-    for said in by_id(consumer.events).values():
-        assert said[0]["type"] == "onset"
-        assert [body["type"] for body in said].count("end") == 1
-        assert [body["rev"] for body in said] == sorted(body["rev"] for body in said)
+    for expected in by_id(consumer.events).values():
+        assert expected[0]["type"] == "onset"
+        assert [body["type"] for body in expected].count("end") == 1
+        assert [body["rev"] for body in expected] == sorted(body["rev"] for body in expected)
     assert_numbers_are_known([*consumer.events, *consumer.transitions])
 
 

@@ -29,7 +29,7 @@ from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import hello, sound
 
 LINK = (sys.executable, "-m", "edge", "link")
-HEARD = re.compile(r"0x5e000001 +0 +8000\.0")
+RECEIVED = re.compile(r"0x5e000001 +0 +8000\.0")
 Done = subprocess.CompletedProcess[str]
 
 
@@ -67,18 +67,18 @@ def link(*arguments: object) -> Done:
 def stopped(is_enough: Callable[[str], object], *arguments: object, of: str = "stdout") -> Done:
     """A command that is stopped, as by Ctrl-C, once a line of its output is enough."""
     command = [*LINK, *map(str, arguments), "--seconds", str(HANGS_S)]
-    said = {"stdout": "", "stderr": ""}
+    output = {"stdout": "", "stderr": ""}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         for line in getattr(child, of):
-            said[of] += line
+            output[of] += line
             if is_enough(line):
                 child.send_signal(signal.SIGINT)
                 break
         else:
-            pytest.fail(f"{command} ended by itself: {said[of]}{child.stdout.read()}{child.stderr.read()}")
-        for name in said:
-            said[name] += getattr(child, name).read()
-    return Done(command, child.returncode, **said)
+            pytest.fail(f"{command} ended by itself: {output[of]}{child.stdout.read()}{child.stderr.read()}")
+        for name in output:
+            output[name] += getattr(child, name).read()
+    return Done(command, child.returncode, **output)
 
 
 def is_shown(line: str) -> bool:
@@ -125,14 +125,14 @@ def test_on_a_terminal_the_monitor_draws_a_table(simulated: Callable[..., str]) 
     with suppress(OSError):  # the end
         while piece := os.read(master, 65536):
             seen += piece.decode()
-            if len(HEARD.findall(seen)) >= 2 and not is_stopped:
+            if len(RECEIVED.findall(seen)) >= 2 and not is_stopped:
                 is_stopped = True
                 child.send_signal(signal.SIGINT)
     assert child.wait(HANGS_S) == 0
     os.close(master)
     screens = seen.split("\x1b[H\x1b[J")
     assert "measured Hz" in screens[-1]
-    assert HEARD.search(screens[-1])
+    assert RECEIVED.search(screens[-1])
     assert len(screens) >= 3
 
 
@@ -166,9 +166,9 @@ def test_recording_begins_when_everything_is_compiled_and_loses_nothing(
         assert device.stdout is not None
         port = device.stdout.readline().strip()
         done = stopped(lambda line: "ended" in line, "record", capture, "--serial", port)
-        said = json.loads(device.stdout.readline())
+        output = json.loads(device.stdout.readline())
     assert done.returncode == 0, done.stderr
-    assert said["dropped"] == 0
+    assert output["dropped"] == 0
     report, *_ = replay(capture, None, threading.Event())
     (stream,) = report.devices[0].streams
     assert (stream.counts.packets, stream.missing) == (1000, 0)
@@ -196,9 +196,9 @@ def test_without_a_terminal_the_monitor_says_who_is_not_heard(
     section = {"devices": [{"id": "0x12345678"}], "serial": [{"port": simulated()}]}
     tree = {"streams": [{"id": "bed1", "source": "link:0x12345678"}], "link": section}
     (tmp_path / "ward.yaml").write_text(json.dumps(tree))  # JSON is YAML
-    said, of = "0x5e000001 is not listed", "stderr" if jsonl else "stdout"
+    output, of = "0x5e000001 is not listed", "stderr" if jsonl else "stdout"
     command = ("monitor", "--config", tmp_path / "ward.yaml", *(["--jsonl"] if jsonl else []))
-    assert said in getattr(stopped(lambda line: said in line, *command, of=of), of)
+    assert output in getattr(stopped(lambda line: output in line, *command, of=of), of)
 
 
 @pytest.mark.parametrize("declared_hz", [0.4, 8])
@@ -207,12 +207,12 @@ def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
 ) -> None:
     capture = tmp_path / "wrong.cap"
     port = simulated("--declare", declared_hz, "--seconds", HANGS_S)
-    said = (
+    output = (
         f"not measurable: wrong rate (rate {declared_hz:g} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz)"
     )
-    assert said in stopped(lambda line: said in line, "monitor", "--serial", port).stdout
-    assert said in stopped(lambda line: said in line, "record", capture, "--serial", port).stdout
-    assert said in link("replay", capture).stdout
+    assert output in stopped(lambda line: output in line, "monitor", "--serial", port).stdout
+    assert output in stopped(lambda line: output in line, "record", capture, "--serial", port).stdout
+    assert output in link("replay", capture).stdout
 
 
 def test_a_mistake_is_one_line_and_exit_code_2() -> None:

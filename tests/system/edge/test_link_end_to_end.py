@@ -97,20 +97,20 @@ def played(start: Start, folder: Path, broker: Broker, watcher: Watcher, *option
     port.symlink_to(simulated.stdout.readline().strip())
     running = node(start, folder, {"serial": [{"port": str(port)}]}, broker)
     wait_for(lambda: watcher.bodies("node/status"), "the node")
-    said = json.loads(simulated.stdout.readline())
+    output = json.loads(simulated.stdout.readline())
     port.unlink()
     wait_for(lambda: watcher.bodies("bed1/status")[-1:] and watcher.bodies("bed1/status")[-1]["state"] == "lost", "end")
     running.send_signal(signal.SIGTERM)
     assert running.wait(HANGS_S) == 0
     watcher.catch_up()
-    return dict(said)
+    return dict(output)
 
 
 def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
     start: Start, tmp_path: Path, device: Path, breath: Path, broker: Broker, watcher: Watcher
 ) -> None:
-    said = played(start, tmp_path, broker, watcher, device, *PATIENT, breath)
-    assert said["lost"] == said["dropped"] == 0
+    output = played(start, tmp_path, broker, watcher, device, *PATIENT, breath)
+    assert output["lost"] == output["dropped"] == 0
     onset, end = watcher.bodies("bed1/event")
     assert (onset["type"], end["type"], onset["id"] == end["id"]) == ("onset", "end", True)
     assert onset["device"] == DEVICE
@@ -127,8 +127,8 @@ def test_a_known_crackle_arrives_as_one_event_at_its_time_with_its_device(
 def test_with_loss_the_crackle_arrives_or_the_stream_is_not_called_ok(
     seed: int, start: Start, tmp_path: Path, device: Path, breath: Path, broker: Broker, watcher: Watcher
 ) -> None:
-    said = played(start, tmp_path, broker, watcher, device, *PATIENT, "--loss", 0.05, "--seed", seed, breath)
-    assert said["lost"] > 10
+    output = played(start, tmp_path, broker, watcher, device, *PATIENT, "--loss", 0.05, "--seed", seed, breath)
+    assert output["lost"] > 10
     onsets = [body for body in watcher.bodies("bed1/event") if body["type"] == "onset"]
     for body in onsets:  # no event but the true one
         assert body["sample"]["onset"] / 8000 == pytest.approx(CRACKLE_S, abs=0.6)

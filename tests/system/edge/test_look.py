@@ -97,11 +97,11 @@ def test_a_look_shows_the_sound_and_the_scores_of_a_running_bed_and_ends_with_it
     online(watcher)
     assert not tiles(watcher)
     terminal = Staff(watcher.port)
-    answer = terminal.ask("look", BED, id="l1", by="a board", duration_s=30)
+    answer = terminal.request("look", BED, id="l1", by="a board", duration_s=30)
     assert (answer["ok"], answer["verb"], answer["stream"]) == (True, "look", "bed1")
     wait_for(lambda: len(tiles(watcher)) >= 6, "pictures")
     wait_for(lambda: any(scores_of(tile).max() > 200 for tile in tiles(watcher)), "pictures of a sound")
-    assert terminal.ask("look", BED, id="l2", by="a board", duration_s=1)["ok"]
+    assert terminal.request("look", BED, id="l2", by="a board", duration_s=1)["ok"]
     assert not any(retained for topic, retained, _ in watcher.messages if topic.endswith("/mel"))
 
     wait_for(lambda: metric(port, "looked_at") == 0, "the end of the look")
@@ -112,9 +112,9 @@ def test_a_look_shows_the_sound_and_the_scores_of_a_running_bed_and_ends_with_it
     assert len(tiles(watcher)) == count
     assert metric(port, "looks_sent_total") == count
 
-    assert terminal.ask("look", BED, id="l3", by="a board")["ok"]
+    assert terminal.request("look", BED, id="l3", by="a board")["ok"]
     wait_for(lambda: len(tiles(watcher)) > count, "pictures again")
-    assert terminal.ask("look", BED, id="l4", by="a board", duration_s=0)["ok"]
+    assert terminal.request("look", BED, id="l4", by="a board", duration_s=0)["ok"]
     terminal.close()
     assert_shows_the_demo(before_a_hole(tiles(watcher)[:count]), load_model())  # last: the recording goes on meanwhile
 
@@ -125,7 +125,10 @@ def test_where_the_settings_do_not_allow_looks_the_command_is_refused_and_nothin
     run(mqtt={"port": watcher.port})
     online(watcher)
     terminal = Staff(watcher.port)
-    answers = [terminal.ask("look", BED, id="l1", by="a board"), terminal.ask("peek", BED, id="l2", by="a board")]
+    answers = [
+        terminal.request("look", BED, id="l1", by="a board"),
+        terminal.request("peek", BED, id="l2", by="a board"),
+    ]
     terminal.close()
     assert [answer["ok"] for answer in answers] == [False, False]
     assert "`look: true`" in answers[0]["reason"]
@@ -139,9 +142,9 @@ def test_lost_sound_is_seen_as_lost(start: Run, broker: Broker, watcher: Watcher
     start(broker.port, LOOK="1", GAP_AT_S="12", PERIOD_S="100")
     online(watcher)
     terminal = Staff(broker.port)
-    assert terminal.ask("look", UNDER_TEST, id="l1", by="a board")["ok"]
+    assert terminal.request("look", UNDER_TEST, id="l1", by="a board")["ok"]
     wait_for(lambda: watcher.bodies("/s/bed1/gap"), "the gap")
-    assert terminal.ask("look", UNDER_TEST, id="l2", by="a board")["ok"]
+    assert terminal.request("look", UNDER_TEST, id="l2", by="a board")["ok"]
     wait_for(lambda: any(tile["sample"]["first"] > lost.stop for tile in tiles(watcher)), "the sound behind it")
     terminal.close()
     size = LoudnessModel.score_hop_samples
@@ -158,7 +161,7 @@ def test_a_broker_of_3_1_1_carries_looks_as_it_carries_other_commands(start: Run
         watcher, terminal = Watcher(broker.port, v5=False), Staff(broker.port, v5=False)
         start(broker.port, LOOK="1")
         online(watcher)
-        assert terminal.ask("look", UNDER_TEST, id="l1", by="a board")["ok"]
+        assert terminal.request("look", UNDER_TEST, id="l1", by="a board")["ok"]
         wait_for(lambda: len(tiles(watcher)) >= 3, "pictures")
         assert mel_of(tiles(watcher)[-1]).shape == (5, LoudnessModel.spec.bands)
         assert scores_of(tiles(watcher)[-1]).shape == (5, 2)

@@ -101,9 +101,9 @@ def exported(page: str) -> set[str]:
 
 
 def test_every_metric_of_the_dashboard_is_exported_by_a_running_node(node: Node) -> None:
-    asked = {name for panel in PANELS for target in panel["targets"] for name in METRIC.findall(target["expr"])}
-    assert len(asked) > 20
-    assert asked - exported(node.page()) == set()
+    requested = {name for panel in PANELS for target in panel["targets"] for name in METRIC.findall(target["expr"])}
+    assert len(requested) > 20
+    assert requested - exported(node.page()) == set()
 
 
 def test_the_topics_of_a_node_and_its_metrics_tell_the_same(node: Node, watcher: Watcher) -> None:
@@ -116,9 +116,9 @@ def test_the_topics_of_a_node_and_its_metrics_tell_the_same(node: Node, watcher:
     for group, counts in shadow["groups"].items():
         for found in counts:
             assert f'laennec_shadow_events_total{{found="{found}",group="{group}",stream="bed1"}}' in page
-    told = float(re.findall(r'laennec_stream_events_total{stream="bed1"} (.*)', page)[0])
-    assert told >= bed["events"], "what was told before is counted"
-    assert told == int(told)
+    reported = float(re.findall(r'laennec_stream_events_total{stream="bed1"} (.*)', page)[0])
+    assert reported >= bed["events"], "what was told before is counted"
+    assert reported == int(reported)
 
 
 def goes_on_beside_readers_that_hang(node: Node) -> bool:

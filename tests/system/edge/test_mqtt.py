@@ -109,40 +109,40 @@ def test_what_the_node_listens_to_reaches_it_in_both_versions_and_nothing_that_w
 ) -> None:
     watcher.client.publish("laennec/v1/cmd/old", b"{}", 1, retain=True)
     wait_for(lambda: watcher.messages, "the stored one")
-    heard: list[Request] = []
+    received: list[Request] = []
     session = MqttSession(Mqtt(port=broker.port), "a-node", lambda name: ("status", name.encode()), signals.append)
-    session._only_311, session.listening = only_311, Listening(("laennec/v1/cmd/+",), heard.append)
+    session._only_311, session.listening = only_311, Listening(("laennec/v1/cmd/+",), received.append)
     session.start()
-    wait_for(lambda: watcher.client.publish("laennec/v1/cmd/new", b"{}", 1) and heard, "a command")
+    wait_for(lambda: watcher.client.publish("laennec/v1/cmd/new", b"{}", 1) and received, "a command")
     session.stop()
-    assert {request.topic for request in heard} == {"laennec/v1/cmd/new"}
+    assert {request.topic for request in received} == {"laennec/v1/cmd/new"}
 
 
 @pytest.mark.parametrize("only_311", [False, True])
 def test_a_reader_gets_what_the_broker_has_stored_marked_so_and_leaves_nothing_there(
     broker: Broker, watcher: Watcher, signals: list[Signal], only_311: bool
 ) -> None:
-    heard: list[Request] = []
+    received: list[Request] = []
     watcher.client.publish("laennec/v1/bed/state", b'{"n": 1}', 1, retain=True)
     watcher.catch_up()
     session = MqttSession(Mqtt(port=broker.port), "a-reader", None, signals.append)
-    session._only_311, session.listening = only_311, Listening(("laennec/v1/bed/+",), heard.append, stored=True)
+    session._only_311, session.listening = only_311, Listening(("laennec/v1/bed/+",), received.append, stored=True)
     session.start()
-    wait_for(lambda: heard, "what was stored")
+    wait_for(lambda: received, "what was stored")
     watcher.client.publish("laennec/v1/bed/state", b'{"n": 2}', 1, retain=True)
-    wait_for(lambda: len(heard) == 2, "what came live")
+    wait_for(lambda: len(received) == 2, "what came live")
     session.stop()
-    assert [(each.payload, each.stored) for each in heard] == [(b'{"n": 1}', True), (b'{"n": 2}', False)]
+    assert [(each.payload, each.stored) for each in received] == [(b'{"n": 1}', True), (b'{"n": 2}', False)]
     assert watcher.bodies("status") == []
 
 
 def test_a_reader_without_a_broker_does_not_say_that_it_keeps_events(caplog: pytest.LogCaptureFixture) -> None:
-    said = []
+    answered = []
     for will in (None, lambda name: ("status", name.encode())):
         caplog.clear()
         session = MqttSession(Mqtt(port=free_port()), "a-client", will, lambda _: None)
         session.start()
         wait_for(lambda: "broker=unreachable" in caplog.text, "that there is no broker")
         session.stop()
-        said.append("events are kept" in caplog.text)
-    assert said == [False, True]
+        answered.append("events are kept" in caplog.text)
+    assert answered == [False, True]

@@ -35,8 +35,8 @@ def node(watcher: Watcher, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_new_patient_begins_with_no_figure_and_with_its_own_age(watcher: Watcher, tmp_path: Path) -> None:
     wait_for(lambda: {topic for topic, _, _ in list(watcher.messages)} >= FIGURES, "figures of the patient before")
     staff = Staff(watcher.port)
-    answers = [staff.ask("patient", BED, **ORDER) for _ in range(2)]
-    refused = staff.ask("patient", BED, **{**ORDER, "id": "n2", "age": "900 years"})
+    answers = [staff.request("patient", BED, **ORDER) for _ in range(2)]
+    refused = staff.request("patient", BED, **{**ORDER, "id": "n2", "age": "900 years"})
     staff.close()
     assert [each["ok"] for each in answers] == [True, True]
     assert (

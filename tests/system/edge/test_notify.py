@@ -29,10 +29,10 @@ def start(manager: Manager) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     running: list[subprocess.Popen[str]] = []
 
     def begin(*command: object) -> subprocess.Popen[str]:
-        told = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
+        reported = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(WATCHDOG_S * 1e6))}
         child = subprocess.Popen(
             [sys.executable, "-m", *map(str, command)],
-            env={**os.environ, **told},
+            env={**os.environ, **reported},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -52,15 +52,15 @@ def test_a_run_says_ready_without_a_broker_feeds_the_watchdog_and_says_when_it_s
 ) -> None:
     run = start("edge", "run", "--source", DEMO_AUDIO, "--port", free_port(), "--outbox", tmp_path / "o.db")
     well = "STATUS=1 of 1 streams ok; broker away, events wait on disk"
-    wait_for(lambda: well in manager.hear() and "READY=1" in manager.said, "a node that is well")
-    wait_for(lambda: manager.hear().count("WATCHDOG=1") >= 2, "a fed watchdog")
-    said = manager.hear()
-    assert said[0] == "STATUS=loading the model"
-    assert said.count("READY=1") == 1
+    wait_for(lambda: well in manager.receive() and "READY=1" in manager.received, "a node that is well")
+    wait_for(lambda: manager.receive().count("WATCHDOG=1") >= 2, "a fed watchdog")
+    answered = manager.receive()
+    assert answered[0] == "STATUS=loading the model"
+    assert answered.count("READY=1") == 1
     run.send_signal(signal.SIGTERM)
     _, log = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, log
-    assert "STOPPING=1" in manager.hear()
+    assert "STOPPING=1" in manager.receive()
 
 
 @pytest.mark.parametrize("manager", ["abstract"], indirect=True)
@@ -69,28 +69,30 @@ def test_a_source_or_a_model_that_hangs_starves_the_watchdog_and_sigterm_still_e
     where: str, manager: Manager, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     node = start("tests.system.edge.hanging_node", where, free_port(), tmp_path / "o.db")
-    wait_for(lambda: "READY=1" in manager.hear(), "readiness")
+    wait_for(lambda: "READY=1" in manager.receive(), "readiness")
     assert node.stdout is not None
     assert node.stderr is not None
     log: list[str] = []
     reader = threading.Thread(target=lambda: log.extend(node.stderr or ()))
     reader.start()
 
-    def told(what: str, since: int = 0) -> list[str]:
+    def reported(what: str, since: int = 0) -> list[str]:
         return [line for line in log[since:] if what in line]
 
-    (said, *_) = wait_for(lambda: told("stream=bad hangs for_s="), "the hang")  # on a slow machine others pause too
-    assert "the watchdog is not fed" in said
-    hung = log.index(said)
+    (answered, *_) = wait_for(
+        lambda: reported("stream=bad hangs for_s="), "the hang"
+    )  # on a slow machine others pause too
+    assert "the watchdog is not fed" in answered
+    hung = log.index(answered)
 
     def is_starved() -> bool:
-        before = manager.hear().count("WATCHDOG=1")
+        before = manager.receive().count("WATCHDOG=1")
         time.sleep(2 * WATCHDOG_S)
-        return manager.hear().count("WATCHDOG=1") == before
+        return manager.receive().count("WATCHDOG=1") == before
 
     wait_for(is_starved, "a watchdog that is not fed, though another stream may go on")
     if where == "source":
-        wait_for(lambda: told("stream=good end=wheeze", hung), "an event of the stream that does not hang")
+        wait_for(lambda: reported("stream=good end=wheeze", hung), "an event of the stream that does not hang")
     node.send_signal(signal.SIGTERM)
     output = node.stdout.read()
     reader.join(PATIENCE_S)
@@ -109,9 +111,9 @@ def test_a_ward_is_ready_with_a_missing_microphone_and_says_which(
         f"outbox: {{path: {tmp_path / 'o.db'}}}\nmqtt: {{port: {free_port()}}}\n"
     )
     node = start("edge", "run", "--config", config)
-    wait_for(lambda: "READY=1" in manager.hear(), "readiness")
-    told = "STATUS=1 of 2 streams ok; bed2 lost"
-    wait_for(lambda: [line for line in manager.hear() if line.startswith(told)], "which one")
-    fed = manager.said.count("WATCHDOG=1")
-    wait_for(lambda: manager.hear().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")
+    wait_for(lambda: "READY=1" in manager.receive(), "readiness")
+    reported = "STATUS=1 of 2 streams ok; bed2 lost"
+    wait_for(lambda: [line for line in manager.receive() if line.startswith(reported)], "which one")
+    fed = manager.received.count("WATCHDOG=1")
+    wait_for(lambda: manager.receive().count("WATCHDOG=1") > fed, "a watchdog that is fed all the same")
     assert node.poll() is None

@@ -68,7 +68,7 @@ def test_an_end_waits_while_the_broker_refuses_its_onset(tmp_path: Path, monkeyp
     monkeypatch.setattr(edge.delivery.dispatch, "RETRY_S", 0.1)
     outbox, rude = Outbox(tmp_path / "outbox.db", 10, 1), RudeBroker("refuse")
 
-    def told() -> list[int]:
+    def reported() -> list[int]:
         return [body["rev"] for body in map(json.loads, list(rude.payloads)) if "rev" in body]
 
     dispatch = Dispatch(outbox, NODE, Mqtt(port=rude.port))
@@ -76,13 +76,13 @@ def test_an_end_waits_while_the_broker_refuses_its_onset(tmp_path: Path, monkeyp
         dispatch.start()
         dispatch.send(message(1, 1))
         dispatch.send(message(1, 2))
-        wait_for(lambda: len(told()) >= 3, "three attempts")
-        assert set(told()) == {1}
+        wait_for(lambda: len(reported()) >= 3, "three attempts")
+        assert set(reported()) == {1}
         rude.behaviour = "close_v5"  # acknowledges from now on
         wait_for(lambda: outbox.status.waiting == 0, "an empty outbox")
         dispatch.stop()
-    assert told() == sorted(told())
-    assert told()[-1] == 2
+    assert reported() == sorted(reported())
+    assert reported()[-1] == 2
 
 
 def test_a_live_end_brings_its_onset_out_of_a_long_backlog(tmp_path: Path) -> None:

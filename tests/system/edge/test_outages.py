@@ -55,7 +55,7 @@ def start() -> Iterator[Start]:
         child.communicate()
 
 
-def tell(broker: Broker, number: signal.Signals) -> None:
+def report(broker: Broker, number: signal.Signals) -> None:
     assert broker._process is not None
     broker._process.send_signal(number)
 
@@ -65,7 +65,7 @@ def finish(start: Start, port: int, folder: Path, consumer: Consumer) -> None:
     for _ in range(RUNS):
         start(port, folder, seconds=0.5).communicate(timeout=HANGS_S)  # a run ends although more waits
         time.sleep(0.5)
-        if decided(folder) <= set(consumer.first_sights()) and recorded(folder) <= told(consumer):
+        if decided(folder) <= set(consumer.first_sights()) and recorded(folder) <= reported(consumer):
             return
     pytest.fail(f"something waits after {RUNS} runs")
 
@@ -81,7 +81,7 @@ def recorded(folder: Path) -> set[tuple[str, int, str]]:
     return {(each.key.condition, each.state.rev, each.cause) for each in changes if each.cause not in NOT_PUBLISHED}
 
 
-def told(consumer: Consumer) -> set[tuple[str, int, str]]:
+def reported(consumer: Consumer) -> set[tuple[str, int, str]]:
     return {(body["condition"], body["rev"], body["cause"]) for body in consumer.transitions}
 
 
@@ -89,9 +89,9 @@ def assert_nothing_lost_or_doubled(folder: Path, consumer: Consumer) -> None:
     assert mistakes(list(consumer.events)) == []
     assert set(consumer.first_sights()) == decided(folder)
     assert consumer.seqs_used_twice() == []
-    assert told(consumer) == recorded(folder)
+    assert reported(consumer) == recorded(folder)
     revs = [(body["condition"], body["rev"]) for body in consumer.transitions]
-    assert len(set(revs)) == len(told(consumer)), "one rev, two causes"
+    assert len(set(revs)) == len(reported(consumer)), "one rev, two causes"
 
 
 def kill_node(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
@@ -101,11 +101,11 @@ def kill_node(node: subprocess.Popen[str], broker: Broker, chance: random.Random
 
 def stop_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
     """It hangs; meanwhile the node may die."""
-    tell(broker, signal.SIGSTOP)
+    report(broker, signal.SIGSTOP)
     time.sleep(chance.uniform(0.1, 1.0))
     if chance.random() < 0.5:
         kill_node(node, broker, chance)
-    tell(broker, signal.SIGCONT)
+    report(broker, signal.SIGCONT)
 
 
 def restart_broker(node: subprocess.Popen[str], broker: Broker, chance: random.Random) -> None:
@@ -151,9 +151,9 @@ def test_a_broker_that_is_stopped_hears_everything_when_it_goes_on(start: Start,
         node = start(port, tmp_path)
         wait_for(lambda: len(consumer.events) > 5, "events")
         before = len(decided(tmp_path))
-        tell(broker, signal.SIGSTOP)
+        report(broker, signal.SIGSTOP)
         wait_for(lambda: len(decided(tmp_path)) > before + 200, "detection goes on")
-        tell(broker, signal.SIGCONT)
+        report(broker, signal.SIGCONT)
         node.terminate()
         node.wait()
         finish(start, port, tmp_path, consumer)
@@ -169,7 +169,7 @@ def test_a_broker_whose_disk_is_full_passes_everything_on(start: Start, tmp_path
         node = start(port, tmp_path)
         wait_for(lambda: len(consumer.events) > 5, "events")
         disk.fill()
-        tell(broker, signal.SIGUSR1)  # save now
+        report(broker, signal.SIGUSR1)  # save now
         before = len(consumer.events)
         wait_for(lambda: len(consumer.events) > before + 100, "events through a broker that cannot save")
         node.terminate()

@@ -47,21 +47,21 @@ def run_until_killed(path: Path, boot: int, changes: list[Callable[[], None]]) -
         changes: what is done to its disk, the first before its start, the others after each `MESSAGES` messages.
     """
     changes[0]()
-    told = []
+    reported = []
     with subprocess.Popen(
         [sys.executable, "-c", PUTTER, str(path), str(boot)], stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None
         for line in child.stdout:
-            told.append(line)
-            turn, rest = divmod(len(told), MESSAGES)
+            reported.append(line)
+            turn, rest = divmod(len(reported), MESSAGES)
             if rest or turn > len(changes):  # it may have said more than was read when it was killed
                 continue
             if turn == len(changes):
                 child.send_signal(signal.SIGKILL)
             else:
                 changes[turn]()
-    numbers = [tuple(map(int, line.split())) for line in told if line.endswith("\n")]
+    numbers = [tuple(map(int, line.split())) for line in reported if line.endswith("\n")]
     return [(seq, start, before) for seq, start, before in numbers]
 
 
@@ -90,7 +90,7 @@ def assert_only_what_was_cut_off_is_missing(used: list[tuple[int, int, int]]) ->
         assert made.before == (None if before < 0 else before), "one for all messages of a start"
     assert sum(start.before is not None for start in starts.values()) >= PROCESSES - 3, "two cannot know, and the first"
     missing = missing_of(starts)
-    assert all(hole.count == 1 for hole in missing)
+    assert all(gap.count == 1 for gap in missing)
     assert len(missing) < PROCESSES
 
 

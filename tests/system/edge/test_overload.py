@@ -45,15 +45,15 @@ def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_
     ward.start()
     wait_for(lambda: {stream.status.state.name for stream in ward.streams} == {"ok"}, "all streams")
     model.busy.set()
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     until_s, overload = time.monotonic() + OVERLOAD_S, ("degraded", LEAVES_OUT.rstrip("0123456789 s"))
 
     def look() -> bool:
         for stream in ward.streams:
             status = stream.status
-            told.add((status.state.name, status.state.reason.rstrip("0123456789 s")))
+            reported.add((status.state.name, status.state.reason.rstrip("0123456789 s")))
             assert status.state.name != "ok" or status.lag_s <= BEHIND_S
-        return time.monotonic() >= until_s and overload in told
+        return time.monotonic() >= until_s and overload in reported
 
     wait_for(look, "what is said of an overload")
     model.busy.clear()
@@ -64,9 +64,9 @@ def test_under_twice_the_load_no_stream_is_ok_and_late_what_is_left_out_is_told_
     ward.stop.set()
     ward.readers.finish()
     assert ward.engine.end(PATIENCE_S)
-    for stream, said in zip(ward.streams, ward.said, strict=True):
+    for stream, expected in zip(ward.streams, ward.published, strict=True):
         totals = stream.status.totals
-        gaps_s = sum(m.body["ms"] / 1000 for m in said if m.topic.endswith("/gap") and m.body["cause"] == OVERLOAD)
+        gaps_s = sum(m.body["ms"] / 1000 for m in expected if m.topic.endswith("/gap") and m.body["cause"] == OVERLOAD)
         assert totals.left_out_s == totals.lost_s == pytest.approx(gaps_s, abs=0.01)
         assert totals.received_s > 3 * CHUNK_S  # no stream was silenced
     assert sum(stream.status.totals.left_out_s for stream in ward.streams) > 0

@@ -54,9 +54,9 @@ def run(python: Path, program: str, folder: Path) -> str:
 
 def test_the_command_and_the_package_hear_the_same(python: Path, tmp_path: Path) -> None:
     command = [python.with_name("laennec"), "detect", "--jsonl", DEMO_AUDIO]
-    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S, check=True).stdout
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=HANGS_S, check=True).stdout
     program = f"import laennec; [print(e.label, e.onset_s) for e in laennec.detect({str(DEMO_AUDIO)!r}).events]"
-    records = [json.loads(line) for line in said.splitlines()]
+    records = [json.loads(line) for line in output.splitlines()]
     assert run(python, program, tmp_path).splitlines() == [f"{each['label']} {each['onset_s']}" for each in records]
     assert len(records) >= 4
 

@@ -21,17 +21,17 @@ from tests.edge.wards import settings, ward
 
 
 def test_events_go_out_in_order_and_marked_under_the_present_names(tmp_path: Path) -> None:
-    path, said = tmp_path / "outbox.db", list[int]()
+    path, expected = tmp_path / "outbox.db", list[int]()
     log(path, 60)
     before = path.read_bytes()
     with Broker("mosquitto") as broker:
         watcher = Watcher(broker.port)
         config = settings(tmp_path, site="ward-b", mqtt={"port": broker.port})
-        tally = resend(config, path, ALL, lambda tally: said.append(tally.acknowledged), threading.Event())
+        tally = resend(config, path, ALL, lambda tally: expected.append(tally.acknowledged), threading.Event())
         wait_for(lambda: len(watcher.messages) == 120, "every message")
         watcher.close()
     assert tally == Progress(120, 120)
-    assert said == list(range(1, 121))
+    assert expected == list(range(1, 121))
     assert {topic for topic, _, _ in watcher.messages} == {"laennec/v1/ward-b/n1/s/bed1/event"}
     assert [(body["id"], body["rev"]) for _, _, body in watcher.messages] == [
         (f"id{number}", rev) for number in range(60) for rev in (1, 2)
@@ -81,7 +81,7 @@ def test_mistakes_of_an_operator_are_one_line_and_exit_code_2(tmp_path: Path) ->
     log(path, 1)
     config = ward(tmp_path, mqtt={"port": free_port()})
     all_of_it = ("--since", "2027-01-01T00:00:00Z", "--until", "2028-01-01T00:00:00Z")
-    for arguments, said in (
+    for arguments, expected in (
         (("--config", config, "--outbox", path, "--since", "5m"), "--since: expected an RFC 3339 time"),
         (("--config", config, "--since", "2h"), "no outbox at"),
         (("--config", config, "--outbox", tmp_path, "--since", "2h"), "is a folder"),
@@ -94,7 +94,7 @@ def test_mistakes_of_an_operator_are_one_line_and_exit_code_2(tmp_path: Path) ->
     ):
         done = command(*arguments)
         assert (done.returncode, done.stdout) == (2, ""), done
-        assert said in done.stderr
+        assert expected in done.stderr
         assert len(done.stderr.strip().splitlines()) == 1, done.stderr
 
 

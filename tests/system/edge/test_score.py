@@ -45,9 +45,9 @@ def begin(archive: Path, out: Path, *options: str) -> Command:
 
 
 def finish(command: Command) -> str:
-    said, error = command.communicate(timeout=HANGS_S)
+    output, error = command.communicate(timeout=HANGS_S)
     assert command.returncode == 0, error
-    return said.strip()
+    return output.strip()
 
 
 def tables(out: Path) -> dict[str, bytes]:
@@ -87,8 +87,8 @@ def is_alive(child: psutil.Process) -> bool:
 def whole(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tables of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("whole") / "out"
-    said = finish(begin(archive, out, "--workers", "2"))
-    assert said == f"9 of 9 recordings scored, 1 of them damaged or cut off; tables in {out}"
+    output = finish(begin(archive, out, "--workers", "2"))
+    assert output == f"9 of 9 recordings scored, 1 of them damaged or cut off; tables in {out}"
     return out
 
 
@@ -181,25 +181,25 @@ def test_an_interrupted_command_says_how_to_go_on(archive: Path, tmp_path: Path)
     command = begin(archive, tmp_path / "out", "--workers", "1")
     wait_for(lambda: workers_of(command), "a worker")
     command.send_signal(signal.SIGINT)
-    said, error = command.communicate(timeout=HANGS_S)
+    output, error = command.communicate(timeout=HANGS_S)
     assert command.returncode == 130
-    assert "recordings scored" in said
+    assert "recordings scored" in output
     assert error.splitlines()[-1] == "stopped; the same command with --resume goes on"
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "output"),
     [
         (["--workers", "0"], "--workers 0: expected 1 or more"),
         (["--workers", "2", "--scheduler", "tcp://x:1"], "exclude each other"),
         (["--scheduler", "tcp://127.0.0.1:9"], "cannot be reached"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(options: list[str], said: str, archive: Path, tmp_path: Path) -> None:
+def test_a_mistake_is_one_line_and_exit_code_2(options: list[str], output: str, archive: Path, tmp_path: Path) -> None:
     command = begin(archive, tmp_path / "out", *options)
     _, error = command.communicate(timeout=HANGS_S)
     assert command.returncode == 2
-    assert said in error.splitlines()[-1]
+    assert output in error.splitlines()[-1]
     assert "Traceback" not in error
 
 

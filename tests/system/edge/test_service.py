@@ -135,16 +135,16 @@ def came(watcher: Watcher) -> set[tuple[str, int]]:
 
 
 def test_kill_9_in_mid_run_loses_no_decided_event(start: Callable[..., Node], tmp_path: Path) -> None:
-    port, told = free_port(), 0
+    port, reported = free_port(), 0
     for _ in range(2):
         node = start(port, pace="fast", seconds=100_000)
         assert node.stderr is not None
         for line in node.stderr:
-            told += "=wheeze" in line
-            if told and told % 40 == 0:
+            reported += "=wheeze" in line
+            if reported and reported % 40 == 0:
                 break
         node.kill()
-        told += node.communicate()[1].count("=wheeze")
+        reported += node.communicate()[1].count("=wheeze")
     with Broker("mosquitto", port):
         watcher = Watcher(port)
         for _ in range(20):  # a run ends although more waits
@@ -254,6 +254,6 @@ def test_health_says_how_many_messages_the_broker_refuses_and_why(start: Callabl
     ]
     rude.close()
     assert bodies[-1]["checks"]["broker"] == "crit"
-    told = bodies[-1]["broker"]
-    assert 1 <= told["refused"] <= 10, "ends wait for their onsets, of which there is one each second"
-    assert (told["reason"], told["rival"]) == ("Quota exceeded", "")
+    reported = bodies[-1]["broker"]
+    assert 1 <= reported["refused"] <= 10, "ends wait for their onsets, of which there is one each second"
+    assert (reported["reason"], reported["rival"]) == ("Quota exceeded", "")

@@ -106,11 +106,11 @@ def test_events_that_reach_the_broker_late_are_told_by_event_stream_health_and_a
 
     wait_for(lambda: any(map(says_so, watcher.bodies("bed1/status"))), "a stream that says so")
 
-    def told() -> list[dict[str, Any]]:
+    def reported() -> list[dict[str, Any]]:
         bodies = [body["delivery"] for body in watcher.bodies("node/health") if body["checks"]["delivery"] == "warn"]
         return [each for each in bodies if each["late_streams"] and each["stages_ms"]]
 
-    (health, *_) = wait_for(told, "health")
+    (health, *_) = wait_for(reported, "health")
     assert health["lag_s"] > 2.5
     assert set(health["stages_ms"]) == {"sound", "window", "scored", "disk", "wire", "total", "ack"}
     assert health["stages_ms"]["ack"] >= 1000 * DELAY_S * 0.9

@@ -28,8 +28,8 @@ def test_the_command_draws_what_detect_finds(tmp_path: Path) -> None:
 )
 def test_other_commands_do_not_pay_for_it(command: str, absent: set[str]) -> None:
     program = "import atexit, sys; atexit.register(lambda: print(*sys.modules)); from edge.__main__ import main; main()"
-    asked = [sys.executable, "-c", program, *command.split()]
-    result = subprocess.run(asked, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ})
+    requested = [sys.executable, "-c", program, *command.split()]
+    result = subprocess.run(requested, capture_output=True, text=True, timeout=HANGS_S, env={**os.environ})
     assert not absent & set(result.stdout.split())
 
 

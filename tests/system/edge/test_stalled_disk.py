@@ -44,8 +44,8 @@ def test_an_alarm_does_not_wait_for_a_disk_and_is_marked_until_the_disk_has_it(
     wait_for(lambda: len(watcher.bodies(f"{ALARM}/transition")) == 2, "that this is told, too")
     with refusing(tmp_path / "outbox.db"):  # SQLite waits for a lock
         ward.burden = 20.0
-        told = wait_for(lambda: (body := last(watcher, ALARM)).get("signal") == "On" and body, "the alarm")
-        assert (told["durable"], told["presence"]) == (False, True)
+        reported = wait_for(lambda: (body := last(watcher, ALARM)).get("signal") == "On" and body, "the alarm")
+        assert (reported["durable"], reported["presence"]) == (False, True)
         for storage in ("node/alarm/outbox", "node/alarm/alarm-log"):
             wait_for(lambda of=storage: [body for body in watcher.bodies(of) if body["signal"] == "On"], storage)
         ward.burden = 0.0

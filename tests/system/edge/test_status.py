@@ -32,8 +32,8 @@ def test_a_living_node_says_that_it_is_online_again_before_that_expires(
     outbox = Outbox(tmp_path / "outbox.db", 10, 1)
     node = Dispatch(outbox, NODE, Mqtt(port=broker.port))
     node.start()
-    said = wait_for(lambda: len(found := watcher.bodies("/status")) >= 6 and found, "six births")
-    assert {(body["state"], body["session"]) for body in said} == {("online", said[0]["session"])}
+    message = wait_for(lambda: len(found := watcher.bodies("/status")) >= 6 and found, "six births")
+    assert {(body["state"], body["session"]) for body in message} == {("online", message[0]["session"])}
     later = Watcher(broker.port)
     wait_for(lambda: later.bodies("/status"), "a status that is retained after its first expiry")
     later.close()

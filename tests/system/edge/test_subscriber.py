@@ -60,8 +60,8 @@ class Failing(Silent):
 def test_what_its_taker_raises_is_no_fault_of_the_network(
     error: Exception, at_connection: bool, broker: Broker, lines: pytest.LogCaptureFixture
 ) -> None:
-    wanted = Subscription("one", ("a/+",), "test")
-    subscriber = Subscriber(Mqtt(port=broker.port), wanted, Failing(error, at_connection))
+    required = Subscription("one", ("a/+",), "test")
+    subscriber = Subscriber(Mqtt(port=broker.port), required, Failing(error, at_connection))
     with pytest.raises(type(error), match=str(error)):
         subscriber.run(threading.Event(), lambda: None)
     assert "unreachable" not in lines.text
@@ -112,7 +112,7 @@ def test_what_a_broker_sent_before_it_died_is_taken_though_what_came_before_it_i
 
     def meanwhile() -> None:
         for payload in payloads[1:]:
-            nodes.say("a/b", payload)
+            nodes.publish("a/b", payload)
         wait_for(lambda: unread_bytes(subscriber) > 100 * len(payloads[1:]), "the others, unread")
         broker.kill()
 

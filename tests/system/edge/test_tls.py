@@ -41,8 +41,8 @@ def collected() -> Iterator[None]:
 def version(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The highest TLS version that the client speaks."""
 
-    def limited(wanted: Tls) -> ssl.SSLContext:
-        context = tls.make_context(wanted)
+    def limited(required: Tls) -> ssl.SSLContext:
+        context = tls.make_context(required)
         context.maximum_version = VERSIONS[request.param]
         return context
 
@@ -57,23 +57,24 @@ def serving(files: Files, pair: str = "good", asks: bool = False) -> Broker:
 
 
 @pytest.fixture
-def said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., tuple[str, Any]]]:
+def answered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., tuple[str, Any]]]:
     """What a node logs, and what the doctor finds, of settings that do not work."""
     links: list[MqttSession] = []
 
-    def ask(port: int, **settings: Any) -> tuple[str, Any]:
+    def send_request(port: int, **settings: Any) -> tuple[str, Any]:
         mqtt = {"host": "localhost", "port": port, "reconnect_min_s": 0.1, **settings}
         caplog.set_level(logging.WARNING, "edge")
         links.append(MqttSession(Mqtt.model_validate(mqtt), "test", lambda _: ("t", b""), lambda _: None))
         links[-1].start()
-        told = ("broker=untrusted", "broker=unreachable", "broker=unanswering")
+        reported = ("broker=untrusted", "broker=unreachable", "broker=unanswering")
         ours = f"host=localhost:{port}"
         lines = wait_for(
-            lambda: [line for line in caplog.messages if ours in line and any(word in line for word in told)], "a line"
+            lambda: [line for line in caplog.messages if ours in line and any(word in line for word in reported)],
+            "a line",
         )
         return lines[0], look_at_broker(ward_settings(tmp_path, mqtt=mqtt))
 
-    yield ask
+    yield send_request
     for link in links:
         link.stop()
 
@@ -88,12 +89,17 @@ def said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Iterator[Callable[
     ],
 )
 def test_a_client_certificate_that_the_broker_does_not_take(
-    certificate: str | None, found: str, advice: str, version: str, files: Files, said: Callable[..., tuple[str, Any]]
+    certificate: str | None,
+    found: str,
+    advice: str,
+    version: str,
+    files: Files,
+    answered: Callable[..., tuple[str, Any]],
 ) -> None:
     own = files.pairs[certificate] if certificate else None
     mine = {"cert": str(own.cert), "key": str(own.key)} if own else {}
     with serving(files, asks=True) as broker:
-        line, check = said(broker.port, tls={"ca": str(files.ours.file), **mine})
+        line, check = answered(broker.port, tls={"ca": str(files.ours.file), **mine})
     assert (found in line, advice in line, "broker=untrusted" in line) == (True, True, True), line
     assert (check.verdict, found in check.found, advice in check.advice) == ("fail", True, True), check
 
@@ -109,25 +115,25 @@ def test_a_client_certificate_that_the_broker_does_not_take(
     ],
 )
 def test_a_certificate_of_the_broker_that_is_not_taken_here(
-    certificate: str, ca: str | None, found: str, advice: str, files: Files, said: Callable[..., tuple[str, Any]]
+    certificate: str, ca: str | None, found: str, advice: str, files: Files, answered: Callable[..., tuple[str, Any]]
 ) -> None:
     with serving(files, certificate) as broker:
-        line, check = said(broker.port, tls={"ca": str(files.ours.file)} if ca else {})
+        line, check = answered(broker.port, tls={"ca": str(files.ours.file)} if ca else {})
     assert (found in line, advice in line, "broker=untrusted" in line) == (True, True, True), line
     assert (check.verdict, found in check.found, advice in check.advice) == ("fail", True, True), check
 
 
 def test_tls_to_a_plain_port_and_plain_to_a_tls_port_are_told_apart(
-    files: Files, said: Callable[..., tuple[str, Any]], caplog: pytest.LogCaptureFixture
+    files: Files, answered: Callable[..., tuple[str, Any]], caplog: pytest.LogCaptureFixture
 ) -> None:
     with Broker("mosquitto") as broker:
-        line, check = said(broker.port, tls={"ca": str(files.ours.file)})
+        line, check = answered(broker.port, tls={"ca": str(files.ours.file)})
         assert "most likely it is a plain port" in line
         assert "most likely it is a plain port" in check.found
     for asks in (False, True):
         caplog.clear()
         with serving(files, asks=asks) as broker:
-            line, check = said(broker.port)
+            line, check = answered(broker.port)
         assert f"port {broker.port} speaks TLS, and mqtt.tls is not set" in line
         assert f"port {broker.port} speaks TLS, and mqtt.tls is not set" in check.found
         assert check.verdict == "fail"

@@ -34,7 +34,7 @@ def recorded(folder: Path) -> list[tuple[int, str]]:
     return [(each.state.rev, each.cause) for each in mine if each.cause not in NOT_PUBLISHED]
 
 
-def told(watcher: Watcher) -> list[tuple[int, str]]:
+def reported(watcher: Watcher) -> list[tuple[int, str]]:
     return [(body["rev"], body["cause"]) for body in watcher.bodies(CHANGES)]
 
 
@@ -56,11 +56,11 @@ def test_what_an_alarm_went_through_while_no_broker_was_there_comes_when_one_is(
         watcher = Watcher(port)
         ward = Ward(port, tmp_path)
         ward.start()
-        wait_for(lambda: len(told(watcher)) >= len(expected), "the changes")
+        wait_for(lambda: len(reported(watcher)) >= len(expected), "the changes")
         ward.stop()
         watcher.close()  # and each obeys its schema
     assert [cause for _, cause in expected] == ["raised", "cleared"]
-    assert told(watcher)[:2] == expected
+    assert reported(watcher)[:2] == expected
     assert [body["late"] for body in watcher.bodies(CHANGES)[:2]] == [True, True]
 
 
@@ -78,12 +78,12 @@ def test_what_an_earlier_release_had_in_its_log_and_not_in_the_outbox_is_told_on
             ward = Ward(port, tmp_path)
             ward.burden = 0.0
             ward.start()
-            wait_for(lambda: len(told(watcher)) >= 2, "the changes")
+            wait_for(lambda: len(reported(watcher)) >= 2, "the changes")
             wait_for(lambda box=ward.outbox: not box.status.waiting, "an empty outbox")
             ward.stop()
         watcher.close()
-    assert told(watcher) == recorded(tmp_path)
-    assert [cause for _, cause in told(watcher)] == ["raised", "cleared"]
+    assert reported(watcher) == recorded(tmp_path)
+    assert [cause for _, cause in reported(watcher)] == ["raised", "cleared"]
 
 
 def test_a_node_that_dies_before_it_writes_has_published_nothing_that_the_next_one_does_not_know(

@@ -35,7 +35,7 @@ def laennec(*arguments: object) -> subprocess.CompletedProcess[str]:
     ("arguments", "packages"),
     [
         (("history", "events"), DATABASE),
-        (("history", "holes"), DATABASE),
+        (("history", "missing"), DATABASE),
         (("history", "prune", "--days", "3"), DATABASE),
         (("ingest",), DATABASE),
         (("export", "convert", "--out", ".", "--as", "parquet"), "-m pip install pyarrow"),

@@ -53,5 +53,5 @@ def test_openssl_finds_the_signature_good(tmp_path: Path, artefact: Path) -> Non
     (tmp_path / "bed.model").write_bytes(sign(artefact, read_private(tmp_path / "k.pem"), Terms(NOON))[1])
     folder = ModelStore(tmp_path / "models", tmp_path / "keys").install(tmp_path / "bed.model").folder
     command = ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey", public, "-in", folder / "manifest.json"]
-    said = subprocess.run([*command, "-sigfile", folder / "manifest.sig"], capture_output=True, text=True)
-    assert (said.returncode, said.stdout.strip()) == (0, "Signature Verified Successfully")
+    output = subprocess.run([*command, "-sigfile", folder / "manifest.sig"], capture_output=True, text=True)
+    assert (output.returncode, output.stdout.strip()) == (0, "Signature Verified Successfully")

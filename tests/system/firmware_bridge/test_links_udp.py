@@ -68,21 +68,23 @@ def filled_queue() -> tuple[Udp, int]:
 
 
 def test_a_queue_that_is_old_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    receiver, heard = Receiver(Settings()), []
+    receiver, received = Receiver(Settings()), []
     link, ended_ns = filled_queue()
     monkeypatch.setattr("firmware_bridge.links.time", SimpleNamespace(monotonic_ns=lambda: ended_ns))  # however slow
 
-    def hear(chunks: list[Chunk]) -> None:
+    def feed_items(chunks: list[Chunk]) -> None:
         for chunk in chunks:
-            heard.extend(receiver.feed(chunk))
+            received.extend(receiver.feed(chunk))
 
     def is_over() -> bool:
         devices = receiver.report().devices
         return bool(devices and devices[0].streams[0].counts.packets >= 1200)
 
-    asyncio.run(asyncio.wait_for(serve([link], hear, lambda now_ns: heard.extend(receiver.tick(now_ns)), is_over), 600))
+    asyncio.run(
+        asyncio.wait_for(serve([link], feed_items, lambda now_ns: received.extend(receiver.tick(now_ns)), is_over), 600)
+    )
     assert receiver.report().devices[0].streams[0].counts.packets == 1200
-    assert [change for change in changes(heard) if change[0] == "lost"] == []
+    assert [change for change in changes(received) if change[0] == "lost"] == []
 
 
 def notes_times(link: Udp, out: socket.socket) -> bool:

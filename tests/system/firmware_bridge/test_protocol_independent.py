@@ -16,7 +16,7 @@ SOURCE = Path(__file__).with_name("independent.c")
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def message(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     if shutil.which("gcc") is None:
         pytest.skip("needs gcc")
     program = tmp_path_factory.mktemp("independent") / "device"
@@ -24,9 +24,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return subprocess.run([program], capture_output=True, check=True).stdout
 
 
-def test_all_that_an_independent_device_says_is_understood(said: bytes) -> None:
+def test_all_that_an_independent_device_says_is_understood(message: bytes) -> None:
     deframer = Deframer()
-    packets = deframer.push(said)
+    packets = deframer.push(message)
     hello, telemetry, log = packets[0].content, packets[6].content, packets[7].content
     assert hello == Hello((StreamInfo(0, 16_129_032, 0, 2, 3, 160, -6.5, None, 2),), (1, 1), "Own C")
     assert telemetry == Telemetry(clock=Clock(46000123456789, 736), skin_celsius=-10.5, queue_percent=100)
@@ -36,10 +36,10 @@ def test_all_that_an_independent_device_says_is_understood(said: bytes) -> None:
     assert (deframer.counts.cobs_errors, deframer.counts.skipped_bytes) == (1, 30)
 
 
-def test_the_sound_of_an_independent_device_is_its_sound_in_every_codec(said: bytes) -> None:
+def test_the_sound_of_an_independent_device_is_its_sound_in_every_codec(message: bytes) -> None:
     i = np.arange(320)
     x = np.rint(3000 * np.sin(0.1 * i) * np.where(i % 2, -1, 1)).reshape(160, 2).T
-    packets = Deframer().push(said)[1:6]
+    packets = Deframer().push(message)[1:6]
     assert [(packet.codec, packet.sample_index) for packet in packets] == [
         (0, 0xFFFFFFC0),
         *((1, 96 + 160 * p) for p in range(4)),

@@ -170,7 +170,7 @@ def test_sealed_packets_are_authenticated_with_the_right_key_only(wav: Path) -> 
     check_sound(run, SOUND[:8000], boot=1)
     check_sound(run, SOUND[9600:16_000], boot=2)
     stranger = over_pty(wav, *sealed, authenticator=SealAuthenticator({DEVICE_ID: KEY[::-1]}))
-    assert stranger.heard == []
+    assert stranger.received == []
 
 
 def test_the_device_answers_pings(wav: Path) -> None:
@@ -201,7 +201,7 @@ def test_at_true_pace_a_wrong_nominal_rate_is_found_within_10_s(wav: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ([], "expected a recording"),
         (["nowhere.wav"], "nowhere.wav: cannot be read"),
@@ -213,11 +213,11 @@ def test_at_true_pace_a_wrong_nominal_rate_is_found_within_10_s(wav: Path) -> No
         (["--udp", "nowhere", __file__], "is no WAV"),
     ],
 )
-def test_a_mistake_on_the_command_line_is_one_clear_line(arguments: list[str], said: str) -> None:
+def test_a_mistake_on_the_command_line_is_one_clear_line(arguments: list[str], expected: str) -> None:
     done = subprocess.run([str(program()), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("device: ")
-    assert said in done.stderr
+    assert expected in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -32,8 +32,8 @@ def test_a_training_killed_at_any_step_ends_at_the_same_weights(
     assert not (tmp_path / "killed" / "last.pt").exists() or not load(tmp_path / "killed" / "last.pt")["is_over"]
     resumed = _train(tmp_path / "killed")
     assert resumed.epochs == SPEC.epochs
-    for kept in ("last.pt", "best.pt"):
-        one, other = load(tmp_path / "whole" / kept), load(tmp_path / "killed" / kept)
+    for stored in ("last.pt", "best.pt"):
+        one, other = load(tmp_path / "whole" / stored), load(tmp_path / "killed" / stored)
         assert _equal(one["network"], other["network"])
     whole, killed_lines = (_but_for_time(tmp_path / n / "metrics.jsonl") for n in ("whole", "killed"))
     assert whole == killed_lines

@@ -27,10 +27,10 @@ def test_a_training_killed_at_any_time_has_the_weights_of_its_precision(
 ) -> None:
     """Killed with SIGKILL while it measures and again while it trains; taken up where the other would be quicker."""
     command = [sys.executable, "-m", "tests.training.loop.tiny", str(tmp_path / "killed"), "0.15"]
-    for wanted in ("run.json", "last.pt"):
+    for required in ("run.json", "last.pt"):
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, env=_ENVIRONMENT) as process:
             until = time.monotonic() + HANGS_S
-            while not (tmp_path / "killed" / wanted).exists() and time.monotonic() < until and process.poll() is None:
+            while not (tmp_path / "killed" / required).exists() and time.monotonic() < until and process.poll() is None:
                 time.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL

@@ -16,8 +16,8 @@ def test_a_trial_ends_with_a_result_and_its_folder_is_no_other_runs(
 ) -> None:
     data, out = _data(tmp_path / "data", 5), tmp_path / "runs" / "trial"
     assert main(_arguments(data, out, "--limit", "20", "--epochs", "2")) == 0
-    said = capsys.readouterr().out
-    assert "a trial: 20 chest recordings, 3 networks of 2 steps; " in said
+    output = capsys.readouterr().out
+    assert "a trial: 20 chest recordings, 3 networks of 2 steps; " in output
     assert {p.name for p in out.iterdir() if p.is_dir()} == {"fold-0", "fold-1", "final"}
     result = json.loads((out / "result.json").read_text())
     assert result["recordings"] == 20

@@ -68,8 +68,8 @@ def test_a_disk_that_is_read_only_fails(tmp_path: Path) -> None:
     assert check.verdict == "fail", check
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_the_doctor_looks_at_clips_where_the_settings_keep_any(kept: bool, tmp_path: Path) -> None:
-    section = {"clips": {"path": str(tmp_path / "clips")}} if kept else {}
+@pytest.mark.parametrize("stored", [True, False])
+def test_the_doctor_looks_at_clips_where_the_settings_keep_any(stored: bool, tmp_path: Path) -> None:
+    section = {"clips": {"path": str(tmp_path / "clips")}} if stored else {}
     names = [check.name for check in examine(DoctorOptions(ward(tmp_path, **section)))]
-    assert names.count("clips") == kept
+    assert names.count("clips") == stored

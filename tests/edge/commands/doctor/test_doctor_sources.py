@@ -44,10 +44,10 @@ class TestSources:
     def test_a_microphone_is_judged_by_what_the_model_knows(self) -> None:
         noise = 0.01 * np.random.default_rng(0).standard_normal(10 * 8000).astype(np.float32)
         knows = LoudnessModel()
-        assert "as the model knows it" not in sources.heard("source bed1", "mic", noise, HEARS).found
+        assert "as the model knows it" not in sources.judged("source bed1", "mic", noise, HEARS).found
         for level_db, verdict in ((-43.0, "ok"), (-5.0, "warn")):
             knows.known = known_noise(level_db)
-            check = sources.heard("source bed1", "mic", noise, knows)  # type: ignore[arg-type]
+            check = sources.judged("source bed1", "mic", noise, knows)  # type: ignore[arg-type]
             assert check.verdict == verdict
             assert ("level -41 dBFS: too low, expected -36 to 36" in check.found) == (verdict == "warn")
 
@@ -64,9 +64,9 @@ class TestSources:
 
     def test_levels_are_judged(self) -> None:
         noise = np.random.default_rng(1).standard_normal(16_000).astype(np.float32)
-        for gain, said in ((0.01, "dBFS rms"), (1e-6, "almost nothing"), (0.0, "almost nothing"), (2.0, "clipped")):
+        for gain, expected in ((0.01, "dBFS rms"), (1e-6, "almost nothing"), (0.0, "almost nothing"), (2.0, "clipped")):
             check = sources.level("source bed1", "mic", np.clip(gain * noise, -1, 1), 8000)
-            assert (said in check.found, check.verdict == "ok") == (True, gain == 0.01)
+            assert (expected in check.found, check.verdict == "ok") == (True, gain == 0.01)
         assert "-40 dBFS rms" in sources.level("source bed1", "mic", 0.01 * noise, 8000).found
         assert "records nothing" in sources.level("source bed1", "mic", noise[:100], 8000).found
 

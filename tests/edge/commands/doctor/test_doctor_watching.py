@@ -77,7 +77,7 @@ class TestMetrics:
 
 
 def test_the_doctor_looks_at_both_where_the_settings_name_them(tmp_path: Path) -> None:
-    wanted = {"shadow": str(tmp_path / "none.onnx"), "metrics": {"port": free_port()}}
-    verdicts = {check.name: check.verdict for check in examine(DoctorOptions(ward(tmp_path, **wanted)))}
+    required = {"shadow": str(tmp_path / "none.onnx"), "metrics": {"port": free_port()}}
+    verdicts = {check.name: check.verdict for check in examine(DoctorOptions(ward(tmp_path, **required)))}
     assert (verdicts["shadow"], verdicts["metrics"]) == ("fail", "ok")
     assert {"shadow", "metrics"}.isdisjoint(check.name for check in examine(DoctorOptions(ward(tmp_path))))

@@ -108,9 +108,9 @@ class _Config:
     def set_memory_pool_limit(self, pool: str, size: int) -> None:
         assert (pool, size > 0) == ("workspace", True)
 
-    def create_timing_cache(self, kept: bytes) -> bytes:
-        self._trt.timings_seen.append(kept)
-        return kept
+    def create_timing_cache(self, stored: bytes) -> bytes:
+        self._trt.timings_seen.append(stored)
+        return stored
 
     def set_timing_cache(self, cache: bytes, ignore_mismatch: bool) -> bool:
         assert not ignore_mismatch
@@ -150,8 +150,8 @@ class _Runtime:
         if self._trt.refuses_plans or not plan.startswith(MAGIC):
             return None
         head, _, graph = plan.removeprefix(MAGIC).partition(b"\n")
-        told = json.loads(head)
-        return _Engine(self._trt, told["profile"], graph) if told["version"] == self._trt.__version__ else None
+        reported = json.loads(head)
+        return _Engine(self._trt, reported["profile"], graph) if reported["version"] == self._trt.__version__ else None
 
 
 class _Engine:

@@ -49,16 +49,16 @@ def _rtx(path: Path, *batches: int) -> dict[str, Any]:
     """What the real builder says; in a process of its own, for it may end the process."""
     command = [sys.executable, "-c", BUILD, str(path), *map(str, batches)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=True)
-    said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return said
+    answered: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return answered
 
 
 @needs_rtx
 def test_the_real_builder_takes_the_default_artefact_with_a_range_of_batches() -> None:
-    said = _rtx(DEFAULT_PATH, 1, 8, 32)
-    assert said["error"] == ""
-    assert said["bytes"] > 500_000
-    assert said["timings"] is None
+    answered = _rtx(DEFAULT_PATH, 1, 8, 32)
+    assert answered["error"] == ""
+    assert answered["bytes"] > 500_000
+    assert answered["timings"] is None
 
 
 @needs_rtx

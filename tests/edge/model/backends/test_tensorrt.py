@@ -178,12 +178,12 @@ def test_chunks_of_another_shape_are_refused_before_the_gpu_sees_them(machine: M
 def test_threads_take_turns(machine: Machine, reference: OnnxBackend) -> None:
     backend, start = backend_of(machine), threading.Barrier(4)
 
-    def ask(seed: int) -> bool:
+    def request(seed: int) -> bool:
         start.wait()
         return all(agree(backend, reference, 1 + seed % 3, seed) for _ in range(3))
 
     with ThreadPoolExecutor(4) as pool:
-        assert all(pool.map(ask, range(4)))
+        assert all(pool.map(request, range(4)))
 
 
 def test_the_backend_fits_the_model_and_says_what_it_is(machine: Machine) -> None:

@@ -76,8 +76,8 @@ def test_an_older_release_is_promoted_only_when_asked_for_by_name(signer: Signer
     assert active_id(store) == two[0]
 
 
-@pytest.mark.parametrize("wanted", ["", "zz", "../keys"])
-def test_an_id_that_names_no_release_says_where_to_look(signer: Signer, two: tuple[str, str], wanted: str) -> None:
+@pytest.mark.parametrize("required", ["", "zz", "../keys"])
+def test_an_id_that_names_no_release_says_where_to_look(signer: Signer, two: tuple[str, str], required: str) -> None:
     with pytest.raises(ConfigError, match="see `laennec model list`"):
-        signer.store().promote(wanted)
+        signer.store().promote(required)
     assert active_id(signer.store()) == two[1]

@@ -105,13 +105,13 @@ def test_a_file_that_is_cut_off_is_scored_as_far_as_it_goes(model: Model, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(b"", "is empty"), (b"RIFF____WAVE", "no sound file"), (b"\0" * 999, "no sound file")]
+    ("content", "expected"), [(b"", "is empty"), (b"RIFF____WAVE", "no sound file"), (b"\0" * 999, "no sound file")]
 )
-def test_what_is_no_sound_is_a_row_with_its_reason(content: bytes, said: str, model: Model, tmp_path: Path) -> None:
+def test_what_is_no_sound_is_a_row_with_its_reason(content: bytes, expected: str, model: Model, tmp_path: Path) -> None:
     (tmp_path / "x.wav").write_bytes(content)
     found = score(tmp_path / "x.wav", model)
     assert found["status"] == "damaged"
-    assert said in found["reason"]
+    assert expected in found["reason"]
     assert str(tmp_path) not in found["reason"]
     (row,) = ROWS["recordings"](Scored("x.wav", "", found), "m")
     assert row.keys() == COLUMNS["recordings"].keys()

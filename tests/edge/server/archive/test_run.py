@@ -256,19 +256,19 @@ def test_a_recording_on_which_a_library_fails_is_a_row_with_its_reason(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "said"),
+    ("error", "kind", "expected"),
     [
         (ConfigError("a worker has another model"), ConfigError, "another model"),
         (OSError(28, "No space left on device"), SourceError, "mend that and run again with --resume"),
     ],
 )
 def test_what_is_no_fault_of_a_recording_ends_the_run(
-    error: Exception, kind: type[Exception], said: str, tmp_path: Path
+    error: Exception, kind: type[Exception], expected: str, tmp_path: Path
 ) -> None:
     def fails(job: Job) -> Result:
         raise error
 
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=expected):
         go(archive(tmp_path, 3), tmp_path / "out", fails)
     with Ledger(tmp_path / "out", {}, resume=True) as ledger:
         assert ledger.counts() == (3, 0), "and nothing is called damaged"

@@ -39,18 +39,18 @@ class FakeWard:
         self.client.loop_start()
         assert self._ready.wait(60)
 
-    def say(self, levels: str, body: Body | bytes, retain: bool = True) -> None:
+    def publish(self, levels: str, body: Body | bytes, retain: bool = True) -> None:
         """Publish one message below the node's topic."""
         payload = body if isinstance(body, bytes) else made.bytes_of(body)
         self.client.publish(f"{self.node_topic}/{levels}", payload, 1, retain)
 
-    def tell_node(self, **changed: Any) -> None:
+    def publish_node(self, **changed: Any) -> None:
         """The node is there."""
         now_s = time.time()
-        self.say("status", made.status(now_s, self.boot_id))
-        self.say("health", made.health(now_s, self.boot_id, **changed))
+        self.publish("status", made.status(now_s, self.boot_id))
+        self.publish("health", made.health(now_s, self.boot_id, **changed))
 
-    def tell_bed(self, bed: str, mode: str = "Operational", **changed: Body) -> None:
+    def publish_bed(self, bed: str, mode: str = "Operational", **changed: Body) -> None:
         """A quiet bed, or one of which some messages are others."""
         messages = made.quiet_bed(time.time(), self.boot_id, mode)
         messages |= {
@@ -58,14 +58,14 @@ class FakeWard:
         }
         self.beds[bed] = messages
         for levels, body in messages.items():
-            self.say(f"s/{bed}/{levels}", {**body, "boot_id": self.boot_id})
+            self.publish(f"s/{bed}/{levels}", {**body, "boot_id": self.boot_id})
 
     def alarm(self, bed: str, condition: str = "continuous", **changed: Any) -> None:
         """One alarm of a bed is so from now on."""
         rev = self.beds[bed].get(f"alarm/{condition}", {"rev": 0})["rev"] + 1
         body = made.alarm(condition, time.time(), self.boot_id, **{"rev": rev, **changed})
         self.beds[bed][f"alarm/{condition}"] = body
-        self.say(f"s/{bed}/alarm/{condition}", body)
+        self.publish(f"s/{bed}/alarm/{condition}", body)
 
     def close(self) -> None:
         """Disconnect; nothing is cleared."""
@@ -89,7 +89,7 @@ class FakeWard:
             }
             after = {**before, **seen, "since": at, "ts": at, "rev": before["rev"] + 1}
             self.beds[bed][f"alarm/{body['condition']}"] = after
-            self.say(f"s/{bed}/alarm/{body['condition']}", after)
+            self.publish(f"s/{bed}/alarm/{body['condition']}", after)
         reason = {"look": self.look_refusal, "listen": self.listen_refusal}.get(verb, "")
         answer = made.result(body["id"], verb, reason, stream=bed, boot_id=self.boot_id)
-        self.say(f"s/{bed}/result/{verb}/{user}", answer, retain=False)
+        self.publish(f"s/{bed}/result/{verb}/{user}", answer, retain=False)

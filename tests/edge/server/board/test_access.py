@@ -113,7 +113,7 @@ def test_a_name_that_is_written_again_replaces_the_one_before(tmp_path: Path, nu
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "said"),
+    ("text", "mode", "expected"),
     [
         ("nurse:view:plain text\n", 0o600, "expected NAME:ROLE:HASH"),
         ("nurse:chief:$argon2id$x\n", 0o600, "expected NAME:ROLE:HASH"),
@@ -121,11 +121,13 @@ def test_a_name_that_is_written_again_replaces_the_one_before(tmp_path: Path, nu
         ("nurse:view:$argon2id$x\n", 0o644, "everybody on this machine may read"),
     ],
 )
-def test_a_file_of_users_that_is_wrong_is_refused_in_one_line(tmp_path: Path, text: str, mode: int, said: str) -> None:
+def test_a_file_of_users_that_is_wrong_is_refused_in_one_line(
+    tmp_path: Path, text: str, mode: int, expected: str
+) -> None:
     path = tmp_path / "users"
     path.write_text(text)
     path.chmod(mode)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=expected):
         read_users(path)
 
 

@@ -17,11 +17,11 @@ from edge.server.board.ward import MAX_BEDS
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
 from tests.edge.server.board import ward_messages as made
-from tests.edge.server.board.told_ward import NOW_S, say, ward_of
+from tests.edge.server.board.one_bed_ward import NOW_S, publish, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
 
 
-def told(watch: Watch, at_s: float, *senders: str) -> list[str]:
+def reported(watch: Watch, at_s: float, *senders: str) -> list[str]:
     """Whose messages are called unreadable, after some of these senders at a time."""
     for sender in senders:
         watch.reader.inbox.put(Request(f"{made.PREFIX}/{sender}/health", b"{"), at_s)
@@ -37,20 +37,20 @@ def watch() -> Watch:
 
 
 def test_unreadable_messages_are_told_of_for_five_minutes(watch: Watch) -> None:
-    assert told(watch, 1000.0, "ward/box") == ["ward/box"]
-    assert told(watch, 999.0 + NAMED_S) == ["ward/box"]
-    assert told(watch, 1000.0 + NAMED_S) == []
+    assert reported(watch, 1000.0, "ward/box") == ["ward/box"]
+    assert reported(watch, 999.0 + NAMED_S) == ["ward/box"]
+    assert reported(watch, 1000.0 + NAMED_S) == []
 
 
 def test_the_last_unreadable_messages_are_told_of_first_and_four_senders_at_most(watch: Watch) -> None:
-    told(watch, 1000.0, *(f"!{number:02}/x" for number in range(8)))
-    assert told(watch, 1100.0, "ward/box") == ["ward/box", "!00/x", "!01/x", "!02/x"]
+    reported(watch, 1000.0, *(f"!{number:02}/x" for number in range(8)))
+    assert reported(watch, 1100.0, "ward/box") == ["ward/box", "!00/x", "!01/x", "!02/x"]
 
 
 def test_senders_of_unreadable_messages_are_bounded_and_make_room_for_later_ones(watch: Watch) -> None:
-    told(watch, 1000.0, *(f"!{number:03}/x" for number in range(5 * MAX_SENDERS)))
+    reported(watch, 1000.0, *(f"!{number:03}/x" for number in range(5 * MAX_SENDERS)))
     assert len(watch.malformed) == MAX_SENDERS + 1
-    assert told(watch, 1001.0 + NAMED_S, "ward/box") == ["ward/box"]
+    assert reported(watch, 1001.0 + NAMED_S, "ward/box") == ["ward/box"]
 
 
 def test_groups_that_change_with_every_trend_add_no_rows() -> None:
@@ -62,7 +62,7 @@ def test_groups_that_change_with_every_trend_add_no_rows() -> None:
             window["groups"] = {
                 name: {"s_per_min": 1.0, "low": 1.0, "high": 1.0} for name in ("continuous", *names[minute][:7])
             }
-        say(ward, "s/bed/trend", trend, 60.0 * minute)
+        publish(ward, "s/bed/trend", trend, 60.0 * minute)
     now_s = NOW_S + 60.0 * minutes
     tiles = tiles_of(ward, now_s)
     last = ["continuous", *names[-1][:3]]
@@ -80,7 +80,7 @@ def test_a_tile_whose_place_a_browser_cannot_count_to_is_refused(first: int) -> 
         parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed/mel", made.bytes_of(tile))
 
 
-def heard(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
+def output_of(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
     """One message of a node of the ward."""
     watch.reader.inbox.put(Request(f"{made.PREFIX}/ward/{node}/{levels}", made.bytes_of(body)), at_s)
 
@@ -88,12 +88,12 @@ def heard(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: floa
 def node_with(watch: Watch, node: str, beds: list[str], streams: int | None) -> None:
     """A node whose info says so many streams, each with its info; None: it was never born."""
     if streams is not None:
-        heard(watch, node, "status", made.status())
-        heard(watch, node, "info", made.info(streams))
+        output_of(watch, node, "status", made.status())
+        output_of(watch, node, "info", made.info(streams))
     for bed in beds:
         if streams is not None:
-            heard(watch, node, f"s/{bed}/info", made.stream_info())
-        heard(watch, node, f"s/{bed}/status", made.stream())
+            output_of(watch, node, f"s/{bed}/info", made.stream_info())
+        output_of(watch, node, f"s/{bed}/status", made.stream())
 
 
 def test_beds_that_one_node_invents_hide_no_bed_of_another_and_are_told_of_once(
@@ -114,7 +114,7 @@ def test_beds_that_one_node_invents_hide_no_bed_of_another_and_are_told_of_once(
 def test_a_node_keeps_the_beds_of_its_settings_where_others_are_invented_in_its_name(watch: Watch) -> None:
     node_with(watch, "both", ["real1", "real2"], 2)
     for number in range(MAX_BEDS):
-        heard(watch, "both", f"s/invented{number}/status", made.stream())
+        output_of(watch, "both", f"s/invented{number}/status", made.stream())
     node_with(watch, "late", [f"bed{number}" for number in range(MAX_BEDS - 2)], MAX_BEDS - 2)
     watch.look(1000.0)
     assert list(watch.ward.nodes["ward", "both"].beds) == ["real1", "real2"]
@@ -128,7 +128,7 @@ def test_where_all_beds_are_real_every_node_has_its_share_in_any_order_of_messag
         node_with(watch, node, [], count)
     for each in range(3):
         for node, bed in random.Random(seed + each).sample(beds, len(beds)):
-            heard(watch, node, f"s/{bed}/status", made.stream())
+            output_of(watch, node, f"s/{bed}/status", made.stream())
         watch.look(1000.0 + each)
     found = {name: len(node.beds) for (_, name), node in watch.ward.nodes.items()}
     assert found["c"] == 40

@@ -20,8 +20,8 @@ FIRST, SECOND, THIRD = (f"01KB2M000000000000000{name}" for name in ("FRST1", "SC
 def listed(tmp_path: Path, sounds: Sounds | None = None, folder: Path | None = None) -> list[EventRow]:
     index = ClipIndex(folder)
     index.refresh()
-    heard = [] if sounds is None else sounds.of(Address("site", "node", "bed1"))
-    return rows_of(BED, heard, index.clips, Labels(tmp_path / "labels.jsonl"), index.why_none)
+    received = [] if sounds is None else sounds.of(Address("site", "node", "bed1"))
+    return rows_of(BED, received, index.clips, Labels(tmp_path / "labels.jsonl"), index.why_none)
 
 
 def test_what_was_heard_comes_latest_first_and_says_why_there_is_no_clip(tmp_path: Path) -> None:

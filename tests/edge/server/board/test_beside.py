@@ -13,8 +13,8 @@ from edge.server.board.shift import received_of, shifts_of
 from edge.server.board.ward import Ward
 from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board import ward_messages as made
+from tests.edge.server.board.one_bed_ward import NOW_S, tile_of, ward_of
 from tests.edge.server.board.test_ward_view import BEDS
-from tests.edge.server.board.told_ward import NOW_S, tile_of, ward_of
 from tests.edge.server.board.ward_messages import OFF, WALL_S, Body
 
 AT = made.alarm()["ts"]
@@ -87,9 +87,9 @@ def test_a_bed_that_is_waited_for_says_what_was_seen() -> None:
 @given(BEDS)
 def test_no_alarm_of_a_patient_that_is_signalled_or_lasts_is_out_of_sight(bed: dict[str, Body]) -> None:
     (tile,) = tiles_of(ward_of(bed), NOW_S)
-    said = f"{tile.words} · {tile.also} · {tile.before}"
+    answered = f"{tile.words} · {tile.also} · {tile.before}"
     lines = [line for line in tile.alarms if line.kind == "Phy" and line.signal != "Off"]
-    assert [line.words for line in lines if line.words not in said] == []
+    assert [line.words for line in lines if line.words not in answered] == []
 
 
 def ward_with(*beds: tuple[str, str, str]) -> Ward:

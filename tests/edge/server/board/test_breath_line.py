@@ -9,7 +9,7 @@ from edge.server.board.tiles import BreathLine
 from edge.server.board.ward import Ward
 from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board import ward_messages as made
-from tests.edge.server.board.told_ward import NOW_S, say, say_all, tile_of, ward_of
+from tests.edge.server.board.one_bed_ward import NOW_S, publish, publish_all, tile_of, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
 from tests.edge.server.exports.messages import breathing
 
@@ -46,7 +46,7 @@ def test_a_rate_of_an_earlier_process_or_left_at_the_broker_is_not_shown() -> No
 
 def test_a_bed_that_is_unknown_has_no_rate_at_all() -> None:
     ward = ward_of({"breath": made.breath()})
-    say(ward, "status", made.status(state="offline"))
+    publish(ward, "status", made.status(state="offline"))
     assert breath_of(ward) is None
 
 
@@ -55,9 +55,11 @@ def test_a_rate_is_compared_with_those_of_the_minutes_before(per_min: float, cha
     ward = ward_of()
     for minute in range(1, 7):
         for second in range(0, 60, 5):
-            say(ward, "s/bed/breath", made.breath(WALL_S + 60 * minute + second - 60, per_min=24.0), 60 * minute - 60)
-        say_all(ward, minute * MINUTE_S)
-    say(ward, "s/bed/breath", made.breath(WALL_S + 360, per_min=per_min), 360)
+            publish(
+                ward, "s/bed/breath", made.breath(WALL_S + 60 * minute + second - 60, per_min=24.0), 60 * minute - 60
+            )
+        publish_all(ward, minute * MINUTE_S)
+    publish(ward, "s/bed/breath", made.breath(WALL_S + 360, per_min=per_min), 360)
     breath = breath_of(ward, NOW_S + 360)
     assert breath is not None
     assert (breath.per_min, breath.change) == (round(per_min), change)
@@ -67,7 +69,7 @@ def test_a_rate_is_compared_with_those_of_the_minutes_before(per_min: float, cha
 def test_of_the_patient_before_nothing_is_shown_and_the_bed_waits_to_be_measured() -> None:
     ward = ward_of({"breath": made.breath()})
     for levels in ("s/bed/trend", "s/bed/breath"):
-        say(ward, levels, None, 1.0)
+        publish(ward, levels, None, 1.0)
     (tile,) = tiles_of(ward, NOW_S + 2)
     assert (tile.level, tile.words, tile.detail) == (
         "waiting",
@@ -76,8 +78,8 @@ def test_of_the_patient_before_nothing_is_shown_and_the_bed_waits_to_be_measured
     )
     assert (tile.breath, tile.burdens) == (BreathLine(None, "the box tells none", "", ()), ())
     assert tile.sound is None
-    say(ward, "s/bed/trend", made.trend(WALL_S + 3), 3.0)
-    say(ward, "s/bed/breath", made.breath(WALL_S + 3, per_min=18.0), 3.0)
+    publish(ward, "s/bed/trend", made.trend(WALL_S + 3), 3.0)
+    publish(ward, "s/bed/breath", made.breath(WALL_S + 3, per_min=18.0), 3.0)
     (tile,) = tiles_of(ward, NOW_S + 4)
     assert tile.level == "quiet"
     assert tile.breath == BreathLine(18, "", "", ((round((NOW_S + 3) / 60, 2), None),))

@@ -13,12 +13,12 @@ from tests.conftest import HANGS_S
 Order = list[tuple[str, str]]
 
 
-async def order_of(asked: Order) -> tuple[Order, Order]:
+async def order_of(requested: Order) -> tuple[Order, Order]:
     """In which order those got their turns who asked while one lasted, and who was refused."""
     queue, turns, refused = FairQueue(), Order(), Order()
     going, at_work = asyncio.Event(), 0
 
-    async def ask(network: str, host: str) -> None:
+    async def request(network: str, host: str) -> None:
         nonlocal at_work
         try:
             async with queue.turn(network, host):
@@ -34,7 +34,7 @@ async def order_of(asked: Order) -> tuple[Order, Order]:
         async with queue.turn("first", "first"):
             await going.wait()
 
-    tasks = [asyncio.create_task(first()), *(asyncio.create_task(ask(*each)) for each in asked)]
+    tasks = [asyncio.create_task(first()), *(asyncio.create_task(request(*each)) for each in requested)]
     await asyncio.sleep(0.01)
     going.set()
     await asyncio.gather(*tasks)
@@ -61,22 +61,22 @@ def test_where_too_many_wait_whoever_has_most_is_refused() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("123")), max_size=2 * MAX_WAITING))
-def test_each_gets_a_turn_or_is_refused(asked: Order) -> None:
-    turns, refused = asyncio.run(order_of(asked))
-    assert sorted(turns + refused) == sorted(asked)
-    assert len(turns) == min(len(asked), MAX_WAITING)
+def test_each_gets_a_turn_or_is_refused(requested: Order) -> None:
+    turns, refused = asyncio.run(order_of(requested))
+    assert sorted(turns + refused) == sorted(requested)
+    assert len(turns) == min(len(requested), MAX_WAITING)
 
 
 def test_a_turn_of_one_that_has_gone_is_given_to_the_next() -> None:
     async def run() -> None:
         queue = FairQueue()
 
-        async def ask() -> None:
+        async def request() -> None:
             async with queue.turn("a", "1"):
                 pass
 
         async with queue.turn("a", "0"):
-            gone, stays = asyncio.create_task(ask()), asyncio.create_task(ask())
+            gone, stays = asyncio.create_task(request()), asyncio.create_task(request())
             await asyncio.sleep(0)
         gone.cancel()  # its turn has come, and it does not know yet
         await asyncio.wait_for(stays, HANGS_S)

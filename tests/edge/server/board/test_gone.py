@@ -8,8 +8,8 @@ from edge.contract.topics import Address
 from edge.server.board.gone import BROKER, GONE_S, Gone
 from edge.server.board.notices import MOST_URGENT, text_of
 from tests.edge.server.board import ward_messages as made
+from tests.edge.server.board.one_bed_ward import NOW_S, WALL_S, publish, publish_all, ward_of
 from tests.edge.server.board.test_notices import notice, receiver
-from tests.edge.server.board.told_ward import NOW_S, WALL_S, say, say_all, ward_of
 
 BOX = Address("ward", "box")
 
@@ -18,9 +18,9 @@ def test_a_box_that_is_offline_for_a_minute_is_gone_and_one_that_comes_back_is_n
     ward, gone = ward_of(), Gone()
     assert gone.look(ward, NOW_S, WALL_S, None) == {BROKER: None}, "what boxes say may be on its way"
     at_s = GONE_S + 1
-    say_all(ward, at_s)
+    publish_all(ward, at_s)
     assert gone.look(ward, NOW_S + at_s, WALL_S + at_s, None) == {BROKER: None, BOX: None}
-    say(ward, "status", made.status(WALL_S + at_s, state="offline"), at_s)
+    publish(ward, "status", made.status(WALL_S + at_s, state="offline"), at_s)
     assert gone.look(ward, NOW_S + at_s + GONE_S - 1, WALL_S, None)[BOX] is None
     found = gone.look(ward, NOW_S + at_s + GONE_S, WALL_S + at_s + GONE_S, None)[BOX]
     assert found is not None
@@ -28,7 +28,7 @@ def test_a_box_that_is_offline_for_a_minute_is_gone_and_one_that_comes_back_is_n
     title, body = text_of(found, "Ward B", 0)
     assert title == "box: box is offline"
     assert "Ward B, ward/box: medium priority, since " in body
-    say_all(ward, at_s + GONE_S + 5)
+    publish_all(ward, at_s + GONE_S + 5)
     assert gone.look(ward, NOW_S + at_s + GONE_S + 5, WALL_S, None)[BOX] is None
 
 

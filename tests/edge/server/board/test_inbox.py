@@ -38,9 +38,9 @@ def test_what_has_no_room_is_counted_and_room_comes_back() -> None:
     inbox, payload = Inbox(), bytes(60_000)
     for number in range(2 * MAX_INBOX_BYTES // len(payload)):
         inbox.put(Request(f"p/site/node/s/bed{number}/trend", payload), 0.0)
-    kept = len(inbox.take())
-    assert kept * len(payload) <= MAX_INBOX_BYTES
-    assert inbox.dropped == 2 * MAX_INBOX_BYTES // len(payload) - kept
+    stored = len(inbox.take())
+    assert stored * len(payload) <= MAX_INBOX_BYTES
+    assert inbox.dropped == 2 * MAX_INBOX_BYTES // len(payload) - stored
     inbox.put(Request("p/site/node/s/bed/trend", payload), 0.0)
     assert len(inbox.take()) == 1
 

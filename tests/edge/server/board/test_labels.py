@@ -60,10 +60,10 @@ def test_a_full_disk_keeps_no_label_and_the_next_one_is_whole(tmp_path: Path) ->
         several = (label(f"full{number}", by="x" * 40) for number in range(100))  # its last block takes some
         with pytest.raises(OSError, match="No space"):
             list(map(labels.add, several))
-        kept = {each.event.id for each in labels.all()}
+        stored = {each.event.id for each in labels.all()}
         disk.free()
         labels.add(label("e2"))
-        assert {each.event.id for each in Labels(disk.path / "labels.jsonl").all()} == kept | {"e2"}
+        assert {each.event.id for each in Labels(disk.path / "labels.jsonl").all()} == stored | {"e2"}
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ def forms_of(catalogue: Catalogue) -> dict[str, list[str]]:
 @pytest.mark.parametrize("language", OTHERS)
 def test_no_language_lacks_a_text_and_none_has_one_that_nobody_says(language: Language) -> None:
     catalogue = catalogue_of(language)
-    said = board_texts.of_pages() | board_texts.of_scripts()
+    answered = board_texts.of_pages() | board_texts.of_scripts()
     known = forms_of(catalogue).keys()
-    assert said - known == set()
+    assert answered - known == set()
     assert board_texts.names() - known == set()
-    assert catalogue.texts.keys() - said == set(), "nobody says them any more: delete them"
+    assert catalogue.texts.keys() - answered == set(), "nobody says them any more: delete them"
     shapes = {BRACED.sub("{}", key) for key in known}
     assert {text for text in board_texts.of_board() if text not in shapes} == set()
 
@@ -68,8 +68,8 @@ def test_every_text_that_counts_has_the_plurals_of_its_language(language: Langua
     counted = {key for key, form in english.items() if isinstance(form, dict)}
     assert counted == {key for key in board_texts.of_scripts() if "{count}" in key}
     for key, form in texts.items():
-        wanted = PLURALS[language] if key in counted else set()
-        assert (set(form) if isinstance(form, dict) else set()) == wanted, key
+        required = PLURALS[language] if key in counted else set()
+        assert (set(form) if isinstance(form, dict) else set()) == required, key
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ class Box:
     """A node that answers at once; keeps what it was asked."""
 
     def __init__(self, refusal: str = "") -> None:
-        self.asked: list[tuple[str, float]] = []
+        self.requested: list[tuple[str, float]] = []
         self.refusal = refusal
         self.orders = Orders("p", "board", self._take)
 
     def _take(self, topic: str, payload: bytes) -> bool:
         body = json.loads(payload)
         assert set(body) == {"id", "by", "duration_s"}
-        self.asked.append((topic.split("/")[4], body["duration_s"]))
+        self.requested.append((topic.split("/")[4], body["duration_s"]))
         answer = made.result(body["id"], "look", self.refusal)
         self.orders.take_answer(topic.replace("/cmd/", "/result/"), json.dumps(answer).encode())
         return True
@@ -52,41 +52,41 @@ def test_a_picture_is_asked_for_again_before_it_ends() -> None:
 
     def look(looking: Looking, now_s: float) -> None:
         looking.tile_came(BED, now_s)
-        looking.keep([BED], now_s)
+        looking.refresh([BED], now_s)
 
     seconds(box, look)
-    assert box.asked[0] == ("bed1", MOST_LOOK_S)
-    assert len(box.asked) in (3, 4)  # of 40 s; the second comes sooner: no tile had come when it looked
+    assert box.requested[0] == ("bed1", MOST_LOOK_S)
+    assert len(box.requested) in (3, 4)  # of 40 s; the second comes sooner: no tile had come when it looked
     assert AGAIN_S < MOST_LOOK_S
 
 
 def test_it_is_asked_for_sooner_where_no_tile_comes() -> None:
     box = Box()
-    seconds(box, lambda looking, now_s: looking.keep([BED], now_s))
-    assert len(box.asked) == 40 / SOON_S
+    seconds(box, lambda looking, now_s: looking.refresh([BED], now_s))
+    assert len(box.requested) == 40 / SOON_S
 
 
 def test_a_refusal_is_told_in_words_and_not_asked_again_at_once() -> None:
     box = Box("pictures are off in the settings")
 
     def look(looking: Looking, now_s: float) -> tuple[str, str]:
-        looking.keep([BED], now_s)
+        looking.refresh([BED], now_s)
         return looking.state(BED, now_s)
 
     assert seconds(box, look) == ("nothing", "pictures are off in the settings")
-    assert len(box.asked) == 3
+    assert len(box.requested) == 3
 
 
 def test_a_bed_that_nobody_looks_at_is_told_once_and_asked_no_more() -> None:
     box = Box()
-    seconds(box, lambda looking, now_s: looking.keep([BED, OTHER] if now_s < 3 else [OTHER], now_s), count=4)
-    assert sorted(box.asked) == [("bed1", 0.0), ("bed1", MOST_LOOK_S), ("bed2", MOST_LOOK_S)]
+    seconds(box, lambda looking, now_s: looking.refresh([BED, OTHER] if now_s < 3 else [OTHER], now_s), count=4)
+    assert sorted(box.requested) == [("bed1", 0.0), ("bed1", MOST_LOOK_S), ("bed2", MOST_LOOK_S)]
 
 
 def test_nothing_is_asked_where_nobody_looks() -> None:
     box = Box()
-    seconds(box, lambda looking, now_s: looking.keep([], now_s))
-    assert box.asked == []
+    seconds(box, lambda looking, now_s: looking.refresh([], now_s))
+    assert box.requested == []
 
 
 def test_however_many_beds_do_not_answer_a_person_can_still_order_something() -> None:
@@ -96,7 +96,7 @@ def test_however_many_beds_do_not_answer_a_person_can_still_order_something() ->
 
     async def run() -> None:
         looking = Looking(orders)
-        looking.keep(beds, 0.0)
+        looking.refresh(beds, 0.0)
         await asyncio.sleep(0)
         person = asyncio.ensure_future(orders.give(BED, "acknowledge", {"by": "nurse K", "condition": "continuous"}))
         await asyncio.sleep(0)

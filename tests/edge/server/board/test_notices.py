@@ -27,16 +27,16 @@ LIFE = [  # of one alarm: raised, escalated, acknowledged, over, back soon, over
 STEPS = ["raise", "escalation", "return", "raise"]
 
 
-def said(rev: int = 1, **changed: Any) -> AlarmMessage:
+def answered(rev: int = 1, **changed: Any) -> AlarmMessage:
     return AlarmMessage.model_validate({**alarm(rev=rev), **changed})
 
 
 def steps_of(messages: list[AlarmMessage]) -> list[str]:
     """What is told when these come one after the other."""
-    told: Notified | None = None
+    reported: Notified | None = None
     found = []
     for message in messages:
-        told, notice = look_at(told, BED, message)
+        reported, notice = look_at(reported, BED, message)
         found += [] if notice is None else [notice.step]
     return found
 
@@ -46,18 +46,18 @@ def receiver(**changed: Any) -> Selection:
 
 
 def notice(**changed: Any) -> Notice:
-    found = look_at(None, changed.pop("address", BED), said(**changed))[1]
+    found = look_at(None, changed.pop("address", BED), answered(**changed))[1]
     assert found is not None
     return found
 
 
 def test_an_alarm_is_told_when_it_is_raised_escalated_and_back() -> None:
-    assert steps_of([said(rev, **each) for rev, each in enumerate(LIFE, 1)]) == STEPS
+    assert steps_of([answered(rev, **each) for rev, each in enumerate(LIFE, 1)]) == STEPS
 
 
 @given(st.lists(st.integers(0, len(LIFE) - 1), max_size=30))
 def test_copies_and_late_ones_are_told_of_no_second_time(places: list[int]) -> None:
-    life = [said(rev, **each) for rev, each in enumerate(LIFE, 1)]
+    life = [answered(rev, **each) for rev, each in enumerate(LIFE, 1)]
     copies = [
         message for place, message in enumerate(life) for message in (message, *(life[p] for p in places if p <= place))
     ]
@@ -65,20 +65,20 @@ def test_copies_and_late_ones_are_told_of_no_second_time(places: list[int]) -> N
 
 
 def test_a_box_that_starts_again_tells_of_the_same_episode_nothing_new() -> None:
-    assert steps_of([said(7), said(8, boot_id=OTHER_BOOT)]) == ["raise"]
+    assert steps_of([answered(7), answered(8, boot_id=OTHER_BOOT)]) == ["raise"]
 
 
 def test_a_box_that_was_installed_anew_and_counts_from_one_is_told_of() -> None:
-    first = said(90, began="2026-11-21T03:00:00.000Z")
-    assert steps_of([first, said(1, boot_id=OTHER_BOOT, began="2026-11-22T04:00:00.000Z")]) == ["raise", "raise"]
+    first = answered(90, began="2026-11-21T03:00:00.000Z")
+    assert steps_of([first, answered(1, boot_id=OTHER_BOOT, began="2026-11-22T04:00:00.000Z")]) == ["raise", "raise"]
 
 
 def test_what_has_escalated_before_it_was_seen_is_told_once_as_that() -> None:
-    assert steps_of([said(5, escalated=True), said(6, escalated=True)]) == ["escalation"]
+    assert steps_of([answered(5, escalated=True), answered(6, escalated=True)]) == ["escalation"]
 
 
 @pytest.mark.parametrize(
-    ("asked", "changed", "is_told"),
+    ("requested", "changed", "is_told"),
     [
         ({}, {}, True),
         ({}, {"priority": "Lo"}, False),
@@ -93,8 +93,8 @@ def test_what_has_escalated_before_it_was_seen_is_told_once_as_that() -> None:
         ({"hours": "20:00-07:00"}, {}, False),
     ],
 )
-def test_a_receiver_gets_what_it_asks_for(asked: dict[str, Any], changed: dict[str, Any], is_told: bool) -> None:
-    assert receiver(**asked).takes(notice(**changed), 0.0, 12 * 60) is is_told
+def test_a_receiver_gets_what_it_asks_for(requested: dict[str, Any], changed: dict[str, Any], is_told: bool) -> None:
+    assert receiver(**requested).takes(notice(**changed), 0.0, 12 * 60) is is_told
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_an_alarm_that_comes_again_and_again_is_told_once_in_a_while() -> None:
 def test_what_is_raised_with_high_priority_is_told_beyond_the_limit_but_its_returns_are_not() -> None:
     phone = receiver(per_hour=2)
     assert [phone.takes(notice(episode=number, priority="Hi"), number, 0) for number in range(1, 6)] == [True] * 5
-    told = look_at(None, BED, said(1, signal="Ack", priority="Hi"))[0]
-    back = look_at(told, BED, said(2, priority="Hi"))[1]
+    reported = look_at(None, BED, answered(1, signal="Ack", priority="Hi"))[0]
+    back = look_at(reported, BED, answered(2, priority="Hi"))[1]
     assert back is not None
     assert not phone.takes(back, 6.0, 0)
 

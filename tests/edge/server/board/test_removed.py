@@ -11,7 +11,7 @@ from edge.server.board.latest import Arrival
 from edge.server.board.removed import Removed
 from edge.server.board.validity import GONE_S
 from edge.server.board.ward_view import tiles_of
-from tests.edge.server.board.told_ward import NOW_S, ward_of
+from tests.edge.server.board.one_bed_ward import NOW_S, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
 
 BED, KEY = Address("ward", "box", "bed"), "ward/box/bed"

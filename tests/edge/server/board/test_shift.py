@@ -26,8 +26,8 @@ def shift_of(minutes: list[tuple[float, float | None, float]], bed: str = "bed1"
     ward = Ward()
     for ago_s, value, coverage in sorted(minutes, key=lambda minute: -minute[0]):
         body = made.trend(continuous=value, discontinuous=0.0, coverage=coverage)
-        heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/{bed}/trend", made.bytes_of(body))
-        ward.push(heard, Arrival(END_S - ago_s, made.WALL_S))
+        received = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/{bed}/trend", made.bytes_of(body))
+        ward.push(received, Arrival(END_S - ago_s, made.WALL_S))
     (shift,) = shifts_of(received_of(ward, tiles_of(ward, END_S)), 1, END_S)
     return shift
 
@@ -70,8 +70,8 @@ def alarm_at(ward: Ward, ago_s: float, **changed: Any) -> None:
     """One message of the alarm of a bed, made so many seconds before the end."""
     wall_s = made.WALL_S - ago_s
     body = made.alarm(wall_s=wall_s, **changed)
-    heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed1/alarm/continuous", made.bytes_of(body))
-    ward.push(heard, Arrival(END_S - ago_s, wall_s))
+    received = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed1/alarm/continuous", made.bytes_of(body))
+    ward.push(received, Arrival(END_S - ago_s, wall_s))
 
 
 def alarms_of(ward: Ward) -> list[tuple[float, float | None, str, float | None]]:
@@ -113,18 +113,18 @@ def test_an_alarm_that_is_over_and_unseen_is_over_when_its_node_says() -> None:
 
 
 def test_a_respiratory_rate_is_told_with_how_much_of_the_hours_it_was_known() -> None:
-    tile, _, _ = received_of(ward := told(), tiles_of(ward, END_S))[0]
+    tile, _, _ = received_of(ward := reported(), tiles_of(ward, END_S))[0]
     minutes = tuple(Minute(END_S - 60.0 * n, 1.0, {}, rate) for n, rate in ((3, 14.0), (2, None), (1, 20.0), (0, 15.0)))
     (shift,) = shifts_of([(tile, minutes, ())], 1, END_S)
     assert shift.rate == Rate(15.0, 14.0, 20.0, pytest.approx(3 / 60))
     assert shift.slots[-1].per_min == 15.0
 
 
-def told() -> Ward:
+def reported() -> Ward:
     """One bed, of which a minute was heard."""
     ward = Ward()
-    heard = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed1/trend", made.bytes_of(made.trend()))
-    ward.push(heard, Arrival(END_S, made.WALL_S))
+    received = parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed1/trend", made.bytes_of(made.trend()))
+    ward.push(received, Arrival(END_S, made.WALL_S))
     return ward
 
 

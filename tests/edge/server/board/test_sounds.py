@@ -18,8 +18,8 @@ CLIP_ID = "01KB2M0000000000000000CWWP"
 
 
 def push(sounds: Sounds, kind: str, body: Any) -> list[Sound]:
-    heard = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/{kind}", json.dumps(body).encode())
-    return sounds.push(heard.address, heard.message)  # type: ignore[arg-type]  # no tile
+    received = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/{kind}", json.dumps(body).encode())
+    return sounds.push(received.address, received.message)  # type: ignore[arg-type]  # no tile
 
 
 def test_an_onset_becomes_a_sound_with_an_end() -> None:
@@ -69,9 +69,9 @@ def test_the_oldest_sounds_of_a_bed_go() -> None:
 
 
 def push_pause(sounds: Sounds, body: Any) -> bool:
-    heard = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/pause", json.dumps(body).encode())
-    assert isinstance(heard.message, PauseMessage)
-    return sounds.push_pause(heard.address, heard.message)
+    received = parse(made.PREFIX, f"{made.PREFIX}/site/node/s/bed1/pause", json.dumps(body).encode())
+    assert isinstance(received.message, PauseMessage)
+    return sounds.push_pause(received.address, received.message)
 
 
 def test_of_a_pause_the_end_counts_whatever_comes_after_it() -> None:

@@ -14,7 +14,7 @@ from edge.server.board.latest import Arrival, Minute
 from edge.server.board.ward import Ward
 from edge.server.board.ward_view import summary_of, tiles_of
 from tests.edge.server.board import ward_messages as made
-from tests.edge.server.board.told_ward import BOX, NOW_S, tile_of, ward_of
+from tests.edge.server.board.one_bed_ward import BOX, NOW_S, tile_of, ward_of
 from tests.edge.server.board.ward_messages import OFF, WALL_S, Body
 
 PATIENTS = ("continuous", "discontinuous")

@@ -11,6 +11,7 @@ from edge.contract.fields import rfc3339
 PREFIX = "laennec/v1"
 WALL_S = 1_795_230_000.0  # of tests that have no clock
 BOOT = "0badcafe"
+OF_BED = {"site": "ward", "node": "box", "stream": "bed", "mode": "Operational"}
 OFF = {"signal": "Off", "presence": False, "audible": False, "since": None, "episode": None}
 
 Body = dict[str, Any]
@@ -140,10 +141,7 @@ def alarm(condition: str = "continuous", wall_s: float = WALL_S, boot_id: str = 
     return {
         "schema": "laennec.alarm/1",
         "rev": 1,
-        "mode": "Operational",
-        "site": "ward",
-        "node": "box",
-        "stream": "bed",
+        **OF_BED,
         "boot_id": boot_id,
         "condition": condition,
         "kind": "Phy" if is_phy else "Tec",
@@ -189,11 +187,8 @@ def tile(
     quiet = bytes([60]) * (TILE_COLUMNS * BANDS)
     return {
         "schema": "laennec.mel/1",
-        "node": "box",
-        "stream": "bed",
-        "site": "ward",
+        **OF_BED,
         "boot_id": boot_id,
-        "mode": "Operational",
         "ts": rfc3339(wall_s),
         "time": rfc3339(wall_s + first / RATE_HZ),
         "sample": {"rate": RATE_HZ, "first": first, "column": COLUMN},
@@ -222,10 +217,7 @@ def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S
         "rev": 1 if end is None else 2,
         "seq": 1,
         "type": "onset" if end is None else "end",
-        "mode": "Operational",
-        "node": "box",
-        "stream": "bed",
-        "site": "ward",
+        **OF_BED,
         "boot_id": BOOT,
         "late": False,
         "sample": {"rate": RATE_HZ, "onset": onset, "end": end},
@@ -240,11 +232,11 @@ def event(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S
 
 def pause(ident: str, onset: int, end: int | None = None, wall_s: float = WALL_S, **changed: Any) -> Body:
     """The onset, or with `end` the end, of a pause of breath, its sensor on the skin; times as of `event`."""
-    told = event(ident, onset, end, wall_s)
+    found = event(ident, onset, end, wall_s)
     for name in ("label", "scores", "model"):
-        del told[name]
-    told |= {"schema": "laennec.pause/1", "limit_s": 10.0, "contact": True}
-    return {**told, **({} if end is None else {"end_reason": "breath"}), **changed}
+        del found[name]
+    found |= {"schema": "laennec.pause/1", "limit_s": 10.0, "contact": True}
+    return {**found, **({} if end is None else {"end_reason": "breath"}), **changed}
 
 
 def info(streams: int = 1, **changed: Any) -> Body:
@@ -277,11 +269,8 @@ def sound(number: int = 0, **changed: Any) -> Body:
     """Half a second of live sound."""
     return {
         "schema": "laennec.sound/1",
-        "node": "box",
-        "stream": "bed",
-        "site": "ward",
+        **OF_BED,
         "boot_id": BOOT,
-        "mode": "Operational",
         "ts": rfc3339(WALL_S),
         "sample": {"rate": RATE_HZ, "first": 4096 * number, "count": 4096},
         "time": rfc3339(WALL_S),
@@ -305,10 +294,7 @@ def clip(ident: str, wall_s: float = WALL_S, **changed: Any) -> Body:
         "schema": "laennec.clip/1",
         "id": ident,
         "seq": 1,
-        "mode": "Operational",
-        "node": "box",
-        "stream": "bed",
-        "site": "ward",
+        **OF_BED,
         "boot_id": BOOT,
         "late": False,
         "state": "stored",

@@ -47,10 +47,10 @@ def event(kind: str, rev: int, end_s: float | None, label: str = "wheeze", node:
 def pause(kind: Literal["onset", "end"], end_s: float | None = None, seq: int = 1) -> dict[str, Any]:
     """One message of a pause of breath that begins at `WALL_S`, without evidence of contact."""
     stop = 250 + round(31.25 * (10.0 if end_s is None else end_s))
-    told, times = Pause(kind, 250, stop, False, "breath" if kind == "end" else ""), EventTimes(WALL_S, None)
+    reported, times = Pause(kind, 250, stop, False, "breath" if kind == "end" else ""), EventTimes(WALL_S, None)
     if end_s is not None:
         times = EventTimes(WALL_S, WALL_S + end_s)
-    message = pause_message(NODE, "bed1", "01M82V69XRES0V4E6QY2DZ65JB", told, (256, 8000), times, 10.0)
+    message = pause_message(NODE, "bed1", "01M82V69XRES0V4E6QY2DZ65JB", reported, (256, 8000), times, 10.0)
     return checked(finish({**message.body, "seq": seq, "seq_start": 1}, False, WALL_S + 12.0))
 
 

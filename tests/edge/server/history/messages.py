@@ -39,8 +39,8 @@ def minute(number: int, burden: float | None = 12.5, missing: dict[str, float] |
     if missing is not None:
         one |= {"missing_s": missing, "measured_s": MINUTE_S - sum(missing.values())}
     stop = 480_000 * (number + 1)
-    told = breathing(known=burden is not None)["breath"][:1]
-    return {"breath": told, **trend(stop=stop), "ts": rfc3339(WALL_S + (number + 1) * MINUTE_S), "windows": [one]}
+    reported = breathing(known=burden is not None)["breath"][:1]
+    return {"breath": reported, **trend(stop=stop), "ts": rfc3339(WALL_S + (number + 1) * MINUTE_S), "windows": [one]}
 
 
 def batch(*bodies: dict[str, Any], bed: str = BED) -> Batch:

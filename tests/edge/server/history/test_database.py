@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError
-from edge.server.history.database import open_database, said
+from edge.server.history.database import open_database, shown_url
 
 
 @pytest.mark.parametrize("given", ["", "history.sqlite", "mysql://x/y", "sqlite://", "postgresql://h:port/history"])
@@ -22,9 +22,9 @@ def test_what_is_no_url_of_a_database_is_a_mistake_of_one_line(given: str) -> No
     ["postgresql://laennec:secret@db/history", "postgresql://laennec@db/history?password=secret&sslmode=require"],
 )
 def test_a_password_is_not_said_wherever_it_stands(given: str) -> None:
-    told = said(open_database(given))
-    assert "secret" not in told
-    assert told.endswith("@db/history")
+    reported = shown_url(open_database(given))
+    assert "secret" not in reported
+    assert reported.endswith("@db/history")
 
 
 def test_the_driver_of_sqlite_is_its_own(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def at(days_ago: float) -> list[dict[str, Any]]:
     return [{**onset, "time": {**onset["time"], "onset": then}}, {**minute(round(days_ago)), "ts": then}]
 
 
-def kept(url: str, table: str) -> int:
+def stored(url: str, table: str) -> int:
     engine = open_database(url)
     with transaction(engine) as connection:
         (count,) = connection.execute(text(f"SELECT count(*) FROM {table}")).one()
@@ -42,7 +42,7 @@ def test_what_is_older_goes_and_hours_may_stay_longer(url: str) -> None:
     engine = open_database(url, writes=True)
     prune(engine, NOW_S * 1000, 40, 100)
     engine.dispose()
-    assert [kept(url, table) for table in ("events", "minutes", "hours")] == [2, 2, 3]
+    assert [stored(url, table) for table in ("events", "minutes", "hours")] == [2, 2, 3]
 
 
 @pytest.mark.needs("pg_ctlcluster")
@@ -62,7 +62,7 @@ def test_a_database_whose_tables_were_cut_by_month_is_written_and_pruned_as_any_
             connection.execute(text(line))
     counts = writer.write(batch(*(body for days in DAYS_AGO for body in at(days))))
     writer.close()
-    assert (counts["events"], kept(url, "events_2026_01"), kept(url, "events_other")) == (4, 1, 3)
+    assert (counts["events"], stored(url, "events_2026_01"), stored(url, "events_other")) == (4, 1, 3)
     assert prune(engine, NOW_S * 1000, 40, 100)["events"] == 2
     engine.dispose()
-    assert (kept(url, "events"), kept(url, "events_2026_01")) == (2, 1)
+    assert (stored(url, "events"), stored(url, "events_2026_01")) == (2, 1)

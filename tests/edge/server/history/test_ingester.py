@@ -23,7 +23,7 @@ class FakeWriter:
     """A database that can be away, and that does not take what is called `poison`."""
 
     def __init__(self) -> None:
-        self.is_away, self.asked, self.prepared = False, 0, 0
+        self.is_away, self.queries, self.prepared = False, 0, 0
         self.batches: list[int] = []
         self.ids: list[str] = []
 
@@ -33,7 +33,7 @@ class FakeWriter:
         self.prepared += 1
 
     def write(self, batch: Batch) -> Counter[str]:
-        self.asked += 1
+        self.queries += 1
         if self.is_away:
             raise DatabaseAwayError("away")
         if any(row["label"] == "poison" for row in batch.events):
@@ -84,16 +84,16 @@ def test_nothing_is_acknowledged_before_the_database_has_it(made: Made) -> None:
 
 def test_a_database_that_is_away_is_asked_ever_more_rarely_and_soon_again_when_it_was_back(made: Made) -> None:
     made.ingester.take([arrived(1)])
-    asked = []
+    requested = []
     for is_away, seconds in ((True, 300), (False, 40), (True, 3)):
-        made.writer.is_away, before = is_away, made.writer.asked
+        made.writer.is_away, before = is_away, made.writer.queries
         made.ingester.take([] if made.ingester.waiting else [arrived(2)])
         for _ in range(2 * seconds):
             made.now_s += 0.5
             made.ingester.take([])
-        asked.append(made.writer.asked - before)
-    assert asked[0] <= 300 / RETRY_MAX_S + 7, "0.5, 1, 2, ... 30 s"
-    assert asked[1:] == [1, 3], "a second after it came, then 0.5 s and 1 s later"
+        requested.append(made.writer.queries - before)
+    assert requested[0] <= 300 / RETRY_MAX_S + 7, "0.5, 1, 2, ... 30 s"
+    assert requested[1:] == [1, 3], "a second after it came, then 0.5 s and 1 s later"
 
 
 def test_what_came_before_a_broker_was_killed_is_written_though_the_broker_lost_it(made: Made) -> None:

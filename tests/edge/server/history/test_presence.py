@@ -26,7 +26,7 @@ def test_one_that_is_there_and_writes_is_well() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "said"),
+    ("payload", "expected"),
     [
         (Presence("db1", "offline").payload(NOW_S), "offline, said 2027-01-15T08:00:00.000Z"),
         (Presence("db1", "stopped").payload(NOW_S), "stopped"),
@@ -37,7 +37,7 @@ def test_one_that_is_there_and_writes_is_well() -> None:
         (b"\xff", "no laennec.ingest/1"),
     ],
 )
-def test_all_else_is_not_well_and_says_why(payload: bytes | None, said: str) -> None:
+def test_all_else_is_not_well_and_says_why(payload: bytes | None, expected: str) -> None:
     verdict = judge("db1", payload, NOW_S)
     assert not verdict.is_healthy
-    assert said in verdict.words
+    assert expected in verdict.words

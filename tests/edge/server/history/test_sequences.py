@@ -70,13 +70,15 @@ def test_holes_are_what_did_not_come_between_the_first_and_the_last_that_did(
     starts: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     """Each start gives some numbers after leaving some out; any of them may be lost, but not all of a start."""
-    given, told, last = [], {}, 0
+    given, reported, last = [], {}, 0
     for number, left_out in starts:
         first = last + 1 + left_out
         numbers = list(range(first, first + number))
         came = data.draw(st.sets(st.sampled_from(numbers), min_size=1))
-        told[first] = Start(last, joined([], came, 0))
+        reported[first] = Start(last, joined([], came, 0))
         given, last = given + numbers, numbers[-1]
-    heard = {number for start in told.values() for each in start.ranges for number in range(each.first, each.last + 1)}
-    missing = {number for hole in missing_of(told) for number in range(hole.first, hole.last + 1)}
-    assert missing == {number for number in given if min(heard) < number < max(heard)} - heard
+    received = {
+        number for start in reported.values() for each in start.ranges for number in range(each.first, each.last + 1)
+    }
+    missing = {number for gap in missing_of(reported) for number in range(gap.first, gap.last + 1)}
+    assert missing == {number for number in given if min(received) < number < max(received)} - received

@@ -6,13 +6,13 @@ import time
 
 import pytest
 
-from edge.server.history import service as holes_log
+from edge.server.history import service as missing_log
 from edge.server.history.service import LOOK_S, MissingNumbersLog
 from edge.server.history.tables import Batch
 from edge.server.history.writer import HistoryWriter
 
 NODE = ("ward-b", "edge-7", "")
-LINE = "ingest holes={} messages={}; laennec history holes  lists them"
+LINE = "ingest missing={} messages={}; laennec history missing  lists them"
 
 
 def test_what_stays_missing_is_told_when_it_changes_and_what_is_young_is_not(
@@ -22,7 +22,7 @@ def test_what_stays_missing_is_told_when_it_changes_and_what_is_young_is_not(
     writer.write(Batch(numbers=[(NODE, 1, seq) for seq in (1, 4)]))
     log.tick(now_s + LOOK_S)
     assert lines.messages == [], "they may be on their way"
-    monkeypatch.setattr(holes_log, "LATE_MS", -1)
+    monkeypatch.setattr(missing_log, "LATE_MS", -1)
     for minute in (2, 3):
         log.tick(now_s + minute * LOOK_S)
     assert lines.messages == [LINE.format(1, 2)]

@@ -25,9 +25,9 @@ def test_a_minute_is_expected_sound_in_what_was_measured() -> None:
 
 
 def test_a_burden_that_is_told_with_a_window_that_is_not_known_is_not_known() -> None:
-    said = minute(0, 30.0)
-    said["windows"][0]["known"] = False
-    (row,) = batch(said).minutes
+    message = minute(0, 30.0)
+    message["windows"][0]["known"] = False
+    (row,) = batch(message).minutes
     assert (row["continuous_ms"], row["discontinuous_ms"], row["measured_ms"]) == (None, None, 60_000)
 
 
@@ -50,15 +50,15 @@ def test_of_what_became_of_a_clip_the_number_alone_is_kept() -> None:
     assert ([seq for _, _, seq in made.numbers], made.events, made.gaps, made.alarms) == ([3], [], [], [])
 
 
-@pytest.mark.parametrize("said", [{}, {"seq_before": None}])
-def test_a_start_before_which_nothing_is_known_is_not_kept(said: dict[str, None]) -> None:
-    made = batch({**event("onset", 1, None), "seq_start": 1, **said})
+@pytest.mark.parametrize("message", [{}, {"seq_before": None}])
+def test_a_start_before_which_nothing_is_known_is_not_kept(message: dict[str, None]) -> None:
+    made = batch({**event("onset", 1, None), "seq_start": 1, **message})
     assert ([seq for _, _, seq in made.numbers], made.starts) == ([1], set())
 
 
 def test_numbers_of_a_node_that_says_no_start_are_not_followed() -> None:
-    said = batch(event("onset", 1, None), transition("On", "raised", 3))
-    assert said.numbers == []
+    message = batch(event("onset", 1, None), transition("On", "raised", 3))
+    assert message.numbers == []
 
 
 def test_a_gap_is_its_samples_and_how_much_they_were() -> None:

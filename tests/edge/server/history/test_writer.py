@@ -39,7 +39,7 @@ def rows(url: str, query: Any) -> list[tuple[Any, ...]]:
 
 
 def test_copies_change_nothing_in_one_batch_or_in_two(writer: HistoryWriter, url: str) -> None:
-    said = [
+    message = [
         event("onset", 1, None),
         event("end", 2, 1.5),
         gap(),
@@ -47,10 +47,10 @@ def test_copies_change_nothing_in_one_batch_or_in_two(writer: HistoryWriter, url
         transition("On", "raised", 3),
         pause("onset"),
     ]
-    first = writer.write(batch(*said, *said))
+    first = writer.write(batch(*message, *message))
     assert first == {"events": 2, "gaps": 1, "alarms": 1, "minutes": 1, "pauses": 1, "copies": 6}
     before = [rows(url, select(table)) for table in METADATA.sorted_tables if table.name != "sequences"]
-    assert writer.write(batch(*said)) == dict.fromkeys(COUNTED, 0) | {"copies": 6}
+    assert writer.write(batch(*message)) == dict.fromkeys(COUNTED, 0) | {"copies": 6}
     assert [rows(url, select(table)) for table in METADATA.sorted_tables if table.name != "sequences"] == before
 
 
@@ -66,10 +66,10 @@ def test_hours_are_the_sums_of_their_minutes_whatever_comes_twice_and_in_whateve
     chance = random.Random(3)
     minutes = [minute(n, chance.random() * 60, {"speech": chance.random() * 20}) for n in range(150)]
     minutes += [minute(n, None) for n in range(150, 200)]
-    said = [*minutes, *chance.sample(minutes, 60)]
-    chance.shuffle(said)
-    for begin in range(0, len(said), 37):
-        writer.write(batch(*said[begin : begin + 37]))
+    message = [*minutes, *chance.sample(minutes, 60)]
+    chance.shuffle(message)
+    for begin in range(0, len(message), 37):
+        writer.write(batch(*message[begin : begin + 37]))
     sums: dict[int, list[int]] = {}
     for _, at_ms, _, _, measured_ms, *sounds in rows(url, select(MINUTES)):
         hour = sums.setdefault(hour_of(at_ms), [0, 0, 0, 0, 0])
@@ -100,8 +100,8 @@ def test_what_a_failed_transaction_has_numbered_is_numbered_anew(writer: History
 
 
 def test_text_that_a_database_would_not_take_is_kept_without_it(writer: HistoryWriter, url: str) -> None:
-    said = transition("Ack", "acknowledged", 3, by=Person("nurse\x00K", 20.0, "a\nb\u202e"))
-    writer.write(batch(said))
+    message = transition("Ack", "acknowledged", 3, by=Person("nurse\x00K", 20.0, "a\nb\u202e"))
+    writer.write(batch(message))
     assert rows(url, text('SELECT "by", why FROM alarms')) == [("nurse\ufffdK", "a\ufffdb\ufffd")]
 
 
@@ -139,8 +139,8 @@ def test_a_table_that_is_gone_is_the_databases_fault_and_no_messages(writer: His
 
 def test_two_writers_of_one_database_count_each_row_once(writer: HistoryWriter, url: str) -> None:
     other = HistoryWriter(url)
-    said = [minute(n) for n in range(30)]
-    counts = [one.write(batch(*said[begin:])) for one, begin in ((writer, 10), (other, 0), (writer, 0))]
+    message = [minute(n) for n in range(30)]
+    counts = [one.write(batch(*message[begin:])) for one, begin in ((writer, 10), (other, 0), (writer, 0))]
     other.close()
     assert [count["minutes"] for count in counts] == [20, 10, 0]
     assert rows(url, select(HOURS.c.minutes, HOURS.c.continuous_ms)) == [(30, 30 * 12_500)]

@@ -25,8 +25,8 @@ DEVICES = [
 class Stream:
     """Calls back with a ramp in each channel: sample k of channel c is k / 2^20 + c."""
 
-    def __init__(self, channels: int, count: int, heard: Callable[..., Any]) -> None:
-        self._arguments = channels, count, heard
+    def __init__(self, channels: int, count: int, received: Callable[..., Any]) -> None:
+        self._arguments = channels, count, received
         self._active = True
         threading.Thread(target=self._run, daemon=True).start()
 
@@ -34,10 +34,10 @@ class Stream:
         return self._active
 
     def _run(self) -> None:
-        channels, count, heard = self._arguments
+        channels, count, received = self._arguments
         for turn in range(8 if MOOD == "unplugged" else 10_000):
             ramp = [(turn * count + k) / 2**20 + c for k in range(count) for c in range(channels)]
-            heard(array("f", ramp).tobytes(), count, {}, 0)
+            received(array("f", ramp).tobytes(), count, {}, 0)
             time.sleep(0.005)
         self._active = False
 

@@ -33,7 +33,7 @@ def upgrade() -> None:
     number = sa.Column("id", BIG.with_variant(sa.Integer(), "sqlite"), primary_key=True)
     op.create_table("beds", number, *_text("site", "node", "stream"), place)
     _events()
-    _told()
+    _gaps_and_alarms()
     _burden()
     op.create_table("sequences", _of_bed(), *_whole("seq_start", "first", key=True), *_whole("last", "since_ms"))
 
@@ -58,7 +58,7 @@ def _events() -> None:
     op.create_index("events_by_bed", "events", ["bed_id", "onset_ms"])
 
 
-def _told() -> None:
+def _gaps_and_alarms() -> None:
     op.create_table(
         "gaps",
         _of_bed(),

@@ -91,7 +91,7 @@ def chromium() -> Iterator[Any]:
 def ward(broker: Broker) -> Iterator[FakeWard]:
     """A node with no bed yet."""
     running = FakeWard(broker.port)
-    running.tell_node()
+    running.publish_node()
     yield running
     running.close()
 
@@ -160,7 +160,7 @@ def steady(page: Any) -> None:
 def every_level(ward: FakeWard) -> None:
     """A bed in each state."""
     for number in range(10):
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
     for number, priority in enumerate(("Hi", "Me", "Lo")):
         ward.alarm(f"bed{number}", priority=priority)
     ward.alarm("bed3", "signal-lost", priority="Me")
@@ -169,5 +169,5 @@ def every_level(ward: FakeWard) -> None:
     ward.alarm("bed6", signal="Ack", audible=False)
     who = {"by": "Dr. L", "at": made.alarm()["ts"], "why": "physiotherapy", "until": made.alarm()["valid_until"]}
     ward.alarm("bed7", activation="Psd", inactivated=who, **made.OFF)
-    ward.tell_bed("bed8", status=made.stream(boot_id="00000001"))
-    ward.say("s/bed8/status", made.stream(boot_id="00000001"))
+    ward.publish_bed("bed8", status=made.stream(boot_id="00000001"))
+    ward.publish("s/bed8/status", made.stream(boot_id="00000001"))

@@ -73,16 +73,16 @@ def _shoot(page: Any, path: Path) -> None:
     print(f"{path.name}: {size / 1000:.0f} kB", file=sys.stdout if size < MAX_BYTES else sys.stderr)
 
 
-def tell(ward: FakeWard) -> None:
+def report(ward: FakeWard) -> None:
     """Eight beds, one in each state, two quiet ones, and two that somebody listens to."""
     now_s = time.time()
     seen = {"by": "nurse K", "at": rfc3339(now_s - 130), "why": ""}
     off = {"by": "Dr. L", "at": rfc3339(now_s - 300), "why": "physiotherapy", "until": rfc3339(now_s + 900)}
-    ward.tell_node()
-    ward.say("info", made.info(8))
+    ward.publish_node()
+    ward.publish("info", made.info(8))
     for number in range(1, 9):
-        ward.tell_bed(f"bed-{number}", trend=made.trend(now_s), breath=made.breath(now_s, per_min=12.0 + number))
-    ward.tell_bed(
+        ward.publish_bed(f"bed-{number}", trend=made.trend(now_s), breath=made.breath(now_s, per_min=12.0 + number))
+    ward.publish_bed(
         BED,
         trend=made.trend(now_s, continuous=31.0, coverage=0.58),
         breath=made.breath(now_s, per_min=None, why=IRREGULAR),
@@ -91,13 +91,15 @@ def tell(ward: FakeWard) -> None:
     )
     ward.alarm(BED, priority="Hi", since=rfc3339(now_s - 54))
     ward.alarm(BED, "discontinuous", signal="Ack", audible=False, acknowledged=seen)
-    ward.tell_bed("bed-1", info=made.stream_info(), listening=made.listening("Dr. L", wall_s=now_s, until_s=now_s + 60))
+    ward.publish_bed(
+        "bed-1", info=made.stream_info(), listening=made.listening("Dr. L", wall_s=now_s, until_s=now_s + 60)
+    )
     ward.alarm("bed-5", "contact", priority="Lo", since=rfc3339(now_s - 150))
     began = {"began": rfc3339(now_s - 720), "since": seen["at"]}
     ward.alarm("bed-6", signal="Ack", audible=False, acknowledged=seen, **began)
     ward.alarm("bed-7", signal="Latch")
     ward.alarm("bed-8", activation="Psd", inactivated=off, **made.OFF)
-    ward.say("s/bed-2/status", made.stream(boot_id="00000001"))
+    ward.publish("s/bed-2/status", made.stream(boot_id="00000001"))
 
 
 def play(ward: FakeWard) -> None:
@@ -108,11 +110,11 @@ def play(ward: FakeWard) -> None:
             (230 if b in (10, 20) and number % 8 < 3 else 60 + (b * 7 + number * 13) % 40) for b in range(made.BANDS)
         ]
         tile = made.tile(number, bytes(levels) * made.TILE_COLUMNS, wall_s=begin_s)
-        ward.say(f"s/{BED}/mel", tile, retain=False)
+        ward.publish(f"s/{BED}/mel", tile, retain=False)
         if number % 8 == 0:
             onset = number * made.TILE_COLUMNS * made.COLUMN
             event = made.event(ulid(time.time()), onset, onset + 3 * made.TILE_COLUMNS * made.COLUMN, wall_s=begin_s)
-            ward.say(f"s/{BED}/event", event, retain=False)
+            ward.publish(f"s/{BED}/event", event, retain=False)
         time.sleep(0.03)  # no faster than a screen takes
 
 
@@ -125,7 +127,7 @@ def every(folder: Path, language: str) -> None:
         stack.callback(board.close)
         ward = FakeWard(broker.port)
         stack.callback(ward.close)
-        tell(ward)
+        report(ward)
         chromium = stack.enter_context(browser())
         for theme in ("dark", "light"):
             for screen, (width, height) in SCREENS.items():
@@ -135,7 +137,7 @@ def every(folder: Path, language: str) -> None:
                 )
                 page = context.new_page()
                 for name, path in PATHS.items():
-                    tell(ward)  # a box that has said nothing for a minute is unknown
+                    report(ward)  # a box that has said nothing for a minute is unknown
                     page.goto(f"{board.url}{path}")
                     page.wait_for_timeout(1500)
                     if name == "bed":

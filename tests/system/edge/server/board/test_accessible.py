@@ -80,8 +80,8 @@ def test_axe_finds_nothing_in_the_page_of_a_bed_and_the_dialog_of_an_event(
     board = start_board(clips="clips")
     page = open_page(f"{board.url}{bed_path('bed0')}", color_scheme=theme, viewport=viewport, bypass_csp=True)
     page.get_by_text("Waiting: the box").first.wait_for()
-    ward.say("s/bed0/event", made.event(event, 8000), retain=False)
-    ward.say("s/bed0/mel", made.tile(3), retain=False)
+    ward.publish("s/bed0/event", made.event(event, 8000), retain=False)
+    ward.publish("s/bed0/mel", made.tile(3), retain=False)
     page.locator("#look.is-live").wait_for()
     page.locator(".event.is-open").wait_for()
     assert violations(page) == []

@@ -43,8 +43,8 @@ def page_of(board: RunningBoard, open_page: Open, name: str, **options: Any) -> 
 def test_whoever_may_says_that_a_new_patient_is_there_and_how_old(
     closed: RunningBoard, ward: FakeWard, open_page: Open, tmp_path: Path, viewport: dict[str, int]
 ) -> None:
-    ward.tell_bed("bed1")
-    ward.say("s/bed1/info", {**made.stream_info(), "age": "adult"})
+    ward.publish_bed("bed1")
+    ward.publish("s/bed1/info", {**made.stream_info(), "age": "adult"})
     page = page_of(closed, open_page, "Dr. L", viewport=viewport)
     page.get_by_text("adult: 8 and below, 25 and above may be proposed as limits; none is set").wait_for()
     page.locator("#patient").click()
@@ -58,8 +58,8 @@ def test_whoever_may_says_that_a_new_patient_is_there_and_how_old(
     assert page.locator("#admit").is_disabled()
     ((verb, body),) = ward.orders
     assert (verb, body["age"], body["by"]) == ("patient", "8 months", "admit")
-    told = [json.loads(each) for each in (tmp_path / "audit.log").read_text().splitlines()]
-    (line,) = [each for each in told if each["what"] == "order"]
+    output = [json.loads(each) for each in (tmp_path / "audit.log").read_text().splitlines()]
+    (line,) = [each for each in output if each["what"] == "order"]
     assert {key: line[key] for key in ("bed", "verb", "ok", "by")} == {
         "bed": "ward-b/box-1/bed1",
         "verb": "patient",
@@ -70,7 +70,7 @@ def test_whoever_may_says_that_a_new_patient_is_there_and_how_old(
 
 
 def test_whoever_may_not_has_no_button(closed: RunningBoard, ward: FakeWard, open_page: Open) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = page_of(closed, open_page, "nurse")
     wait_for(lambda: page.locator("#title").inner_text() == "bed1", "the bed")
     assert page.locator("#patient").is_hidden()

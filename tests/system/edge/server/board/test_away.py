@@ -24,21 +24,21 @@ SINCE = re.compile(r"since \d\d:\d\d")
 def test_a_lost_broker_is_told_since_when_what_it_means_and_what_still_works(
     board: RunningBoard, ward: FakeWard, broker: Broker, open_page: Open, path: str
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{board.url}{path}")
     page.get_by_text("bed1").first.wait_for()
     broker.kill()
     page.locator("#banner strong", has_text="The board has lost the broker").wait_for()
-    said = page.locator("#banner").inner_text()
-    assert SINCE.search(said)
+    output = page.locator("#banner").inner_text()
+    assert SINCE.search(output)
     for words in ("no bed is known here", "Look at the patients", "Nothing can be acknowledged", "Shift shows"):
-        assert words in said
+        assert words in output
 
 
 def test_a_board_that_cannot_be_reached_is_a_page_that_says_since_when_and_shows_no_bed(
     start_board: Start, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     board = start_board()
     page = open_page(board.url, bypass_csp=False)
     page.get_by_text("bed1").first.wait_for()
@@ -61,8 +61,8 @@ def test_the_page_without_a_board_is_accessible(board: RunningBoard, open_page: 
 
 def test_the_board_can_be_installed_and_its_icons_are_there(board: RunningBoard, open_page: Open) -> None:
     page = open_page(board.url)
-    asked = "fetch('/static/ward.webmanifest').then((answer) => answer.json())"
-    icons = page.evaluate(asked)["icons"]
+    requested = "fetch('/static/ward.webmanifest').then((answer) => answer.json())"
+    icons = page.evaluate(requested)["icons"]
     size = (
         "(path) => { const icon = new Image(); icon.src = path; return icon.decode().then(() => icon.naturalWidth); }"
     )
@@ -74,7 +74,7 @@ def test_nothing_of_the_ward_shines_through_where_people_sign_in(
     start_board: Start, ward: FakeWard, broker: Broker, tmp_path: Path, open_page: Open
 ) -> None:
     add_user(tmp_path / "users", User("nurse", "acknowledge", hash_password("correct horse")))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(start_board(users="users").url)
     page.locator("#login[open]").wait_for()
     broker.kill()

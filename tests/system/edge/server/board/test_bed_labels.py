@@ -25,7 +25,7 @@ from tests.system.edge.server.board.test_security import BED, PASSWORD, Answer, 
 Open = Callable[..., Any]
 Start = Callable[..., RunningBoard]
 EVENT = ulid(made.WALL_S)
-SAID = {"site": "ward-b", "node": "box-1", "stream": "bed1", "event": EVENT, "verdict": "false", "by": "nobody"}
+ANSWERED = {"site": "ward-b", "node": "box-1", "stream": "bed1", "event": EVENT, "verdict": "false", "by": "nobody"}
 
 
 @pytest.fixture
@@ -52,10 +52,10 @@ def test_a_label_by_keyboard_alone_is_on_the_disk_and_is_shown_after_a_restart(
     start_board: Start, ward: FakeWard, open_page: Open, tmp_path: Path
 ) -> None:
     first = start_board()
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{first.url}{bed_path('bed1')}")
     wait_for(lambda: ward.looks, "the board at the broker")
-    ward.say("s/bed1/event", made.event(EVENT, 8000, 16000), retain=False)
+    ward.publish("s/bed1/event", made.event(EVENT, 8000, 16000), retain=False)
     page.locator(".event").wait_for()
     for _ in range(20):
         page.keyboard.press("Tab")
@@ -86,7 +86,7 @@ def test_a_label_by_keyboard_alone_is_on_the_disk_and_is_shown_after_a_restart(
 def test_a_clip_is_drawn_and_heard_and_the_log_says_by_whom(
     start_board: Start, ward: FakeWard, open_page: Open, tmp_path: Path, clip: Clip
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{start_board(clips='clips').url}{bed_path('bed1')}")
     page.locator(".event").click()
     page.locator("#who").fill("nurse K")
@@ -97,17 +97,17 @@ def test_a_clip_is_drawn_and_heard_and_the_log_says_by_whom(
     page.locator("#listen").click()
     wait_for(lambda: page.locator("#audio").evaluate("(audio) => audio.currentTime > 0.1"), "the sound")
     assert page.locator("#audio").evaluate("(audio) => audio.duration") == pytest.approx(8.0)
-    told = [(line["what"], line["by"], line["clip"], line["bed"]) for line in lines(tmp_path / "audit.log")]
-    assert told == [("clip heard", "nurse K", clip.id, "ward-b/box-1/bed1")]
+    reported = [(line["what"], line["by"], line["clip"], line["bed"]) for line in lines(tmp_path / "audit.log")]
+    assert reported == [("clip heard", "nurse K", clip.id, "ward-b/box-1/bed1")]
 
 
 def test_sound_that_comes_late_is_not_heard_at_the_next_event(
     start_board: Start, ward: FakeWard, open_page: Open, clip: Clip
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{start_board(clips='clips').url}{bed_path('bed1')}")
     wait_for(lambda: ward.looks, "the board at the broker")
-    ward.say("s/bed1/event", made.event(ulid(made.WALL_S + 60), 8000, 16000), retain=False)
+    ward.publish("s/bed1/event", made.event(ulid(made.WALL_S + 60), 8000, 16000), retain=False)
     wait_for(lambda: page.locator(".event").count() == 2, "another event, which has no clip")
     page.evaluate("""() => {
         const { blob } = Response.prototype;
@@ -130,14 +130,14 @@ def test_who_may_only_look_hears_and_labels_nothing(closed: RunningBoard, clip: 
     for headers in (viewer, nurse):
         (row,) = Answer(closed, "GET", f"/api/bed/events?{BED}", **headers).json()["rows"]
         assert row["has_clip"], "the list finds what lies in the folder"
-    asked = f"/api/clip/sound?id={clip.id}"
+    requested = f"/api/clip/sound?id={clip.id}"
     found = [
-        Answer(closed, "GET", asked, accept_encoding="identity", **viewer).status,
-        Answer(closed, "POST", "/api/labels", SAID, **viewer).status,
+        Answer(closed, "GET", requested, accept_encoding="identity", **viewer).status,
+        Answer(closed, "POST", "/api/labels", ANSWERED, **viewer).status,
     ]
     assert found == [403, 403]
-    assert Answer(closed, "POST", "/api/labels", SAID, cookie=nurse["cookie"]).status == 403, "another site's page"
-    assert Answer(closed, "POST", "/api/labels", SAID, **nurse).status == 200
+    assert Answer(closed, "POST", "/api/labels", ANSWERED, cookie=nurse["cookie"]).status == 403, "another site's page"
+    assert Answer(closed, "POST", "/api/labels", ANSWERED, **nurse).status == 200
     assert [(line["by"], line["verdict"], line["sound"]) for line in lines(tmp_path / "labels.jsonl")] == [
         ("nurse", "false", "")  # not the name that was sent
     ]
@@ -160,7 +160,7 @@ def test_who_may_only_look_hears_and_labels_nothing(closed: RunningBoard, clip: 
 )
 def test_a_label_that_is_none_is_refused(closed: RunningBoard, tmp_path: Path, changed: dict[str, Any]) -> None:
     headers = signed_in(closed, name="nurse", password=PASSWORD)
-    assert Answer(closed, "POST", "/api/labels", {**SAID, **changed}, **headers).status in (400, 404)
+    assert Answer(closed, "POST", "/api/labels", {**ANSWERED, **changed}, **headers).status in (400, 404)
     assert lines(tmp_path / "labels.jsonl") == []
 
 
@@ -174,7 +174,7 @@ def test_nothing_but_clips_of_the_folder_is_given_away(closed: RunningBoard, ide
 
 def test_the_command_hands_on_labels_with_their_clips(closed: RunningBoard, clip: Clip, tmp_path: Path) -> None:
     headers = signed_in(closed, name="nurse", password=PASSWORD)
-    assert Answer(closed, "POST", "/api/labels", SAID, **headers).status == 200
+    assert Answer(closed, "POST", "/api/labels", ANSWERED, **headers).status == 200
     settings = tmp_path / "board.yaml"
     settings.write_text("clips: clips\nlabels: labels.jsonl\n")
     command = [

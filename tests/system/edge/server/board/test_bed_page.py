@@ -43,7 +43,7 @@ def scores(number: int) -> bytes:
 def play(ward: FakeWard, first: int, stop: int, bed: str = "bed1") -> None:
     """Tiles, as a node that is looked at sends them."""
     for number in range(first, stop):
-        ward.say(f"s/{bed}/mel", made.tile(number, levels(number), scores(number)), retain=False)
+        ward.publish(f"s/{bed}/mel", made.tile(number, levels(number), scores(number)), retain=False)
 
 
 def drawn(page: Any, end_s: float) -> Any:
@@ -90,7 +90,7 @@ class Shot:
 
 def picture(board: RunningBoard, ward: FakeWard, open_page: Open) -> tuple[Any, Shot]:
     """The page with ten tiles on it."""
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{board.url}{bed_path('bed1')}", color_scheme="dark")
     looking(page)
     play(ward, 0, LAST + 1)
@@ -141,10 +141,10 @@ def test_an_event_is_marked_from_its_onset_to_its_end(board: RunningBoard, ward:
     def marks() -> Any:
         return json.loads(page.locator("#picture").get_attribute("data-marks"))
 
-    ward.say("s/bed1/event", made.event(ident, onset), retain=False)
+    ward.publish("s/bed1/event", made.event(ident, onset), retain=False)
     wait_for(marks, "the mark of the onset")
     assert marks() == [[ident, pytest.approx(shot.x(onset / 8000)), None]]
-    ward.say("s/bed1/event", made.event(ident, onset, end), retain=False)
+    ward.publish("s/bed1/event", made.event(ident, onset, end), retain=False)
     wait_for(lambda: marks()[0][2] is not None, "the mark of the end")
     assert marks() == [[ident, pytest.approx(shot.x(onset / 8000)), pytest.approx(shot.x(end / 8000))]]
     assert shot.at(shot.x(end / 8000) - 5, 5) == FOCUS
@@ -154,7 +154,7 @@ def test_an_event_is_marked_from_its_onset_to_its_end(board: RunningBoard, ward:
 
 def test_a_reboot_begins_a_new_picture(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
     page, _ = picture(board, ward, open_page)
-    ward.say("s/bed1/mel", made.tile(2, boot_id="00000002"), retain=False)
+    ward.publish("s/bed1/mel", made.tile(2, boot_id="00000002"), retain=False)
     shot = Shot(page, drawn(page, 3 * TILE_S))
     assert shot.pixel(1.5 * TILE_S, shot.y(3)) == PAGE, "what was before is of other samples"
 
@@ -169,14 +169,14 @@ def test_a_device_that_begins_anew_begins_a_new_picture(board: RunningBoard, war
 def test_it_is_asked_for_while_somebody_looks_once_for_all_and_no_longer(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
-    ward.tell_bed("bed2")
+    ward.publish_bed("bed1")
+    ward.publish_bed("bed2")
     pages = [open_page(f"{board.url}{bed_path('bed1')}") for _ in range(2)]
     for page in pages:
         looking(page)
-    asked = len(ward.looks)
-    wait_for(lambda: len(ward.looks) > asked, "the next look")
-    assert len(ward.looks) == asked + 1, "one for both"
+    requested = len(ward.looks)
+    wait_for(lambda: len(ward.looks) > requested, "the next look")
+    assert len(ward.looks) == requested + 1, "one for both"
     pages[0].close()
     pages[1].evaluate("Object.defineProperty(document, 'hidden', {value: true})")
     pages[1].evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # another tab is seen
@@ -189,13 +189,13 @@ def test_it_is_asked_for_while_somebody_looks_once_for_all_and_no_longer(
 def test_it_says_in_words_why_there_is_no_picture(
     board: RunningBoard, ward: FakeWard, broker: Broker, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.look_refusal = "pictures of sound are off in the settings"
     page = open_page(f"{board.url}{bed_path('bed1')}")
     page.get_by_text("No live picture: pictures of sound are off in the settings").first.wait_for()
     other = open_page(f"{board.url}{bed_path('bed1', node='nobody')}")
     other.get_by_text("No live picture: the board has heard nothing of this bed").first.wait_for()
-    ward.say("status", made.status(state="stopped"))
+    ward.publish("status", made.status(state="stopped"))
     page.get_by_text("No live picture: box was stopped").first.wait_for()
     broker.kill()
     page.get_by_text("No live picture: the board has lost the broker").first.wait_for()
@@ -205,7 +205,7 @@ def test_it_says_in_words_why_there_is_no_picture(
 @pytest.mark.parametrize("how", ["mouse", "touch", "keyboard", "dialog"])
 def test_a_bed_is_reached_from_its_tile(board: RunningBoard, ward: FakeWard, open_page: Open, how: str) -> None:
     for number in range(1, 9):
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
     page = open_page(board.url, has_touch=how == "touch", viewport=TABLET)
     shown(page, ".level-quiet", 8)
     level(page, "bed1", "quiet")
@@ -229,10 +229,10 @@ def test_hostile_labels_are_refused_and_hostile_tiles_are_text_and_nothing_else(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
     page, _ = picture(board, ward, open_page)
-    ward.say("s/bed1/event", made.event(ulid(made.WALL_S), 8000, 16000, label=HOSTILE), retain=False)
+    ward.publish("s/bed1/event", made.event(ulid(made.WALL_S), 8000, 16000, label=HOSTILE), retain=False)
     classes = [HOSTILE, "constructor", "__proto__", "toString", "x"]
-    ward.say("s/bed1/mel", made.tile(LAST + 1, classes=classes, thresholds={HOSTILE: 0.5}), retain=False)
-    ward.say("s/bed1/mel", b'{"mel": "\xff"}', retain=False)
+    ward.publish("s/bed1/mel", made.tile(LAST + 1, classes=classes, thresholds={HOSTILE: 0.5}), retain=False)
+    ward.publish("s/bed1/mel", b'{"mel": "\xff"}', retain=False)
     drawn(page, (LAST + 2) * TILE_S)
     assert page.get_by_role("button", name=HOSTILE).count() == 0
     assert (page.locator("img").count(), page.title()) == (0, "bed1: sound")
@@ -241,30 +241,30 @@ def test_hostile_labels_are_refused_and_hostile_tiles_are_text_and_nothing_else(
 def test_a_viewer_that_reads_nothing_loses_pieces_and_does_not_slow_another(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     port = int(board.url.rsplit(":", 1)[1].rstrip("/"))
     with socket.create_connection(("127.0.0.1", port)) as lazy:
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        asked = bed_path("bed1").removeprefix("bed?").replace("bed=", "stream=")
-        lazy.sendall(f"GET /api/bed?{asked} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+        requested = bed_path("bed1").removeprefix("bed?").replace("bed=", "stream=")
+        lazy.sendall(f"GET /api/bed?{requested} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         page = open_page(f"{board.url}{bed_path('bed1')}")
         looking(page)
         wide = {"columns": 240, "mel": made.tile(0)["mel"] * 16, "scores": made.tile(0)["scores"] * 16}
         for number in range(0, 300 * 16, 16):  # 15 kB each, faster than anybody needs
-            ward.say("s/bed1/mel", {**made.tile(number), **wide}, retain=False)
+            ward.publish("s/bed1/mel", {**made.tile(number), **wide}, retain=False)
             if number % 64 == 0:
                 drawn(page, (number + 16) * TILE_S)
         page.get_by_text("pieces were lost").wait_for()
-        ward.say("s/bed1/mel", {**made.tile(300 * 16), **wide}, retain=False)  # live for 3 s behind the last
+        ward.publish("s/bed1/mel", {**made.tile(300 * 16), **wide}, retain=False)  # live for 3 s behind the last
         assert wait_for(lambda: page.locator("#look.is-live").count() == 1, "a live picture")
 
 
 def test_the_page_fits_the_screen(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(f"{board.url}{bed_path('bed1')}", viewport=TABLET)
     looking(page)  # the board is at the broker: of earlier events that would have but the last
     for number in range(30):
-        ward.say("s/bed1/event", made.event(ulid(made.WALL_S + number), 8000 * number, 8000 * number + 4000))
+        ward.publish("s/bed1/event", made.event(ulid(made.WALL_S + number), 8000 * number, 8000 * number + 4000))
     shown(page, ".event", 30)
     assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

@@ -21,10 +21,10 @@ Open = Callable[..., Any]
 def test_a_bed_that_is_gone_is_removed_by_pressing_twice_and_shows_again_when_it_is_heard(
     ward: FakeWard, start_board: Callable[..., RunningBoard], open_page: Open, tmp_path: Path, viewport: dict[str, int]
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     for levels in ("status", "health", "trend"):  # what the broker has of a bed that was heard an hour ago
         body = made.quiet_bed(time.time() - 3600, "00000001")[levels]
-        ward.say(f"s/bed2/{levels}", body)
+        ward.publish(f"s/bed2/{levels}", body)
     page = open_page(start_board().url, viewport=viewport)
     shown(page, ".level-unknown", 1)
     steady(page)
@@ -36,9 +36,9 @@ def test_a_bed_that_is_gone_is_removed_by_pressing_twice_and_shows_again_when_it
     page.locator("#do-remove").click()
     shown(page, ".level-unknown", 0)
     assert ward.orders == []
-    told = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
-    assert [(line["bed"], line["verb"], line["ok"], line["by"]) for line in told] == [
+    output = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert [(line["bed"], line["verb"], line["ok"], line["by"]) for line in output] == [
         ("ward-b/box-1/bed2", "remove", True, "Dr. L")
     ]
-    ward.tell_bed("bed2")
+    ward.publish_bed("bed2")
     shown(page, ".level-quiet", 2)

@@ -64,13 +64,13 @@ class ChildBoard:
         assert found is not None, self._log.read_text()
         self.port = int(found[1])
 
-    def ask(self, source: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+    def request(self, source: str, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Status and headers of an answer; 0 where none came, however often it was asked for."""
         for _ in range(TRIES):
-            status, told = self._ask_once(source, method, path, body, **headers)
+            status, reported = self._ask_once(source, method, path, body, **headers)
             if status:
                 break
-        return status, told
+        return status, reported
 
     def _ask_once(self, source: str, method: str, path: str, body: Any, **headers: str) -> tuple[int, Any]:
         connection = http.client.HTTPSConnection(
@@ -89,7 +89,7 @@ class ChildBoard:
 
     def sign_in(self, source: str, **given: str) -> int:
         """Status of a sign-in."""
-        return self.ask(source, "POST", "/api/login", given)[0]
+        return self.request(source, "POST", "/api/login", given)[0]
 
     def lines(self) -> list[str]:
         """What it has logged."""
@@ -170,7 +170,7 @@ def board(tmp_path: Path) -> Iterator[ChildBoard]:
 def test_thirteen_hundred_connections_without_a_handshake_keep_nobody_out(board: ChildBoard) -> None:
     with Attack(board.port, MANY, lambda found: found):
         answers = [
-            (board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
+            (board.request(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
             for each in (OTHER, ATTACKER)
         ]
         lines = board.lines()
@@ -187,11 +187,11 @@ def test_five_hundred_half_requests_keep_nobody_out_and_take_little_memory(board
         encrypted.sendall(HALF)
         return encrypted
 
-    board.ask(OTHER, "GET", "/")
+    board.request(OTHER, "GET", "/")
     before_mb = board.memory_mb()
     with Attack(board.port, 500, half_a_request):
         answers = [
-            (board.ask(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
+            (board.request(each, "GET", "/")[0], board.sign_in(each, name="nurse", password=PASSWORD))
             for each in (OTHER, ATTACKER)
         ]
         taken_mb, lines = board.memory_mb() - before_mb, board.lines()

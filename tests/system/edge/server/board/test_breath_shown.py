@@ -22,21 +22,21 @@ NO_BREATH = "No breath heard: check patient and sensor"
 SIZES = [{"width": 390, "height": 844}, {"width": 768, "height": 1024}, WALL]
 
 
-def tell(ward: FakeWard, **changed: Any) -> None:
-    ward.say("s/bed1/breath", made.breath(time.time(), ward.boot_id, **changed))
+def report(ward: FakeWard, **changed: Any) -> None:
+    ward.publish("s/bed1/breath", made.breath(time.time(), ward.boot_id, **changed))
 
 
 @pytest.mark.parametrize("viewport", SIZES, ids=lambda size: str(size["width"]))
 def test_the_rate_is_a_number_and_two_dashes_once_it_is_unknown(
     ward: FakeWard, board: RunningBoard, open_page: Open, viewport: dict[str, int]
 ) -> None:
-    ward.tell_bed("bed1")
-    tell(ward, per_min=31.2)
+    ward.publish_bed("bed1")
+    report(ward, per_min=31.2)
     page, bed = open_page(board.url, viewport=viewport), open_page(board.url + bed_path("bed1"), viewport=viewport)
     on_tile, on_page = tile(page, "bed1").locator(".breath .figure").first, bed.locator("#breath")
     wait_for(lambda: on_tile.is_visible() and on_tile.inner_text() == "31", "the rate on the tile")
     wait_for(lambda: on_page.inner_text() == "31 breaths/min", "the rate on the page")
-    tell(ward, per_min=None, why="speech")
+    report(ward, per_min=None, why="speech")
     wait_for(lambda: on_tile.inner_text() == "--", "no rate on the tile")
     wait_for(lambda: on_page.inner_text() == "-- breaths/min · speech", "why there is none")
     assert "31" not in tile(page, "bed1").locator(".breath").first.inner_text()
@@ -46,18 +46,18 @@ def pause(ward: FakeWard, ago_s: float, length_s: float | None = None, **changed
     """A pause of bed1 that began so long ago; None: it lasts."""
     wall_s = float(int(time.time() - ago_s))
     body = made.pause(ulid(wall_s), 0, None if length_s is None else round(8000 * length_s), wall_s, **changed)
-    ward.say("s/bed1/pause", body, retain=False)
+    ward.publish("s/bed1/pause", body, retain=False)
 
 
 @pytest.mark.parametrize("viewport", SIZES, ids=lambda size: str(size["width"]))
 def test_pauses_of_breath_stand_among_the_events_of_a_bed_by_time(
     ward: FakeWard, board: RunningBoard, open_page: Open, viewport: dict[str, int]
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(board.url + bed_path("bed1"), viewport=viewport)
     page.get_by_text("Waiting: the box sends a picture").first.wait_for()  # the board is at the broker
     now_s = float(int(time.time()))
-    ward.say("s/bed1/event", made.event(ulid(now_s), 0, 16_000, now_s - 60), retain=False)
+    ward.publish("s/bed1/event", made.event(ulid(now_s), 0, 16_000, now_s - 60), retain=False)
     pause(ward, 90, 23.4, contact=False, end_reason="lost_sound")
     pause(ward, 20)
     shown(page, "#events li", 3)
@@ -75,7 +75,7 @@ def test_pauses_of_breath_stand_among_the_events_of_a_bed_by_time(
 def test_a_pause_is_told_in_every_language_on_a_phone(
     ward: FakeWard, board: RunningBoard, open_page: Open, language: Language
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(board.url + bed_path("bed1"), viewport=SIZES[0], locale=language)
     page.locator("#look.is-waiting").wait_for()
     wait_for(lambda: ward.looks, "the board is at the broker")

@@ -105,8 +105,8 @@ def test_one_session_leaves_places_for_the_screens_of_others(start_board: Start,
         tokens[name], digest = new_token()
         add_user(tmp_path / "users", User(name, "view", digest))
     board = start_board(users="users")
-    asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {{}}\r\n\r\n"
-    viewer, wall = (asked.format(signed_in(board, token=tokens[name])["cookie"]).encode() for name in tokens)
+    requested = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {{}}\r\n\r\n"
+    viewer, wall = (requested.format(signed_in(board, token=tokens[name])["cookie"]).encode() for name in tokens)
     with ExitStack() as stack:
         many = [stack.enter_context(connected(board, viewer)) for _ in range(70)]
         assert {first_of(found) for found in many} == {b"HTTP/1.1 200 OK"}
@@ -118,23 +118,23 @@ def test_one_session_leaves_places_for_the_screens_of_others(start_board: Start,
 
 def told_to_a_viewer(board: RunningBoard) -> bytes:
     """Three changes; nothing where this machine was too slow to ask in time."""
-    told = b""
+    reported = b""
     with connected(board, b"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") as found:
-        while told.count(b"event: change") < 3:  # a beat every 2 s
+        while reported.count(b"event: change") < 3:  # a beat every 2 s
             try:
                 part = found.recv(65536)
             except ConnectionResetError:
                 part = b""
             if not part:
-                assert not told, "it was cut off"
+                assert not reported, "it was cut off"
                 break
-            told += part
-    return told
+            reported += part
+    return reported
 
 
 def test_a_viewer_goes_on_for_longer_than_a_request_may_take(hurried: None, board: RunningBoard) -> None:
-    told: bytes = wait_for(lambda: told_to_a_viewer(board), "a stream")
-    assert told.startswith(b"HTTP/1.1 200")
+    reported: bytes = wait_for(lambda: told_to_a_viewer(board), "a stream")
+    assert reported.startswith(b"HTTP/1.1 200")
 
 
 def test_a_viewer_that_takes_nothing_is_cut_off(hurried: None, start_board: Start, ward: FakeWard) -> None:
@@ -147,7 +147,7 @@ def test_a_viewer_that_takes_nothing_is_cut_off(hurried: None, start_board: Star
         is_cut = False
         for turn in range(2000):
             for number in range(40):
-                ward.say(f"s/bed{number:02}/status", made.stream(reason=f"{turn} {'x' * 150}"))
+                ward.publish(f"s/bed{number:02}/status", made.stream(reason=f"{turn} {'x' * 150}"))
             try:  # nothing is read; what is sent shows that the board has cut it off
                 found.send(b"x")
             except (BrokenPipeError, ConnectionResetError):

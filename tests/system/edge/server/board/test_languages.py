@@ -11,7 +11,7 @@ from edge.server.board.language import LANGUAGES, TAGS, catalogue_of
 from edge.settings.board import Language
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import RunningBoard, bed_path, every_level, shown, steady
-from tests.system.edge.server.board.pictures import SCREENS, tell
+from tests.system.edge.server.board.pictures import SCREENS, report
 from tests.system.edge.server.board.test_accessible import violations
 from tests.system.edge.server.board.test_legible import CUT, PHONE, SHORTENED, WIDER, WORDS
 
@@ -23,7 +23,7 @@ PAGE_WIDER = "() => document.documentElement.scrollWidth - innerWidth"
 def test_the_ward_is_in_the_language_of_the_browser_and_no_word_is_cut_on_any_screen(
     board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], language: Language
 ) -> None:
-    tell(ward)
+    report(ward)
     page = open_page(board.url, viewport=PHONE, locale=language, bypass_csp=True)
     shown(page, ".tile", 8)
     page.locator(".level-unknown").wait_for()

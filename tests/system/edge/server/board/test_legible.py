@@ -114,7 +114,7 @@ def test_the_focus_is_seen_on_every_tile_and_its_buttons(
 def test_the_shape_on_the_page_of_a_bed_follows_its_priority(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1", priority="Lo")
     page = open_page(f"{board.url}{bed_path('bed1')}")
     page.locator(".now-state.level-alarm").wait_for()
@@ -126,11 +126,11 @@ def test_the_shape_on_the_page_of_a_bed_follows_its_priority(
 
 def crowd(ward: FakeWard, loud: int, others: int) -> int:
     """A ward of many beds, each with as much to say as there may be."""
-    ward.tell_node()
+    ward.publish_node()
     seen = {"by": "nurse K", "at": made.alarm()["ts"], "why": ""}
     for number in range(loud + others):
         bed = f"bed-{number:02}"
-        ward.tell_bed(bed)
+        ward.publish_bed(bed)
         ward.alarm(bed, "discontinuous", signal="Ack", audible=False, acknowledged=seen)
         if number >= loud:
             ward.alarm(bed, signal="Ack", audible=False, acknowledged=seen)
@@ -164,9 +164,9 @@ def test_what_is_of_a_patient_stays_in_sight_on_the_smallest_tile(
     assert loose.locator(".words").inner_text() == "Sensor loose"
     assert loose.locator(".also").is_visible()
     assert loose.locator(".also").inner_text() == "+ Crackles seen"
-    ward.tell_bed("bed-50", status=made.stream(boot_id="00000001"))
+    ward.publish_bed("bed-50", status=made.stream(boot_id="00000001"))
     ward.alarm("bed-50", priority="Hi")
-    ward.say("s/bed-50/status", made.stream(boot_id="00000001"))
+    ward.publish("s/bed-50/status", made.stream(boot_id="00000001"))
     page.wait_for_selector(".level-unknown .also:has-text('before: Wheezing')", state="visible")
 
 
@@ -175,9 +175,9 @@ def test_what_is_of_a_patient_stays_in_sight_on_the_smallest_tile(
 def test_name_state_the_word_test_and_the_button_do_not_cover_each_other(
     board: RunningBoard, ward: FakeWard, open_page: Open, width: int, others: int
 ) -> None:
-    ward.tell_node()
+    ward.publish_node()
     for number in range(others + 2):
-        ward.tell_bed(f"bed-{number}", mode="Test")
+        ward.publish_bed(f"bed-{number}", mode="Test")
     for number, condition in enumerate(("continuous", "contact")):
         ward.alarm(f"bed-{number}", condition, mode="Test")
     page = open_page(board.url, viewport={"width": width, "height": width * 9 // 16})
@@ -196,7 +196,7 @@ def test_no_word_of_a_state_is_cut(
     seen = {"by": "nurse K", "at": made.alarm()["ts"], "why": ""}
     states: list[dict[str, Any]] = [{"signal": "On"}, {"signal": "Latch"}, {"signal": "Ack", "acknowledged": seen}]
     for number in range(beds):
-        ward.tell_bed(f"bed-{number:02}", mode="Test")
+        ward.publish_bed(f"bed-{number:02}", mode="Test")
         state = states[number % 3]
         ward.alarm(f"bed-{number:02}", "not-measurable", mode="Test", priority="Me", audible=False, **state)
     page = open_page(board.url, viewport=viewport)
@@ -210,7 +210,7 @@ def test_no_word_of_a_state_is_cut(
 def test_the_names_beside_the_day_of_a_bed_are_whole(
     board: RunningBoard, ward: FakeWard, open_page: Open, width: int
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     first = open_page(board.url)
     shown(first, ".tile", 1)  # the board has heard of it, so the page has a day to draw at once
     page = open_page(f"{board.url}{bed_path('bed1')}", locale="de", viewport={"width": width, "height": 1200})
@@ -231,7 +231,7 @@ def icon(page: Any, selector: str) -> Any:
 def test_header_dialog_and_page_of_a_bed_show_the_priority_that_its_tile_shows(
     board: RunningBoard, ward: FakeWard, open_page: Open, condition: str, priority: str, bars: int
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1", condition, priority=priority)
     page = open_page(board.url, color_scheme="dark")
     page.locator(".tile.level-alarm").wait_for()
@@ -251,7 +251,7 @@ def test_the_header_shows_the_highest_priority_of_all_beds(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
     for number, priority in enumerate(("Lo", "Me")):
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
         ward.alarm(f"bed{number}", priority=priority)
     page = open_page(board.url)
     shown(page, ".count-patient .shape .line", 2)

@@ -66,7 +66,7 @@ def audit(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
 
 
-def heard(page: Any) -> dict[str, Any]:
+def output_of(page: Any) -> dict[str, Any]:
     return dict(json.loads(page.locator("#live-sound").get_attribute("data-heard") or '{"pieces": 0, "spoken": 0}'))
 
 
@@ -88,14 +88,14 @@ def test_a_nurse_hears_a_bed_for_a_minute_voices_muted_and_everybody_sees_it(
     page.get_by_role("button", name="They agreed: listen").click()
     tile(wall, "bed1").get_by_text("nurse K listens").wait_for()
     page.locator("#heard").get_by_text("nurse K listens").wait_for()
-    wait_for(lambda: heard(page)["pieces"] >= 6, "sound")
-    assert heard(page)["peak"] > 0.01
-    wait_for(lambda: heard(page)["spoken"] > RATE_HZ, "a word that is muted")
+    wait_for(lambda: output_of(page)["pieces"] >= 6, "sound")
+    assert output_of(page)["peak"] > 0.01
+    wait_for(lambda: output_of(page)["spoken"] > RATE_HZ, "a word that is muted")
     page.get_by_text("You hear this bed, some seconds late").wait_for()
     assert re.fullmatch(r"\d+ s left", page.locator("#hear-left").inner_text())
 
     page.get_by_text("Listening is over: the minute is over").wait_for()
-    pieces = heard(page)["pieces"]
+    pieces = output_of(page)["pieces"]
     assert 60 < pieces < 125, "two a second, but for what a machine that is busy left out"
     wait_for(lambda: tile(wall, "bed1").get_by_text("nurse K listens").count() == 0, "the end of the mark")
     assert not page.locator("#heard").is_visible()
@@ -108,12 +108,12 @@ def test_a_nurse_hears_a_bed_for_a_minute_voices_muted_and_everybody_sees_it(
         "acknowledge",
     )
     assert (ended["by"], ended["bed"], ended["reason"]) == ("nurse K", "ward-b/box-1/bed1", "the minute is over")
-    assert heard(page)["pieces"] == pieces
+    assert output_of(page)["pieces"] == pieces
 
 
 def fake_listened(ward: FakeWard) -> None:
     """A bed that may be listened to."""
-    ward.tell_bed("bed1", info=made.stream_info(listen=True))
+    ward.publish_bed("bed1", info=made.stream_info(listen=True))
 
 
 def begin(page: Any, name: str = "nurse K") -> None:
@@ -125,7 +125,7 @@ def begin(page: Any, name: str = "nurse K") -> None:
 
 def noisy(ward: FakeWard, number: int) -> None:
     pcm = np.random.default_rng(number).integers(-3000, 3000, 4096).astype("<i2").tobytes()
-    ward.say("s/bed1/sound", made.sound(number, pcm=base64.b64encode(pcm).decode()), retain=False)
+    ward.publish("s/bed1/sound", made.sound(number, pcm=base64.b64encode(pcm).decode()), retain=False)
 
 
 def test_stop_ends_it_at_the_node_too_and_a_page_that_is_hidden_stops(
@@ -138,7 +138,7 @@ def test_stop_ends_it_at_the_node_too_and_a_page_that_is_hidden_stops(
     assert ward.orders[0] == ("listen", {**ward.orders[0][1], "by": "nurse K", "duration_s": 60.0})
     wait_for(lambda: page.locator("#live-sound[data-heard]").count() == 1, "the begin")
     noisy(ward, 0)
-    wait_for(lambda: heard(page)["pieces"] == 1, "sound")
+    wait_for(lambda: output_of(page)["pieces"] == 1, "sound")
     page.get_by_role("button", name="Stop listening").click()
     wait_for(lambda: [body["duration_s"] for _, body in ward.orders] == [60.0, 0.0], "the end")
     page.locator("#hear").click()
@@ -157,8 +157,8 @@ def test_a_refusal_and_a_lost_bed_are_told_in_words(board: RunningBoard, ward: F
     page.get_by_text("Listening is over: 4 beds of this node are listened to already").wait_for()
     ward.listen_refusal = ""
     page.locator("#hear").click()
-    wait_for(lambda: heard(page) and page.locator("#hear.is-on").count() == 1, "listening")
-    ward.say("s/bed1/status", made.stream(state="lost", reason="no sound arrives", boot_id=ward.boot_id))
+    wait_for(lambda: output_of(page) and page.locator("#hear.is-on").count() == 1, "listening")
+    ward.publish("s/bed1/status", made.stream(state="lost", reason="no sound arrives", boot_id=ward.boot_id))
     page.get_by_text("Listening is over: no sound arrives").wait_for()
     assert page.locator("#hear.is-on").count() == 0
 
@@ -188,7 +188,7 @@ def test_axe_finds_nothing_while_somebody_listens_and_in_what_is_asked_first(
     assert violations(page) == []
     page.locator("#hear-name").fill("nurse K")
     page.locator("#hear-form button").click()
-    ward.say("s/bed1/listening", made.listening("nurse K", wall_s=made.WALL_S, until_s=made.WALL_S + 60))
+    ward.publish("s/bed1/listening", made.listening("nurse K", wall_s=made.WALL_S, until_s=made.WALL_S + 60))
     page.locator("#heard").wait_for()
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")

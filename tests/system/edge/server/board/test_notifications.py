@@ -105,14 +105,14 @@ def test_an_alarm_is_told_when_it_is_raised_escalated_and_back(
     start_notifying: Start, ward: FakeWard, phone: Phone, tmp_path: Path, kind: str
 ) -> None:
     start_notifying(receiver(tmp_path, "night", f"{kind}://127.0.0.1:{phone.port}/topic"))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: len(phone.got) == 1, "the alarm")
     ward.alarm("bed1")  # the next revision says nothing new
     ward.alarm("bed1", priority="Hi", escalated=True)
     wait_for(lambda: len(phone.got) == 2, "the escalation")
     ward.alarm("bed1", signal="Ack", escalated=True)
-    ward.tell_bed("bed2")  # so that each of these states is seen: of one topic the board takes the last that waits
+    ward.publish_bed("bed2")  # so that each of these states is seen: of one topic the board takes the last that waits
     ward.alarm("bed2")
     wait_for(lambda: len(phone.got) == 3, "another bed's")
     ward.alarm("bed1", cause="returned")
@@ -130,8 +130,8 @@ def test_a_board_that_starts_again_tells_of_what_lasts_no_second_time_but_of_wha
     start_notifying: Start, ward: FakeWard, phone: Phone, tmp_path: Path
 ) -> None:
     settings = receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}")
-    ward.tell_bed("bed1")
-    ward.tell_bed("bed2")
+    ward.publish_bed("bed1")
+    ward.publish_bed("bed2")
     board = start_notifying(settings)
     ward.alarm("bed1")
     wait_for(lambda: phone.titles == ["bed1: Wheezing"], "the alarm")
@@ -154,7 +154,7 @@ def test_a_receiver_that_refuses_is_logged_once_shown_and_told_when_it_is_back(
 ) -> None:
     phone.status = 500
     board = start_notifying(receiver(tmp_path, "night", f"json://user:{SECRET}@127.0.0.1:{phone.port}/{SECRET}"))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     page = open_page(board.url)
     page.get_by_text("Notifications to night fail. They are no alarm channel: look at the board.").wait_for()
@@ -178,7 +178,7 @@ def test_one_that_hangs_holds_up_neither_the_others_nor_the_board(
     )
     page = open_page(board.url)
     for number in range(notifier.MAX_WAITING + 8):  # more than wait
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
         ward.alarm(f"bed{number}", priority="Hi")
     page.locator(".tile.level-alarm").nth(notifier.MAX_WAITING + 7).wait_for(state="attached")
     wait_for(lambda: len(phone.got) > 1, "alarms at the other")
@@ -191,7 +191,7 @@ def test_an_alarm_is_told_again_after_a_restart_if_nobody_had_taken_it(
     settings = receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}")
     phone.status = 500
     board = start_notifying(settings)
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: phone.refused >= 1, "a try")
     board.close()
@@ -208,7 +208,7 @@ def test_a_damaged_memory_is_logged_and_what_lasts_is_told(
     (tmp_path / "notified.json").write_text('{"ward-b/box-1/bed1/continuous": {"rev": "many"}}')
     start_notifying(receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}"))
     assert "board notify=state_damaged" in lines.text
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: phone.titles == ["bed1: Wheezing"], "the alarm")
 
@@ -234,7 +234,7 @@ def test_the_command_sends_one_test_to_each_and_says_which_takes_none(
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (f"nonsense://{SECRET}", "line 1 of .* is no URL that Apprise knows"),
         (f"json://127.0.0.1\n{SECRET}", "line 2 of .* is no URL that Apprise knows"),
@@ -242,10 +242,10 @@ def test_the_command_sends_one_test_to_each_and_says_which_takes_none(
         (None, "cannot read"),
     ],
 )
-def test_urls_that_cannot_be_used_are_one_line_without_them(tmp_path: Path, text: str | None, said: str) -> None:
+def test_urls_that_cannot_be_used_are_one_line_without_them(tmp_path: Path, text: str | None, expected: str) -> None:
     if text is not None:
         (tmp_path / "urls").write_text(text)
-    with pytest.raises(ConfigError, match=said) as error:
+    with pytest.raises(ConfigError, match=expected) as error:
         Service(Receiver(name="night", urls_file=tmp_path / "urls"))
     assert SECRET not in str(error.value)
 
@@ -256,16 +256,16 @@ def test_a_box_that_is_gone_is_told_of_once_and_again_when_it_goes_again(
     monkeypatch.setattr(gone, "GONE_S", 3.0)  # what the broker has stored is there by then
     settings = receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}", repeat_s=1)
     board = start_notifying(settings)
-    ward.say("status", made.status(time.time(), ward.boot_id, state="offline"))
+    ward.publish("status", made.status(time.time(), ward.boot_id, state="offline"))
     wait_for(lambda: phone.titles == ["box-1: box is offline"], "the notice")
     board.close()
     board = start_notifying(settings)  # the broker tells it the same
-    ward.tell_node()
-    ward.tell_bed("bed1")
+    ward.publish_node()
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: phone.titles[1:] == ["bed1: Wheezing"], "what comes next")
     stored = tmp_path / "notified.json"
     wait_for(lambda: json.loads(stored.read_bytes())["ward-b/box-1//gone"]["signal"] == "Off", "that it is back")
-    ward.say("status", made.status(time.time(), ward.boot_id, state="stopped"))
+    ward.publish("status", made.status(time.time(), ward.boot_id, state="stopped"))
     wait_for(lambda: len(phone.titles) > 2, "the next notice")
     assert phone.titles == ["box-1: box is offline", "bed1: Wheezing", "box-1: box was stopped"]

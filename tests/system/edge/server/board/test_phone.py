@@ -47,7 +47,7 @@ def test_no_word_of_a_tile_is_cut_on_a_phone(board: RunningBoard, ward: FakeWard
 
 def test_an_alarm_is_acknowledged_with_one_thumb(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
     for number in range(6):
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
     ward.alarm("bed1")
     page = open_page(board.url, **PHONE)
     page.locator(".level-alarm").wait_for()
@@ -68,7 +68,7 @@ def test_when_it_began_stays_and_when_and_by_whom_it_was_acknowledged_stands_bes
 ) -> None:
     now_s = time.time()
     seen = {"by": "nurse K", "at": rfc3339(now_s - 2.5 * DAY_S), "why": ""}
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     began = {"began": rfc3339(now_s - 5.5 * DAY_S), "since": seen["at"]}
     ward.alarm("bed1", signal="Ack", audible=False, acknowledged=seen, **began)
     page = open_page(board.url)

@@ -74,7 +74,7 @@ def test_a_tile_is_opened_and_answered_while_another_bed_flaps(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
     for bed in ("bed1", "bed2", "bed3"):
-        ward.tell_bed(bed)
+        ward.publish_bed(bed)
     ward.alarm("bed2", priority="Hi")
     page = open_page(board.url)
     page.wait_for_selector(".tile.level-alarm")

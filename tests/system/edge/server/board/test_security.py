@@ -121,7 +121,7 @@ def test_who_has_not_signed_in_sees_nothing_of_the_ward(closed: RunningBoard, pa
 
 
 def test_roles_decide_who_may_order_what(closed: RunningBoard, ward: FakeWard) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     limit = {**ORDER, "verb": "limit", "fields": {"condition": "continuous", "limit_s_per_min": 4, "why": "asthma"}}
     patient = {**ORDER, "verb": "patient", "fields": {"age": "8 months"}}
     may = {}
@@ -135,7 +135,7 @@ def test_roles_decide_who_may_order_what(closed: RunningBoard, ward: FakeWard) -
 
 
 def test_what_was_done_and_refused_is_in_the_audit_log(closed: RunningBoard, ward: FakeWard, tmp_path: Path) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     Answer(closed, "POST", "/api/login", {"name": "nurse", "password": "wrong horse"})
     Answer(closed, "POST", "/api/orders", ORDER, **signed_in(closed, name="nurse", password=PASSWORD))
     lines = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
@@ -204,7 +204,7 @@ def test_a_screen_opens_with_its_token_and_may_only_look(
 ) -> None:
     token, digest = new_token()
     add_user(tmp_path / "users", User("wall", "view", digest))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     board = start_board(users="users")
     page = open_page(f"{board.url}#token={token}")
@@ -217,7 +217,7 @@ def test_a_screen_opens_with_its_token_and_may_only_look(
 
 
 def test_a_person_signs_in_on_the_page(closed: RunningBoard, ward: FakeWard, open_page: Callable[..., Any]) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     page = open_page(closed.url)
     page.locator("#login-name").fill("nurse")
@@ -239,7 +239,7 @@ def test_a_person_signs_in_on_the_page(closed: RunningBoard, ward: FakeWard, ope
 def test_an_order_to_a_name_that_can_be_no_topic_is_refused_and_the_broker_stays(
     board: RunningBoard, ward: FakeWard, caplog: pytest.LogCaptureFixture, level: str, name: str
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     me = Answer(board, "GET", "/api/me")
     headers = {"cookie": me.headers["set-cookie"].split(";")[0], "x_csrf_token": me.json()["csrf"]}
     found = [Answer(board, "POST", "/api/orders", {**ORDER, level: name}, **headers) for _ in range(30)]

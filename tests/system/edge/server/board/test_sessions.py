@@ -29,7 +29,7 @@ def signed_in(folder: Path, count: int) -> None:
 def test_an_alarm_is_acknowledged_on_a_page_that_is_older_than_the_board(
     start_board: Start, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     first = start_board()
     page = open_page(first.url)
@@ -51,7 +51,7 @@ def test_a_screen_with_a_token_enters_again_when_its_session_is_over(
 ) -> None:
     token, digest = new_token()
     add_user(tmp_path / "users", User("wall", "acknowledge", digest))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     page = open_page(f"{start_board(users='users', session_h=SHORT_H).url}#token={token}")
     tile(page, "bed1").wait_for()
@@ -67,7 +67,7 @@ def test_a_person_whose_session_is_over_signs_in_and_the_order_is_given(
     start_board: Start, ward: FakeWard, open_page: Open, tmp_path: Path
 ) -> None:
     add_user(tmp_path / "users", User("nurse", "acknowledge", hash_password("correct horse")))
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     board = start_board(users="users")
     page = open_page(board.url)

@@ -25,8 +25,8 @@ def a_shift(board: RunningBoard, ward: FakeWard, beds: int) -> None:
     now_s = time.time()
     seen = {"by": "nurse K", "at": rfc3339(now_s - 800), "why": ""}
     for bed in [f"bed{number:02}" for number in range(beds)]:
-        ward.tell_bed(bed, trend=made.trend(now_s, continuous=7.0))
-    wait_for(lambda: f'"bed{beds - 1:02}"' in heard(board), "the last bed")
+        ward.publish_bed(bed, trend=made.trend(now_s, continuous=7.0))
+    wait_for(lambda: f'"bed{beds - 1:02}"' in output_of(board), "the last bed")
     phases: list[tuple[dict[str, Any], str]] = [
         ({"since": rfc3339(now_s - 900), "episode": 1}, '"condition":"continuous"'),
         (
@@ -36,22 +36,22 @@ def a_shift(board: RunningBoard, ward: FakeWard, beds: int) -> None:
         (made.OFF, r'"over_s":\d'),
         ({"since": rfc3339(now_s - 60), "episode": 2}, r'"condition":"continuous".*?"over_s":null'),
     ]
-    for changed, told in phases:  # of messages that come together a board reads the last
+    for changed, reported in phases:  # of messages that come together a board reads the last
         for bed in ward.beds:
             ward.alarm(bed, **changed)
-        wait_for(lambda told=told: len(re.findall(told, heard(board))) >= beds, told)
+        wait_for(lambda reported=reported: len(re.findall(reported, output_of(board))) >= beds, reported)
     for bed in ward.beds:
         ward.alarm(bed, "contact", priority="Lo")
 
 
-def heard(board: RunningBoard) -> str:
+def output_of(board: RunningBoard) -> str:
     """What the page asks for."""
     return Answer(board, "GET", "/api/shift?hours=8").text
 
 
 def opened(board: RunningBoard, open_page: Open, beds: int, **options: Any) -> Any:
     """The page, once the board has heard all."""
-    wait_for(lambda: heard(board).count('"condition":"contact"') == beds, "the last alarm")
+    wait_for(lambda: output_of(board).count('"condition":"contact"') == beds, "the last alarm")
     page = open_page(f"{board.url}shift", **options)
     page.get_by_text(f"bed{beds - 1:02}").first.wait_for()
     return page
@@ -62,10 +62,10 @@ def test_it_says_which_alarms_there_were_how_often_and_who_acknowledged_them(
 ) -> None:
     a_shift(board, ward, 1)
     page = opened(board, open_page, 1, locale="en-GB")
-    said = page.locator("tbody tr").inner_text()
-    assert re.search(r"Wheezing: 2, since \d\d:\d\d; acknowledged 1, by nurse K", said)
-    assert re.search(r"Sensor loose: 1, since \d\d:\d\d; nobody acknowledged", said)
-    assert "Wheezing 7.0, up to 7.0" in said
+    output = page.locator("tbody tr").inner_text()
+    assert re.search(r"Wheezing: 2, since \d\d:\d\d; acknowledged 1, by nurse K", output)
+    assert re.search(r"Sensor loose: 1, since \d\d:\d\d; nobody acknowledged", output)
+    assert "Wheezing 7.0, up to 7.0" in output
     shown = page.locator("#state").inner_text()
     assert re.search(r"Ward B · \d\d? [A-Z][a-z]+ \d{4}, \d\d:\d\d to ", shown), "as the reader writes it"
 

@@ -45,7 +45,7 @@ def test_a_board_that_runs_takes_over_who_is_added_changed_and_disabled(
     open_page: Callable[..., Any],
     tmp_path: Path,
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     board = start_board(users="users")
     users("add", "nurse K", "--role", "acknowledge")
     wait_for(lambda: "users changed" in (tmp_path / "audit.log").read_text(), "the board to read the file")

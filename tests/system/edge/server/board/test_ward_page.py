@@ -21,9 +21,9 @@ Tell = Callable[[FakeWard], None]
 HOSTILE = "<img src=x onerror=alert(1)><script>document.title='owned'</script>"
 
 
-def level(page: Any, bed: str, wanted: str) -> None:
+def level(page: Any, bed: str, required: str) -> None:
     """Wait until a bed is shown so."""
-    page.wait_for_selector(f".tile.level-{wanted} .open[aria-label^='{bed},']")
+    page.wait_for_selector(f".tile.level-{required} .open[aria-label^='{bed},']")
 
 
 def test_a_bed_appears_and_its_alarm_says_what_and_since_when(
@@ -31,7 +31,7 @@ def test_a_bed_appears_and_its_alarm_says_what_and_since_when(
 ) -> None:
     page = open_page(board.url)
     page.get_by_text("Waiting for the first bed.").wait_for()
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     level(page, "bed1", "quiet")
     ward.alarm("bed1", priority="Hi")
     level(page, "bed1", "alarm")
@@ -41,8 +41,8 @@ def test_a_bed_appears_and_its_alarm_says_what_and_since_when(
 
 
 def test_an_alarm_is_acknowledged_by_keyboard_alone(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
-    ward.tell_bed("bed1")
-    ward.tell_bed("bed2")
+    ward.publish_bed("bed1")
+    ward.publish_bed("bed2")
     ward.alarm("bed1")
     page = open_page(board.url)
     level(page, "bed1", "alarm")
@@ -70,7 +70,7 @@ def test_an_alarm_is_acknowledged_by_keyboard_alone(board: RunningBoard, ward: F
 def test_an_alarm_is_acknowledged_by_mouse_and_by_touch(
     board: RunningBoard, ward: FakeWard, open_page: Open, how: str
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1")
     page = open_page(board.url, has_touch=how == "touch", viewport=TABLET)
     level(page, "bed1", "alarm")
@@ -87,7 +87,7 @@ def test_an_alarm_is_acknowledged_by_mouse_and_by_touch(
 def test_pause_switch_off_and_limit_are_sent_with_who_and_why(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     page = open_page(board.url)
     level(page, "bed1", "quiet")
     steady(page)
@@ -103,8 +103,8 @@ def test_pause_switch_off_and_limit_are_sent_with_who_and_why(
     page.locator("#limit-why").fill("asthma")
     page.locator("#do-limit").click()
     wait_for(lambda: len(ward.orders) == 3, "three orders")
-    told = {verb: {key: value for key, value in body.items() if key != "id"} for verb, body in ward.orders}
-    assert told == {
+    reported = {verb: {key: value for key, value in body.items() if key != "id"} for verb, body in ward.orders}
+    assert reported == {
         "pause": {"by": "Dr. L", "duration_s": 120},
         "inactivate": {"by": "Dr. L", "condition": None, "duration_s": 900, "why": "physiotherapy"},
         "limit": {"by": "Dr. L", "condition": "continuous", "limit_s_per_min": 4.5, "why": "asthma"},
@@ -115,7 +115,7 @@ def test_every_tile_is_unknown_when_the_broker_dies_and_known_again_when_it_is_b
     board: RunningBoard, ward: FakeWard, broker: Broker, open_page: Open
 ) -> None:
     for number in range(4):
-        ward.tell_bed(f"bed{number}")
+        ward.publish_bed(f"bed{number}")
     page = open_page(board.url)
     shown(page, ".level-quiet", 4)
     broker.kill()
@@ -124,9 +124,9 @@ def test_every_tile_is_unknown_when_the_broker_dies_and_known_again_when_it_is_b
     broker.stop()
     with Broker("mosquitto", broker.port):
         wait_for(ward.client.is_connected, "the ward at the new broker")
-        ward.tell_node()
+        ward.publish_node()
         for number in range(4):
-            ward.tell_bed(f"bed{number}")
+            ward.publish_bed(f"bed{number}")
         shown(page, ".level-quiet", 4)
         assert page.locator("#banner").is_hidden()
 
@@ -134,7 +134,7 @@ def test_every_tile_is_unknown_when_the_broker_dies_and_known_again_when_it_is_b
 def test_every_tile_is_unknown_when_the_board_dies_and_known_again_when_it_is_back(
     start_board: Callable[..., RunningBoard], ward: FakeWard, open_page: Open
 ) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     first = start_board()
     page = open_page(first.url)
     level(page, "bed1", "quiet")
@@ -150,13 +150,13 @@ def test_hostile_names_reasons_and_payloads_are_text_and_nothing_else(
     board: RunningBoard, ward: FakeWard, open_page: Open
 ) -> None:
     name = HOSTILE.replace("/", "")[:60]  # no id, so the board shows no bed of that name
-    ward.tell_bed(name)
+    ward.publish_bed(name)
     ward.client.publish(f"{made.PREFIX}/ward-b/<img src=x>/status", b"{}", 1, retain=True)
-    ward.say("s/bed1/alarm/<b>new<b>", made.alarm("x", time.time(), kind="Tec"))
+    ward.publish("s/bed1/alarm/<b>new<b>", made.alarm("x", time.time(), kind="Tec"))
     who = {"by": HOSTILE, "at": made.alarm(wall_s=time.time())["ts"], "why": HOSTILE}
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1", signal="Ack", audible=False, acknowledged=who)
-    ward.tell_bed("bed2", status=made.stream(time.time(), state="disabled", reason=HOSTILE))
+    ward.publish_bed("bed2", status=made.stream(time.time(), state="disabled", reason=HOSTILE))
     page = open_page(board.url)
     level(page, "bed2", "unknown")
     for rubbish in (
@@ -168,7 +168,7 @@ def test_hostile_names_reasons_and_payloads_are_text_and_nothing_else(
         b"\xff\xfe",
         b'{"ts":"0000-01-01T00:00:00Z"}',
     ):
-        ward.say("s/bed3/trend", rubbish, retain=False)
+        ward.publish("s/bed3/trend", rubbish, retain=False)
     for node in ("box-1", "<img src=x>"):
         page.locator("#banner", has_text=f"unreadable messages of ward-b/{node}").wait_for()
     level(page, "bed1", "seen")
@@ -183,19 +183,19 @@ def test_hostile_names_reasons_and_payloads_are_text_and_nothing_else(
 
 def sixteen_quiet(ward: FakeWard) -> None:
     for number in range(14):
-        ward.tell_bed(f"bed{number:02d}-rul")
-    ward.tell_bed("bed-a-rul")
-    ward.tell_bed("bed-b-rul")
+        ward.publish_bed(f"bed{number:02d}-rul")
+    ward.publish_bed("bed-a-rul")
+    ward.publish_bed("bed-b-rul")
     ward.alarm("bed-a-rul")
     ward.alarm("bed-b-rul", "contact", priority="Lo")
 
 
 @pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
-@pytest.mark.parametrize(("tell", "beds"), [(sixteen_quiet, 16), (every_level, 10)], ids=["quiet", "every level"])
+@pytest.mark.parametrize(("report", "beds"), [(sixteen_quiet, 16), (every_level, 10)], ids=["quiet", "every level"])
 def test_the_ward_fits_the_screen_and_nothing_is_cut_off(
-    board: RunningBoard, ward: FakeWard, open_page: Open, viewport: dict[str, int], tell: Tell, beds: int
+    board: RunningBoard, ward: FakeWard, open_page: Open, viewport: dict[str, int], report: Tell, beds: int
 ) -> None:
-    tell(ward)
+    report(ward)
     page = open_page(board.url, viewport=viewport)
     shown(page, ".tile", beds)
     steady(page)
@@ -213,12 +213,12 @@ def test_a_viewer_that_reads_nothing_does_not_slow_another(
         lazy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.sendall(f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
         for number in range(40):
-            ward.tell_bed(f"bed{number:02d}")
+            ward.publish_bed(f"bed{number:02d}")
         page = open_page(board.url)
         shown(page, ".level-quiet", 40)
         for turn in range(30):
             for number in range(40):
-                ward.say(f"s/bed{number:02d}/trend", made.trend(time.time(), coverage=0.6 + turn / 100))
+                ward.publish(f"s/bed{number:02d}/trend", made.trend(time.time(), coverage=0.6 + turn / 100))
             page.get_by_text(f"measured {60 + turn} %").first.wait_for(state="attached")
         ward.alarm("bed07")
         level(page, "bed07", "alarm")
@@ -226,7 +226,7 @@ def test_a_viewer_that_reads_nothing_does_not_slow_another(
 
 
 def test_sound_is_off_until_a_person_allows_it(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
-    ward.tell_bed("bed1")
+    ward.publish_bed("bed1")
     ward.alarm("bed1", priority="Hi")
     page = open_page(board.url)
     level(page, "bed1", "alarm")

@@ -104,10 +104,10 @@ class BoardPart(Part):
             return []
         try:
             with urllib.request.urlopen(f"{urls[-1].rstrip('/')}/api/stream", timeout=HANGS_S) as stream:
-                told = next(line for line in stream if line.startswith(b"data: "))
+                reported = next(line for line in stream if line.startswith(b"data: "))
         except (OSError, StopIteration):
             return []
-        return [tile for tile in json.loads(told[len(b"data: ") :])["tiles"].values() if tile["stream"]]
+        return [tile for tile in json.loads(reported[len(b"data: ") :])["tiles"].values() if tile["stream"]]
 
     def unknown(self) -> set[str]:
         """The nodes all of whose beds are called unknown."""

@@ -37,9 +37,11 @@ class Ingest:
         self._process = subprocess.Popen(self._line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
-        wait_for(lambda: self.said("broker=subscribed", begin) == 2 or self._process.poll() is not None, "two sessions")
+        wait_for(
+            lambda: self.logged("broker=subscribed", begin) == 2 or self._process.poll() is not None, "two sessions"
+        )
 
-    def said(self, words: str, begin: int = 0) -> int:
+    def logged(self, words: str, begin: int = 0) -> int:
         """How many lines of its log hold these words."""
         return sum(words in line for line in self.log[begin:])
 
@@ -55,11 +57,11 @@ class Ingest:
     def wait(self) -> tuple[int, str]:
         """Until it ends by itself; its exit code and what it printed last."""
         assert self._process.stdout is not None
-        said = self._process.stdout.read()
+        output = self._process.stdout.read()
         code = self._process.wait(HANGS_S)
         self._reader.join()
         self._process.stdout.close()
-        return code, said.strip()
+        return code, output.strip()
 
     def check(self) -> subprocess.CompletedProcess[str]:
         """What `laennec ingest --check` says."""

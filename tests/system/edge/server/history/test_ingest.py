@@ -20,25 +20,25 @@ from tests.system.edge.server.history.ingesting import Ingest, history, rows
 DAY = ("--day", "2027-01-15")
 
 
-def say(nodes: Publisher, topic: str, body: dict[str, Any]) -> None:
-    nodes.say(topic, json.dumps(body).encode())
+def publish(nodes: Publisher, topic: str, body: dict[str, Any]) -> None:
+    nodes.publish(topic, json.dumps(body).encode())
 
 
 def test_every_kind_of_message_is_kept_and_shown(url: str, broker: Broker, watcher: Watcher, tmp_path: Path) -> None:
     nodes, ingest = Publisher(broker.port), Ingest(broker.port, url, tmp_path)
-    nodes.say(f"{BED}/event", b"{}")
-    say(nodes, BED.replace("bed1", "self-test") + "/event", {**event("onset", 1, None), "stream": "self-test"})
+    nodes.publish(f"{BED}/event", b"{}")
+    publish(nodes, BED.replace("bed1", "self-test") + "/event", {**event("onset", 1, None), "stream": "self-test"})
     for body in (event("onset", 1, None), event("end", 2, 1.5), event("end", 2, 1.5)):
-        say(nodes, f"{BED}/event", body)
-    say(nodes, f"{BED}/gap", gap())
-    say(nodes, f"{BED}/clip", clip_told(8))
-    say(nodes, f"{BED}/trend", trend())
-    say(nodes, f"{BED}/alarm/continuous/transition", transition("On", "raised", 3))
+        publish(nodes, f"{BED}/event", body)
+    publish(nodes, f"{BED}/gap", gap())
+    publish(nodes, f"{BED}/clip", clip_told(8))
+    publish(nodes, f"{BED}/trend", trend())
+    publish(nodes, f"{BED}/alarm/continuous/transition", transition("On", "raised", 3))
     wait_for(lambda: len(rows(url, "SELECT * FROM alarms")) == len(rows(url, "SELECT * FROM minutes")) == 1, "rows")
     nodes.close()
-    told = "ingested 2 events, 1 gaps, 1 alarms, 1 minutes, 1 copies, 1 self-tests, 1 refused"
-    assert ingest.end() == (0, told)
-    assert ingest.said("ingest message=refused topic=") == 1
+    reported = "ingested 2 events, 1 gaps, 1 alarms, 1 minutes, 1 copies, 1 self-tests, 1 refused"
+    assert ingest.end() == (0, reported)
+    assert ingest.logged("ingest message=refused topic=") == 1
     assert " wheeze  1.5 " in history(url, "events", *DAY)
     assert "12.5" in history(url, "burden", *DAY)
     assert "raised" in history(url, "alarms", *DAY)
@@ -69,7 +69,7 @@ def test_while_the_database_is_away_nothing_is_lost_and_it_is_said_once(
         own_postgres.kill()
         for number in range(1, 1200):  # more than may wait in the ingester
             nodes.event(number)
-        wait_for(lambda: ingest.said("database=away"), "its word")
+        wait_for(lambda: ingest.logged("database=away"), "its word")
         away = wait_for(lambda: "away" in (found := ingest.check()).stdout and found, "its presence")
         own_postgres.start()
         wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 1200, "all that had waited")
@@ -77,7 +77,7 @@ def test_while_the_database_is_away_nothing_is_lost_and_it_is_said_once(
         ingest.end()
     assert away.returncode == 1
     first = [line for line in ingest.log if "database=away" in line and " times=" not in line]  # again in a minute
-    assert (len(first), ingest.said("database=back")) in [(1, 1), (2, 2)], "by each session once"
+    assert (len(first), ingest.logged("database=back")) in [(1, 1), (2, 2)], "by each session once"
     assert rows(url, "SELECT first, last FROM sequences") == [(1, 1200)]
 
 
@@ -89,8 +89,8 @@ def test_a_broker_that_forgot_the_session_is_told_and_what_had_come_is_kept(brok
     wait_for(lambda: not nodes.client.is_connected(), "the end of the nodes' connection")
     broker.stop()
     broker.start()
-    wait_for(lambda: ingest.said("broker=subscribed") == 4, "both sessions, again")
-    assert ingest.said("session=lost; the broker kept nothing") == 2
+    wait_for(lambda: ingest.logged("broker=subscribed") == 4, "both sessions, again")
+    assert ingest.logged("session=lost; the broker kept nothing") == 2
     wait_for(nodes.client.is_connected, "the nodes")
     nodes.event(1)
     wait_for(lambda: len(rows(url, "SELECT * FROM events")) == 2, "both")
@@ -108,7 +108,7 @@ def test_what_came_last_before_a_broker_died_is_written_while_it_is_away(
     for number in range(30):
         nodes.event(number)
     broker.kill()  # it stores nothing
-    wait_for(lambda: ingest.said("ingest broker=unreachable"), "the end of its connection, before which it reads all")
+    wait_for(lambda: ingest.logged("ingest broker=unreachable"), "the end of its connection, before which it reads all")
     broker.stop()
     if ends:
         assert ingest.end()[0] == 0
@@ -123,4 +123,4 @@ def test_what_came_last_before_a_broker_died_is_written_while_it_is_away(
 def test_a_database_that_there_is_not_is_a_mistake(given: str, tmp_path: Path) -> None:
     ingest = Ingest(1, given, tmp_path)
     code, _ = ingest.wait()
-    assert (code, ingest.said("laennec: --database: expected sqlite:///FILE or postgresql://")) == (2, 1)
+    assert (code, ingest.logged("laennec: --database: expected sqlite:///FILE or postgresql://")) == (2, 1)

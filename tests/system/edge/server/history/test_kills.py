@@ -36,7 +36,7 @@ def shuffled(chance: random.Random, victims: list[Callable[[], None]]) -> list[C
 def test_kills_at_random_lose_nothing_and_double_nothing(
     kind: str, request: pytest.FixtureRequest, store: Path, tmp_path: Path
 ) -> None:
-    chance, said = random.Random(19), 0
+    chance, answered = random.Random(19), 0
     server: Postgres | None = request.getfixturevalue("own_postgres") if kind == "postgresql" else None
     url = server.new_database() if server else f"sqlite:///{tmp_path / 'history.sqlite'}"
     with Broker("mosquitto", settings=KEEPING.format(store)) as broker:
@@ -47,23 +47,25 @@ def test_kills_at_random_lose_nothing_and_double_nothing(
             victims.append(server.kill)
         for kill in shuffled(chance, victims):
             for _ in range(chance.randrange(5, PIECE)):
-                nodes.event(said)
-                said += 1
+                nodes.event(answered)
+                answered += 1
             kill()
             wait_for(nodes.client.is_connected, "the nodes")
             # mosquitto acknowledges before it writes; what it lost a node's operator sends again (laennec resend)
-            for number in range(max(0, said - PIECE), said):
+            for number in range(max(0, answered - PIECE), answered):
                 nodes.event(number)
             if kill == ingest.kill:
                 ingest.start()
             if server is not None and kill == server.kill:
                 server.start()
         query = "SELECT id, rev FROM events"
-        wait_for(lambda: len(set(rows(url, query))) >= said <= len(independent.first_sights()), f"{said} events")
+        wait_for(
+            lambda: len(set(rows(url, query))) >= answered <= len(independent.first_sights()), f"{answered} events"
+        )
         nodes.close()
         independent.close()
         ingest.end()
     found = rows(url, query)
-    assert len(found) == len(set(found)) == said
+    assert len(found) == len(set(found)) == answered
     assert set(found) == set(independent.first_sights())
-    assert rows(url, "SELECT first, last FROM sequences") == [(1, said)]
+    assert rows(url, "SELECT first, last FROM sequences") == [(1, answered)]

@@ -16,22 +16,22 @@ NOW_S = 1000.0  # of the board's clock when everything was said
 BOX = f"{made.PREFIX}/ward/box"
 
 
-def say(ward: Ward, levels: str, body: Body | None, after_s: float = 0.0, stored: bool = False) -> None:
+def publish(ward: Ward, levels: str, body: Body | None, after_s: float = 0.0, stored: bool = False) -> None:
     """One message below the node's topic, so many seconds after `NOW_S`; None: its topic is cleared."""
     payload = b"" if body is None else made.bytes_of(body)
     arrival = Arrival(NOW_S + after_s, WALL_S + after_s, stored)
     ward.push(parse(made.PREFIX, f"{BOX}/{levels}", payload), arrival)
 
 
-def say_all(ward: Ward, after_s: float, **changed: Body | None) -> None:
+def publish_all(ward: Ward, after_s: float, **changed: Body | None) -> None:
     """Everything of a quiet bed and its box again, made now; names as `alarm_continuous`, None leaves one out."""
     wall_s = WALL_S + after_s
     other = {name.replace("_", "/", 1).replace("_", "-"): body for name, body in changed.items()}
-    say(ward, "status", made.status(wall_s), after_s)
-    say(ward, "health", made.health(wall_s), after_s)
+    publish(ward, "status", made.status(wall_s), after_s)
+    publish(ward, "health", made.health(wall_s), after_s)
     for name, body in {**made.quiet_bed(wall_s), **other}.items():
         if body is not None:
-            say(ward, f"s/bed/{name}", body, after_s)
+            publish(ward, f"s/bed/{name}", body, after_s)
 
 
 def ward_of(
