@@ -26,8 +26,9 @@ from edge.model.model import Model
 from edge.model.runtime import open_model
 from edge.settings.names import model_path
 from edge.settings.sections import years_of
-from edge.sources.file import HIGHEST_RATE_HZ, LOUDEST, LOWEST_RATE_HZ, check_rate
+from edge.sources.file import HIGHEST_RATE_HZ, LOWEST_RATE_HZ, check_rate
 from edge.sources.resample import RateAdapter
+from edge.sources.source import LOUDEST
 from edge.types import Block, Chunk, Gap, Scores
 from edge.types import Event as SampleEvent
 from edge.ward.respiratory_rate import FINEST_S, RateReading, RespiratoryRate

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from edge.clips.pcm_ring import Pcm, gaps_in
-from edge.contract.clips import MOST_EVENTS, ClipAlarm, ClipMessage, ClipSample, ClipTime, State
+from edge.contract.clips import MOST_EVENTS, ClipAlarm, ClipMessage, ClipSample, ClipTime, Origin, State
 from edge.contract.events import EVENT_EXPIRY_S
 from edge.contract.fields import UNSENT
 from edge.delivery.messages import Message, Node
@@ -28,7 +28,7 @@ Index = Annotated[int, Field(ge=-(1 << 62), le=1 << 62)]
 class Cause:
     """Why there is a clip."""
 
-    kind: Literal["event", "alarm", "command"]
+    kind: Origin
     by: str = ""
     """Who ordered it; of a command."""
     condition: str = ""

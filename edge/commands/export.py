@@ -38,7 +38,6 @@ def broker_of(path: Path | None) -> Mqtt:
 
 app = typer.Typer(no_args_is_help=True, help="Events, trends and alarms of a ward, for other systems.")
 
-FORMATS = ("csv", "parquet", "fhir", "fhir-breath")
 PROGRESS_S = 60.0  # between two lines of what was collected
 
 OutOption = Annotated[Path, typer.Option("--out", help="Folder of the files; made if it is not there.")]
@@ -128,11 +127,12 @@ def labels(
 
 
 def _check_formats(formats: list[str]) -> None:
+    from edge.server.exports.files import ENDINGS
     from edge.server.exports.tables import check_installed
 
     for each in formats:
-        if each not in FORMATS:
-            raise ConfigError(f"--as: expected {', '.join(FORMATS)}; found {each!r}")
+        if each not in ENDINGS:
+            raise ConfigError(f"--as: expected {', '.join(ENDINGS)}; found {each!r}")
     if "parquet" in formats:
         check_installed()
 

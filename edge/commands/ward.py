@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 ROW = "{:<19}  {:<12}  {:<14}  {:<4}  {:<6}  {:<14}  {}"
 HEAD = ROW.format("time (UTC)", "bed", "alarm", "prio", "signal", "what happened", "who, why")
-OF_MEASURING = ("known", "unknown", "present")  # of interest to whoever looks for a fault
 
 
 def alarms(
@@ -44,7 +43,7 @@ def alarms(
     from edge.delivery.alarm_log_reading import is_database, read_all
     from edge.delivery.before_one_file import before
     from edge.delivery.resend import parse_time
-    from edge.ward.alarm_records import Transition
+    from edge.ward.alarm_records import NOT_PUBLISHED, Transition
 
     path = log if log is not None else _log_of(config)
     begin_s = parse_time(since, "--since", time.time())
@@ -52,7 +51,7 @@ def alarms(
     transitions = [each for each in reading.records if isinstance(each, Transition)]
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
-    changes = [each for each in transitions if everything or each.cause not in OF_MEASURING]
+    changes = [each for each in transitions if everything or each.cause not in NOT_PUBLISHED]
     shown = [each for each in changes if _wall_s(each) >= begin_s]
     if shown:
         print(HEAD)

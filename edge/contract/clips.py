@@ -15,6 +15,7 @@ MOST_EVENTS = 64  # named in a message, so that it stays below 4 kB
 
 
 State = Literal["stored", "withheld", "dropped"]
+Origin = Literal["event", "alarm", "command"]
 
 
 class ClipSample(Part):
@@ -65,7 +66,7 @@ class ClipMessage(Message):
     )
     cause: Text = Field(description="speech; queue full; disk; quota; stopped; error. Empty if stored.")
     speech: bool | None = Field(description="Whether speech was found in it; null: nobody looked.")
-    of: Literal["event", "alarm", "command"] = Field(description="Why there is a clip.")
+    of: Origin = Field(description="Why there is a clip.")
     sample: ClipSample
     time: ClipTime
     lost_s: Seconds = Field(description="Sound that is missing in it; zeros in the file, listed beside it, seconds.")

@@ -33,7 +33,7 @@ from edge.contract.fields import (
     Ulid,
 )
 from edge.contract.message import HOUR_S, Message, Part, Wire
-from edge.contract.tables import Row
+from edge.contract.tables import OF_OCCURRENCE, Row
 
 EVENT_EXPIRY_S = 24 * HOUR_S  # how long a broker keeps an event for a consumer that is away
 FARTHEST = (1 << 53) - (1 << 26)  # a browser counts to 2^53; behind a sample there are 2^24 others at most
@@ -258,10 +258,9 @@ class EventMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `events`."""
-        occurrence = "site", "node", "stream", "mode", "id", "rev", "type"
         return [
             self.time.cells("onset", "end")
-            | self.cells(*occurrence, "label", "verified", "end_reason", "late", "boot_id", "seq")
+            | self.cells(*OF_OCCURRENCE, "label", "verified", "end_reason", "late", "boot_id", "seq")
             | self.scores.cells("peak", "mean", "threshold")
             | {"model_id": self.model.id, "model_sha256": self.model.sha256}
         ]

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 from edge.contract.events import AN_END, EVENT_EXPIRY_S, NO_END, EventSample, EventTime
 from edge.contract.fields import Absent, Hash, Hex, Id, Late, Mode, Number, Seconds, Seq, SeqBefore, SeqStart, Ulid
 from edge.contract.message import Message, Wire
-from edge.contract.tables import Row
+from edge.contract.tables import OF_OCCURRENCE, Row
 
 
 class PauseMessage(Message):
@@ -87,6 +87,5 @@ class PauseMessage(Message):
 
     def rows(self) -> list[Row]:
         """One, of the table `pauses`."""
-        occurrence = "site", "node", "stream", "mode", "id", "rev", "type"
         own = "limit_s", "contact", "end_reason", "late", "boot_id", "seq"
-        return [self.time.cells("onset", "end") | self.cells(*occurrence, *own)]
+        return [self.time.cells("onset", "end") | self.cells(*OF_OCCURRENCE, *own)]

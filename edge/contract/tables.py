@@ -30,6 +30,7 @@ OCCURRENCE: Columns = {
     "type": "text",
 }
 """Of what begins and ends at a bed, and is numbered."""
+OF_OCCURRENCE = tuple(name for name, kind in OCCURRENCE.items() if kind != "time")
 COLUMNS: Mapping[str, Columns] = {
     "events": {
         **OCCURRENCE,

@@ -31,6 +31,10 @@ class Address:
     stream: str = ""
     """Empty: the node itself."""
 
+    def __str__(self) -> str:
+        """As SITE/NODE/STREAM."""
+        return f"{self.site}/{self.node}/{self.stream}"
+
 
 @dataclass(frozen=True)
 class TopicNames:

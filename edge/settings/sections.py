@@ -32,6 +32,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from edge.contract.fields import Priority
 from edge.settings.broker import PREFIX_PATTERN
 from edge.settings.errors import MistakesError
 from edge.settings.section import Host, PathBeside, Section
@@ -83,7 +84,7 @@ class BurdenAlarm(Section):
 
     limit_s_per_min: Annotated[float, Field(gt=0, le=60)] | None = None
     """Expected seconds of sound in a measurable minute, over 5 min, from which it is signalled; None: never."""
-    priority: Literal["Lo", "Me", "Hi"] = "Me"
+    priority: Priority = "Me"
     delay_s: Seconds = 0.0
     """How long the burden must stay there first."""
     latching: bool | None = None
@@ -115,7 +116,7 @@ class PauseAlarm(BreathAlarm):
 
     after_s: Annotated[float, Field(ge=6, le=60)] = 10.0
     """From which length on it is a pause."""
-    priority: Literal["Lo", "Me", "Hi"] = "Hi"
+    priority: Priority = "Hi"
     """Of both: a loose sensor may be a patient who does not breathe."""
 
 
@@ -124,7 +125,7 @@ class RateAlarm(BreathAlarm):
 
     limit_per_min: Annotated[float, Field(ge=4, le=90)] | None = None
     """Breaths per minute, from which on, or down to which, it is signalled; None: only where a person sets one."""
-    priority: Literal["Lo", "Me", "Hi"] = "Me"
+    priority: Priority = "Me"
     delay_s: Seconds = 30.0
 
 
@@ -149,7 +150,7 @@ class TechnicalAlarm(Section):
     """What a technical alarm is other than by default; None: as the program has it."""
 
     enabled: bool = True
-    priority: Literal["Lo", "Me", "Hi"] | None = None
+    priority: Priority | None = None
     delay_s: Seconds | None = None
     latching: bool | None = None
     escalate_s: Annotated[float, Field(ge=10, le=86_400)] | None = None

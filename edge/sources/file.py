@@ -31,13 +31,12 @@ from edge.errors import SourceError
 from edge.settings.names import STANDARD_INPUT
 from edge.sources.quiet_mp3 import quiet_mp3
 from edge.sources.resample import RateAdapter
-from edge.sources.source import Wait, check_channel, one_for_all, unread_kind
+from edge.sources.source import LOUDEST, Wait, check_channel, one_for_all, unread_kind
 from edge.types import Block, Gap
 
 BLOCK_S = 0.1  # short, for a small delay in real time
 READ_S = 1.0  # read at once: libsndfile seeks after each read, which costs more than the reading; 6 MB of 8 channels
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 100, 4_000_000  # outside, a damaged header would ask for gigabytes of resampler
-LOUDEST = 1e6  # full scale = 1.0; a float file beyond it holds no sound, and its power would overflow float32
 KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
 PLACEHOLDERS = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # bytes; what sox, arecord, ffmpeg declare into a pipe
 HEADER_BYTES = 128  # they may take their header, or a part of a sample, off it

@@ -29,7 +29,7 @@ import numpy as np
 from edge.errors import ConfigError, LaennecError, SourceError, WireError
 from edge.sources.capture_pipe import Device, Kind, Reader, Record, from_json
 from edge.sources.resample import RateAdapter
-from edge.sources.source import Wait
+from edge.sources.source import LOUDEST, Wait
 from edge.types import Block, Gap
 
 COMMAND = (sys.executable, "-m", "edge.sources.capture")
@@ -101,7 +101,6 @@ class Child:
 
 POLL_S = 0.1  # how often a device that is not there is looked at
 READ_S = 0.02  # how often the pipe is looked at; a buffer holds 50 ms
-LOUDEST = 1e6  # full scale = 1.0; nothing beyond is sound
 logger = logging.getLogger(__name__)
 
 

@@ -26,6 +26,7 @@ from edge.errors import ConfigError
 if TYPE_CHECKING:
     from edge.types import Block, Gap
 
+LOUDEST = 1e6  # full scale = 1.0; beyond it is no sound, and its power would overflow float32
 READ_S = 1.0  # at once
 STEP = 2.0**-15  # of 16 bits, full scale = 1.0: a channel with less effective value is silent
 DIFFERENCE = 1e-6  # of the power: the rounding of a converter, a dither, or a codec that codes each channel by itself

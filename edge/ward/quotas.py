@@ -29,6 +29,13 @@ class Limit:
         """One more."""
         self.times.append(now_s)
 
+    def take(self, now_s: float) -> bool:
+        """Whether there may be one more; counts it."""
+        if self.is_reached(now_s):
+            return False
+        self.count(now_s)
+        return True
+
 
 class Quotas:
     """The same limit for each of many: hosts, browsers, tokens."""
@@ -47,11 +54,7 @@ class Quotas:
             self._limits = {name: limit for name, limit in self._limits.items() if limit.is_reached(now_s)}
             if len(self._limits) >= MAX_KEYS:
                 del self._limits[next(iter(self._limits))]
-        limit = self._limits.setdefault(key, Limit(self._most, self._seconds))
-        if limit.is_reached(now_s):
-            return False
-        limit.count(now_s)
-        return True
+        return self._limits.setdefault(key, Limit(self._most, self._seconds)).take(now_s)
 
     def give_back(self, key: str) -> None:
         """The last one does not count."""

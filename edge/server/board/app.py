@@ -49,7 +49,7 @@ from edge.server.board.access import (
 from edge.server.board.bed_api import BedApi, Latest
 from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
-from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_in, address_of, json_of, refused
+from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_in, address_of, json_answer, json_of, refused
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
 from edge.server.board.listen_api import ListenApi
 from edge.server.board.notifier import ReceiverState
@@ -138,13 +138,13 @@ _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
 async def _fleet(watch: Watch, _query: Mapping[str, str], now_s: float) -> Response:
-    return _json(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s), watch.notifier.states())))
+    return json_answer(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s), watch.notifier.states())))
 
 
 async def _shift(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
     hours = _hours(query)
     beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), hours, now_s)
-    return _json(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
+    return json_answer(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
 
 
 async def _shift_csv(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
@@ -157,10 +157,6 @@ def _hours(query: Mapping[str, str]) -> int:
     """How many hours are asked for; 8 where that is no number, and a day at most."""
     text = query.get("hours", "")
     return min(MAX_HOURS, max(1, int(text))) if text.isascii() and text.isdecimal() and len(text) < 4 else SHIFT_HOURS
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")
 
 
 VIEWS: dict[str, View] = {"/api/fleet": _fleet, "/api/shift": _shift, "/api/shift.csv": _shift_csv}
@@ -244,10 +240,9 @@ class Api:
         verb = str((given or {}).get("verb", ""))
         if given is None or verb not in ROLE_OF_VERB or (target := address_in(given)) is None:
             return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
-        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+        if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
-        session.orders.count(now_s)
-        bed, address = f"{target.site}/{target.node}/{target.stream}", address_of(request)
+        bed, address = str(target), address_of(request)
         if not session.may(ROLE_OF_VERB[verb]):
             reason = f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}"
             self._audit.write("order refused", address=address, bed=bed, verb=verb, by=session.name, reason=reason)

@@ -30,7 +30,7 @@ from edge.server.board.access import Audit, Session
 from edge.server.board.bed_history import Day, EventRow, PauseRow, day_of, pause_rows_of, rows_of
 from edge.server.board.clips import ClipIndex
 from edge.server.board.feed import EventStream
-from edge.server.board.guard import Gate, address_in, address_of, json_of, refused, who_of
+from edge.server.board.guard import Gate, address_in, address_of, json_answer, json_of, refused, who_of
 from edge.server.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
 from edge.server.board.service import Watch
 from edge.settings.board import BoardSettings
@@ -110,7 +110,7 @@ class BedApi:
         node = self._watch.ward.nodes.get((address.site, address.node))
         if node is None or (bed := node.beds.get(address.stream)) is None:
             return refused(404, "the board has heard nothing of this bed")
-        return _json(_DAY.dump_json(day_of(bed, time.monotonic())))
+        return json_answer(_DAY.dump_json(day_of(bed, time.monotonic())))
 
     async def events(self, request: Request) -> Response:
         """The events of a bed."""
@@ -118,7 +118,7 @@ class BedApi:
         if isinstance(address, Response):
             return address
         rows, pauses = await self._rows(address), pause_rows_of(self._watch.sounds.pauses(address))
-        return _json(_EVENTS.dump_json(Events(self._clips.why_none, rows, pauses)))
+        return json_answer(_EVENTS.dump_json(Events(self._clips.why_none, rows, pauses)))
 
     async def clip(self, request: Request) -> Response:
         """The picture of a clip."""
@@ -131,7 +131,7 @@ class BedApi:
 
         async with self._drawing:
             try:
-                return _json(await asyncio.to_thread(picture_of, folder, about))
+                return json_answer(await asyncio.to_thread(picture_of, folder, about))
             except SourceError:
                 return refused(404, "the clip is not there any more, or damaged")
 
@@ -140,9 +140,8 @@ class BedApi:
         session = self._gate.session(request)
         if session is None:
             return refused(401, "sign in")
-        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+        if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many clips; wait a minute")
-        session.orders.count(now_s)
         if not session.may("acknowledge"):
             return self._not_for(session, request, "clip refused", "hear sound")
         ident = request.query_params.get("id", "")
@@ -155,7 +154,7 @@ class BedApi:
             address=address_of(request),
             by=who_of(session, request.query_params),
             clip=ident,
-            bed=f"{hearing.site}/{hearing.node}/{hearing.stream}",
+            bed=str(Address(hearing.site, hearing.node, hearing.stream)),
         )
         return Response(content, media_type="audio/flac")
 
@@ -164,9 +163,8 @@ class BedApi:
         session, given = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
-        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+        if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many labels; wait a minute")
-        session.orders.count(now_s)
         if not session.may("acknowledge"):
             return self._not_for(session, request, "label refused", "label events")
         if given is None or (address := address_in(given)) is None or not address.stream:
@@ -190,7 +188,7 @@ class BedApi:
             event=event.id,
             verdict=label.verdict,
             sound=label.sound,
-            bed=f"{address.site}/{address.node}/{address.stream}",
+            bed=str(address),
         )
         return JSONResponse({"ok": True, "reason": ""})
 
@@ -220,7 +218,3 @@ def _label(address: Address, event: EventFacts, given: dict[str, Any], by: str) 
     if verdict is None or not isinstance(sound, str) or (verdict == "other" and sound not in CLASSES):
         return None
     return Label(event, address, verdict, sound, by, time.time())
-
-
-def _json(body: bytes) -> Response:
-    return Response(body, media_type="application/json")

@@ -22,7 +22,7 @@ from edge.contract.commands import MOST_LOOK_S
 from edge.contract.message import encode
 from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Address
-from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer
+from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer, publish_to, server_sent
 from edge.server.board.latest import Sound
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.tiles import Tile
@@ -154,7 +154,7 @@ class BedHub:
         if sum(len(bed.viewers) for bed in self._beds.values()) >= MAX_VIEWERS:
             return None
         bed, viewer = self._beds.setdefault(address, _Bed()), Viewer()
-        viewer.queue.put_nowait(_message("sounds", _SOUNDS.dump_json(list(sounds))))
+        viewer.queue.put_nowait(server_sent("sounds", _SOUNDS.dump_json(list(sounds))))
         bed.viewers.add(viewer)
         bed.state = None  # said anew at the next look, to all: it is short
         return viewer
@@ -180,24 +180,24 @@ class BedHub:
             return
         bed.state, bed.sent_s = state, now_s
         head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
-        self._publish(address, _message("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
+        self._publish(address, server_sent("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
 
     def show_sounds(self, address: Address, changed: list[Sound]) -> None:
         """Tell the viewers of a bed of events that have begun, last or are over."""
         if changed and address in self._beds:
-            self._publish(address, _message("sounds", _SOUNDS.dump_json(changed)))
+            self._publish(address, server_sent("sounds", _SOUNDS.dump_json(changed)))
 
     def show_pause(self, address: Address, has_changed: bool) -> None:
         """Tell the viewers of a bed that a pause of breath has begun or is over: they ask for the list again."""
         if has_changed and address in self._beds:
-            self._publish(address, _message("pause", b"{}"))
+            self._publish(address, server_sent("pause", b"{}"))
 
     def show_tile(self, address: Address, tile: MelMessage) -> None:
         """Pass a tile of the live picture on to the viewers of a bed."""
         bed = self._beds.get(address)
         if bed is None:
             return
-        message = _message("mel", encode({**tile.body(), "time": tile.time}))
+        message = server_sent("mel", encode({**tile.body(), "time": tile.time}))
         for viewer in bed.viewers:
             if viewer.queue.qsize() < MAX_TILES:
                 viewer.queue.put_nowait(message)
@@ -205,15 +205,6 @@ class BedHub:
                 self.lost += 1
 
     def _publish(self, address: Address, message: bytes) -> None:
-        for viewer in list(self._beds[address].viewers):
-            try:
-                viewer.queue.put_nowait(message)
-            except asyncio.QueueFull:
-                viewer.is_dropped = True
-                self.dropped += 1
-                self.leave(address, viewer)
-
-
-def _message(kind: str, body: bytes) -> bytes:
-    """One server-sent event: JSON has no line ends of its own."""
-    return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
+        for viewer in publish_to(self._beds[address].viewers, message):
+            self.dropped += 1
+            self.leave(address, viewer)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -93,6 +93,23 @@ class Viewer:
             self.queue.put_nowait(b"")
 
 
+def server_sent(kind: str, body: bytes) -> bytes:
+    """One server-sent event: JSON has no line ends of its own."""
+    return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
+
+
+def publish_to(viewers: Iterable[Viewer], message: bytes) -> list[Viewer]:
+    """Put a message into the queue of each; those that took nothing for long are dropped, and returned."""
+    full = []
+    for viewer in viewers:
+        try:
+            viewer.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            viewer.is_dropped = True
+            full.append(viewer)
+    return full
+
+
 class Hub:
     """The viewers, and what they were told last; to be used from one event loop."""
 
@@ -137,16 +154,12 @@ class Hub:
             self._publish(self._message("change", now_s, changed, is_reordered))
 
     def _publish(self, message: bytes) -> None:
-        for viewer in list(self._viewers):
-            try:
-                viewer.queue.put_nowait(message)
-            except asyncio.QueueFull:
-                viewer.is_dropped = True
-                self.leave(viewer)
-                self.dropped += 1
+        for viewer in publish_to(self._viewers, message):
+            self.leave(viewer)
+            self.dropped += 1
 
     def _message(self, kind: str, now_s: float, tiles: dict[str, Tile | None], with_order: bool) -> bytes:
-        """One server-sent event: JSON has no line ends of its own."""
+        """The whole ward, or what changed."""
         head: dict[str, object] = {
             "now_s": round(now_s, 3),
             "title": self._state.title,
@@ -157,5 +170,4 @@ class Hub:
         }
         if with_order:
             head["order"] = self._order
-        body = json.dumps(head).encode()[:-1] + b', "tiles": ' + _TILES.dump_json(tiles) + b"}"
-        return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
+        return server_sent(kind, json.dumps(head).encode()[:-1] + b', "tiles": ' + _TILES.dump_json(tiles) + b"}")

@@ -180,6 +180,11 @@ def address_of(request: Request) -> str:
     return plain(request.client.host) if request.client is not None else ""
 
 
+def json_answer(body: bytes) -> Response:
+    """What is JSON already."""
+    return Response(body, media_type="application/json")
+
+
 def refused(status: int, reason: str) -> Response:
     """Why not, for a person."""
     return JSONResponse({"ok": False, "reason": reason}, status)

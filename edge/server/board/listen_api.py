@@ -42,9 +42,8 @@ class ListenApi:
         session, given = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
-        if session.orders.is_reached(now_s := time.monotonic()):  # first: the log of refusals is bounded by it, too
+        if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
-        session.orders.count(now_s)
         if given is None or (bed := address_in(given)) is None or not bed.stream:
             return refused(400, "expected site, node and stream of a bed")
         if not session.may(LISTEN_ROLE):
@@ -69,13 +68,13 @@ class ListenApi:
         if screen is None:
             self._end(bed, by)
             return self._refused(request, bed, by, "too many listen at this board already", 200)
-        self._audit.write("listening began", address=address_of(request), by=by, bed=_name(bed), role=session.role)
+        self._audit.write("listening began", address=address_of(request), by=by, bed=str(bed), role=session.role)
 
         def leave() -> None:
             screens.close(screen)
             lasted_s = round(time.monotonic() - now_s)
             why = ended[0] or ("the session was ended" if screen.viewer.is_dropped else "the listener stopped")
-            self._audit.write("listening ended", by=by, bed=_name(bed), seconds=lasted_s, reason=why)
+            self._audit.write("listening ended", by=by, bed=str(bed), seconds=lasted_s, reason=why)
             self._end(bed, by)
 
         lasts_s = self._gate.lasts_s(request)
@@ -92,9 +91,5 @@ class ListenApi:
         await self._watch.orders.listen(bed, by, 0.0)
 
     def _refused(self, request: Request, bed: Address, by: str, reason: str, status: int) -> Response:
-        self._audit.write("listening refused", address=address_of(request), by=by, bed=_name(bed), reason=reason)
+        self._audit.write("listening refused", address=address_of(request), by=by, bed=str(bed), reason=reason)
         return refused(status, reason) if status != 200 else JSONResponse({"ok": False, "reason": reason})
-
-
-def _name(bed: Address) -> str:
-    return f"{bed.site}/{bed.node}/{bed.stream}"

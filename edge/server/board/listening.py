@@ -7,7 +7,6 @@ by itself: with the minute, where the box or the bed is lost, where no sound com
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from edge.contract.listening import SoundMessage
 from edge.contract.message import encode
 from edge.contract.topics import Address
-from edge.server.board.feed import Viewer
+from edge.server.board.feed import Viewer, publish_to, server_sent
 
 MAX_LISTENERS = 16  # of one board
 MAX_PIECES = 16  # that wait for one browser, 8 s; who is slower misses some, which it sees by their places
@@ -54,7 +53,7 @@ class ListeningHub:
             return None
         viewer = Viewer()
         self._listeners[viewer] = _Listener(address, until_s, now_s)
-        viewer.queue.put_nowait(_message("began", json.dumps({"left_s": round(until_s - now_s)}).encode()))
+        viewer.queue.put_nowait(server_sent("began", json.dumps({"left_s": round(until_s - now_s)}).encode()))
         return viewer
 
     def leave(self, viewer: Viewer) -> str:
@@ -69,7 +68,7 @@ class ListeningHub:
             if listener.address != address or listener.why:
                 continue
             listener.last_sound_s = now_s
-            message = message or _message("sound", encode({**sound.body(), "time": sound.time}))
+            message = message or server_sent("sound", encode({**sound.body(), "time": sound.time}))
             if viewer.queue.qsize() < MAX_PIECES:
                 viewer.queue.put_nowait(message)
 
@@ -81,12 +80,4 @@ class ListeningHub:
             is_silent = now_s - listener.last_sound_s >= SILENT_S
             listener.why = condition(listener.address) or (OVER if now_s >= listener.until_s else NO_SOUND * is_silent)
             if listener.why:
-                try:
-                    viewer.queue.put_nowait(_message("over", json.dumps({"why": listener.why}).encode()))
-                except asyncio.QueueFull:  # it takes nothing: it sees that the connection ends
-                    viewer.is_dropped = True
-
-
-def _message(kind: str, body: bytes) -> bytes:
-    """As a server-sent event."""
-    return b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
+                publish_to([viewer], server_sent("over", json.dumps({"why": listener.why}).encode()))

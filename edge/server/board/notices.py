@@ -57,7 +57,7 @@ class Notice:
 
 def key_of(address: Address, condition: str) -> str:
     """The same for every message of one alarm."""
-    return f"{address.site}/{address.node}/{address.stream}/{condition}"
+    return f"{address}/{condition}"
 
 
 def look_at(before: Notified | None, address: Address, body: AlarmMessage) -> tuple[Notified, Notice | None]:
@@ -143,7 +143,7 @@ class Selection:
 
 def is_among(address: Address, beds: Sequence[str]) -> bool:
     """Whether a bed is one of `bed1`, `edge-7/bed1` or `ward-b/edge-7/bed1`; of none all are."""
-    path = f"/{address.site}/{address.node}/{address.stream}"
+    path = f"/{address}"
     return not beds or (address.stream != "" and any(path.endswith(f"/{bed}") for bed in beds))
 
 

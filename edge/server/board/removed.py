@@ -43,14 +43,14 @@ class Removed:
 
     def add(self, address: Address, wall_s: float) -> None:
         """Hide a bed from now on."""
-        self._times[_key(address)] = wall_s
+        self._times[str(address)] = wall_s
         self._write()
 
     def receive(self, address: Address, ts: float, arrival: Arrival) -> None:
         """A message of a bed, made at `ts` by its node's clock: one that is new brings it back."""
-        removed_s = self._times.get(_key(address))
+        removed_s = self._times.get(str(address))
         if removed_s is not None and (not arrival.is_stored or ts > removed_s):
-            del self._times[_key(address)]
+            del self._times[str(address)]
             self._write()
 
     def _write(self) -> None:
@@ -59,7 +59,3 @@ class Removed:
                 file.write(_TIMES.dump_json(self._times))
         except OSError as error:
             logger.warning('board removed=unwritten file=%s reason="%s"; make room there', self._path, error.strerror)
-
-
-def _key(address: Address) -> str:
-    return f"{address.site}/{address.node}/{address.stream}"

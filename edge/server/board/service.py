@@ -23,7 +23,7 @@ from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, Looking
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.gone import Gone
-from edge.server.board.latest import Arrival, Dated, Sounds
+from edge.server.board.latest import MAX_BEDS, Arrival, Dated, Sounds
 from edge.server.board.latest import BedState as LatestOfBed
 from edge.server.board.limits import Screens
 from edge.server.board.listening import ListeningHub
@@ -33,7 +33,7 @@ from edge.server.board.receiver import Reader, ReceivedMessage
 from edge.server.board.removed import Removed
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import node_condition
-from edge.server.board.ward import MAX_BEDS, Ward
+from edge.server.board.ward import Ward
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
 from edge.settings.sections import years_of
@@ -140,7 +140,7 @@ class Watch:
 
     def remove(self, address: Address) -> Outcome:
         """Take a bed that is gone from this board, until it is heard again."""
-        key = f"{address.site}/{address.node}/{address.stream}"
+        key = str(address)
         if not any(tile.key == key and tile.is_gone for tile in self.tiles):
             return Outcome(False, "only a bed that was silent for 5 minutes can be removed")
         self._removed.add(address, time.time())
@@ -167,7 +167,7 @@ class Watch:
             look, words = (
                 ("nothing", conditions[address]) if conditions[address] else self.looking.state(address, now_s)
             )
-            tile = tiles.get(f"{address.site}/{address.node}/{address.stream}")
+            tile = tiles.get(str(address))
             head = (self.title, tile, look, words, self.reader.lost_s)
             self.beds.show(address, BedState(*head, *self._of_patient(address)), now_s)
 

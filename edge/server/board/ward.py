@@ -25,6 +25,7 @@ from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import Address
 from edge.contract.trend import BreathMessage, TrendMessage
 from edge.server.board.latest import (
+    MAX_BEDS,
     MAX_EPISODES,
     MAX_GROUPS,
     Arrival,
@@ -71,7 +72,6 @@ def least_of(node: NodeState) -> str:
 
 
 MAX_NODES = 128
-MAX_BEDS = 512
 MAX_ALARMS = 24  # of one bed or node; the contract has 10
 KINDS = (
     NodeStatus,

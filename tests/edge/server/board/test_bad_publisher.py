@@ -10,10 +10,9 @@ import pytest
 from edge.contract import parse
 from edge.delivery.mqtt_client import Request
 from edge.server.board.bed_history import day_of
-from edge.server.board.latest import MAX_GROUPS
+from edge.server.board.latest import MAX_BEDS, MAX_GROUPS
 from edge.server.board.service import MAX_SENDERS, NAMED_S, Watch
 from edge.server.board.shift import received_of, shifts_of, to_csv
-from edge.server.board.ward import MAX_BEDS
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
 from tests.edge.server.board import ward_messages as made
