@@ -27,7 +27,7 @@ from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses
-from training.papers.event_detector import LABELS, EventDetector, SeparableBody, event_loss
+from training.papers.hear import LABELS, EventDetector, event_loss
 from training.tasks import Clip
 
 BREATH, CHEST = "breath", "chest"  # kinds of pieces of chest recordings: with an annotated phase, and without
@@ -99,7 +99,7 @@ class DetectorLearner:
         spec: Detector,
         seed: int,
     ) -> None:
-        self.network: nn.Module = EventDetector(SeparableBody())
+        self.network: nn.Module = EventDetector()
         self._pieces, (rows, apart) = pieces, sides
         self._kept_apart = np.array([row for row in apart if pieces.known[row].any()])
         self._rows = np.array([row for row in rows if pieces.kinds[row] != CHEST and pieces.frames.lengths[row]])
