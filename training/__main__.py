@@ -96,8 +96,8 @@ def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _train_clips(asked: argparse.Namespace) -> int:
-    from training.clips.method import train_method
     from training.clips.schema import load_recipe
+    from training.clips.train import train_method
 
     recipe = load_recipe(asked.recipe, asked.size, _changes(asked))
     train_method(recipe, asked.data, asked.out, _say)
