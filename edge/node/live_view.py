@@ -183,10 +183,10 @@ class LiveViews:
             scores[max(at, 0) : max(at, 0) + len(made)] = made
         return scores
 
-    def _answer(self, given: Order) -> None:
+    def _answer(self, received: Order) -> None:
         """Carry out a command and say so."""
-        carry_out = partial(self._look, given.address)
-        answer_to(self._node, self._dispatch, self._limited_log, given, LiveViewOrder, carry_out)
+        carry_out = partial(self._look, received.address)
+        answer_to(self._node, self._dispatch, self._limited_log, received, LiveViewOrder, carry_out)
 
     def _look(self, address: CommandAddress, order: LiveViewOrder) -> None:
         """Let a user look from now on, or no more.
