@@ -75,7 +75,7 @@ def test_who_admits_waits_for_no_disk_and_what_is_written_is_what_was_ordered_th
     works: list[Callable[[], None]] = []
     path = tmp_path / "patients-node.json"
     patients = Patients(path, [SETTINGS], works.append)
-    patients.join([Driven(SETTINGS, Script(), Heard())])
+    patients.join([Driven(SETTINGS, Script(), Published())])
     patients.admit("bed1", "8 months")
     patients.admit("bed1", "4 years")
     assert not path.exists()
