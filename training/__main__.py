@@ -25,9 +25,9 @@ from training.terminal import count, print_any_name
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train; exit code 2 for the operator's mistakes."""
     print_any_name()
-    asked = _parser().parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
-        return _train_edge(asked) if read_recipe(asked.recipe).get("method") == EDGE else _train_clips(asked)
+        return _train_edge(options) if read_recipe(options.recipe).get("method") == EDGE else _train_clips(options)
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _train_edge(asked: argparse.Namespace) -> int:
+def _train_edge(options: argparse.Namespace) -> int:
     from training.datasets import fingerprint
     from training.detector.cross_validation import Job, train
     from training.detector.hyperparameters import load_edge_recipe
@@ -67,12 +67,12 @@ def _train_edge(asked: argparse.Namespace) -> int:
     from training.detector.training_data import TrainingData, few, read_recordings, trial_changes
 
     for name in ("task", "checkpoint"):
-        if getattr(asked, name):
+        if getattr(options, name):
             raise ConfigError(f"--{name}: not for the recipe edge; give another --recipe")
-    changes = _changes(asked)
+    changes = _changes(options)
     limit = changes.pop("limit", None)
-    recipe = load_edge_recipe(asked.recipe, changes if limit is None else trial_changes(limit) | changes)
-    recordings = read_recordings(asked.data, recipe)
+    recipe = load_edge_recipe(options.recipe, changes if limit is None else trial_changes(limit) | changes)
+    recordings = read_recordings(options.data, recipe)
     _say(f"training on {composition(recordings)} patients")
     if limit is not None:
         recordings = few(recordings, limit, recipe.seed)
@@ -81,8 +81,8 @@ def _train_edge(asked: argparse.Namespace) -> int:
             f"a trial: {sum(r.is_real_chest for r in recordings)} chest recordings, {networks} networks of {steps} "
             "steps; what comes out says nothing about the recipe"
         )
-    training_data = TrainingData(recordings, asked.out.parent / "cache")
-    result = train(Job(recipe, training_data, asked.out, fingerprint(list(recordings))))
+    training_data = TrainingData(recordings, options.out.parent / "cache")
+    result = train(Job(recipe, training_data, options.out, fingerprint(list(recordings))))
     print(*_numbers(result), sep="\n")
     return 0
 
@@ -95,20 +95,20 @@ def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"{metric:45s} {value:8.3f}" for metric, value in of_set.get("validation", {}).items())
 
 
-def _train_clips(asked: argparse.Namespace) -> int:
+def _train_clips(options: argparse.Namespace) -> int:
+    from training.clips.method import train_method
     from training.clips.schema import load_recipe
-    from training.clips.train import train_method
 
-    recipe = load_recipe(asked.recipe, asked.size, _changes(asked))
-    train_method(recipe, asked.data, asked.out, _say)
+    recipe = load_recipe(options.recipe, options.size, _changes(options))
+    train_method(recipe, options.data, options.out, _say)
     return 0
 
 
-def _changes(asked: argparse.Namespace) -> dict[str, Any]:
+def _changes(options: argparse.Namespace) -> dict[str, Any]:
     """Keys of the recipe that the command line changes."""
-    named = {"task": asked.task, "seed": asked.seed, "limit": asked.limit, "loop.epochs": asked.epochs}
+    named = {"task": options.task, "seed": options.seed, "limit": options.limit, "loop.epochs": options.epochs}
     changes = {key: value for key, value in named.items() if value is not None}
-    for change in asked.set:
+    for change in options.set:
         key, is_given, value = change.partition("=")
         if not is_given:
             raise ConfigError(f"--set {change}: expected KEY=VALUE, as in loop.batch=16")
@@ -118,8 +118,8 @@ def _changes(asked: argparse.Namespace) -> dict[str, Any]:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"--set {change}: is no YAML ({' '.join(str(error).split())})") from None
-    if asked.checkpoint:  # last: another network.kind forgets what belonged to the first
-        changes["network.checkpoint"] = str(asked.checkpoint)
+    if options.checkpoint:  # last: another network.kind forgets what belonged to the first
+        changes["network.checkpoint"] = str(options.checkpoint)
     return changes
 
 

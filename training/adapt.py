@@ -27,16 +27,16 @@ from edge.types import Block, Scores
 from training.datasets import CLASSES, Recording, read_datasets
 from training.datasets.files import read_sound
 from training.datasets.targets import frame_targets
-from training.left_out import Heard, Learnt, check_gain, choose, left_out
+from training.left_out import Learnt, Scored, check_gain, choose, left_out
 from training.metrics.streaming import MEMBERS, is_annotated_chest
 from training.terminal import print_any_name
 
 
-def hear(recordings: Iterable[Recording], model: Model, adaptation: Adaptation | None) -> list[Heard]:
+def score_recordings(recordings: Iterable[Recording], model: Model, adaptation: Adaptation | None) -> list[Scored]:
     """Every recording as a stream of its own, with the equaliser alone."""
     plain = None if adaptation is None else equaliser_alone(adaptation)
     columns, hop = [model.classes.index(name) for name in CLASSES], model.score_hop_samples
-    heard = []
+    scored = []
     for recording in recordings:
         pieces: list[Scores] = []
         samples = read_sound(recording.path, model.rate_hz)
@@ -47,8 +47,8 @@ def hear(recordings: Iterable[Recording], model: Model, adaptation: Adaptation |
         for piece in pieces:
             part = piece.values[: max(len(scores) - piece.start, 0), columns]
             scores[piece.start : piece.start + len(part)] = part
-        heard.append(Heard(recording, scores, frame_targets(recording, len(scores), hop / model.rate_hz)))
-    return heard
+        scored.append(Scored(recording, scores, frame_targets(recording, len(scores), hop / model.rate_hz)))
+    return scored
 
 
 def equaliser_alone(adaptation: Adaptation) -> Adaptation:
@@ -56,18 +56,18 @@ def equaliser_alone(adaptation: Adaptation) -> Adaptation:
     return replace(adaptation, calibration={}, thresholds={}, labelled=0)
 
 
-def adapted(heard: Sequence[Heard], model: Model, adaptation: Adaptation) -> Adaptation:
+def adapted(scored: Sequence[Scored], model: Model, adaptation: Adaptation) -> Adaptation:
     """The adaptation with calibration and thresholds.
 
     Raises:
         ConfigError: too few recordings, or no gain on patients that were left out.
     """
-    gain = left_out(heard, model, lambda some: Learnt(choose(some, model)))
+    gain = left_out(scored, model, lambda some: Learnt(choose(some, model)))
     check_gain(gain)
-    chosen = choose(heard, model)
+    chosen = choose(scored, model)
     return replace(
         adaptation,
-        labelled=len(heard),
+        labelled=len(scored),
         calibration={group: calibration for group, (calibration, _) in chosen.items()},
         thresholds={name: threshold for group, (_, threshold) in chosen.items() for name in MEMBERS[group]},
         gain=gain,
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = load_model(given.model)
         adaptation = load_adaptation(given.adaptation, model)
         recordings = [r for r in read_datasets(given.data) if is_annotated_chest(r)]
-        result = adapted(hear(recordings, model, adaptation), model, adaptation)
+        result = adapted(score_recordings(recordings, model, adaptation), model, adaptation)
         given.adaptation.write_text(result.to_text(), encoding="utf-8")
     except (LaennecError, OSError) as error:
         print(f"adapt: {error}", file=sys.stderr)

@@ -29,7 +29,7 @@ from edge.features import FeatureSpec, FrontEnd
 from edge.model.adaptation import Adaptation, load_adaptation
 from edge.model.model import LIGHT_PATH, Model, load_model
 from edge.types import Block
-from training.adapt import equaliser_alone, hear
+from training.adapt import equaliser_alone, score_recordings
 from training.datasets import CLASSES, Recording, read_datasets
 from training.datasets.files import read_sound
 from training.datasets.records import patient_folds
@@ -41,8 +41,8 @@ from training.fine_tuned_run import RELEASED, FineTuned, open_run, write_run
 from training.left_out import (
     FEWEST_POSITIVES,
     SEED,
-    Heard,
     Learnt,
+    Scored,
     check_enough,
     check_gain,
     choose,
@@ -73,9 +73,9 @@ class LastLayer:
     learnt: Learnt
 
 
-def hear_hidden(
+def score_hidden(
     recordings: Iterable[Recording], scorer: Scorer, model: Model, adaptation: Adaptation | None
-) -> tuple[list[Heard], dict[Path, NDArray[np.float32]]]:
+) -> tuple[list[Scored], dict[Path, NDArray[np.float32]]]:
     """Every recording as the edge hears it, with the equaliser alone, and its hidden values.
 
     Args:
@@ -85,17 +85,17 @@ def hear_hidden(
         adaptation: of the device; None where it needs none.
     """
     plain = None if adaptation is None else equaliser_alone(adaptation)
-    heard, hidden = [], {}
+    scored, hidden = [], {}
     for recording in recordings:
         samples, chunks = read_sound(recording.path, model.rate_hz), LevelledChunks(model, plain)
-        scores, values = hear_samples(samples, scorer, chunks, chunks.spec)
+        scores, values = score_samples(samples, scorer, chunks, chunks.spec)
         targets = frame_targets(recording, len(scores), model.score_hop_samples / model.rate_hz)
-        heard.append(Heard(recording, scores, targets))
+        scored.append(Scored(recording, scores, targets))
         hidden[recording.path] = values
-    return heard, hidden
+    return scored, hidden
 
 
-def hear_samples(
+def score_samples(
     samples: NDArray[np.float32], scorer: Scorer, chunks: LevelledChunks | Chunks, spec: FeatureSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What a network says of a whole sound, and its hidden values.
@@ -121,78 +121,78 @@ def hear_samples(
     return scores[:count], np.ascontiguousarray(answer.hidden[0].T.numpy()[:count])
 
 
-def teach(heard: Sequence[Heard], hidden: Hidden, model: Model) -> LastLayer:
+def teach(scored: Sequence[Scored], hidden: Hidden, model: Model) -> LastLayer:
     """The last layer that recordings teach, with calibration and thresholds of patients that it did not hear."""
-    fold_of = patient_folds([h.recording for h in heard], INNER_FOLDS, SEED)
+    fold_of = patient_folds([h.recording for h in scored], INNER_FOLDS, SEED)
     tried = []
     for penalty in PENALTIES:
-        apart: list[Heard] = []
+        apart: list[Scored] = []
         for fold in range(INNER_FOLDS):
-            rows = fit_rows([h for h in heard if fold_of[h.recording.patient] != fold], hidden, penalty)
-            apart += [rescored(h, hidden, rows) for h in heard if fold_of[h.recording.patient] == fold]
+            rows = fit_rows([h for h in scored if fold_of[h.recording.patient] != fold], hidden, penalty)
+            apart += [rescored(h, hidden, rows) for h in scored if fold_of[h.recording.patient] == fold]
         tried.append((sum(_misfit(apart, group) for group in MEMBERS), penalty, apart))
     _, penalty, apart = min(tried, key=lambda one: one[0])
-    rows = fit_rows(heard, hidden, penalty)
+    rows = fit_rows(scored, hidden, penalty)
     return LastLayer(rows, Learnt(choose(apart, model), lambda one: rescored(one, hidden, rows)))
 
 
-def fit_rows(heard: Sequence[Heard], hidden: Hidden, penalty: float) -> Rows:
+def fit_rows(scored: Sequence[Scored], hidden: Hidden, penalty: float) -> Rows:
     """A row for each group that these recordings have enough of."""
     rows: Rows = {}
     for group in MEMBERS:
-        if sum(bool(len(annotated_stretches(h.recording, group))) for h in heard) >= FEWEST_POSITIVES:
-            x = np.concatenate([hidden[h.recording.path][known_frames(h)] for h in heard])
-            rows[group] = fit_row(x, *group_answers(heard, group), penalty)
+        if sum(bool(len(annotated_stretches(h.recording, group))) for h in scored) >= FEWEST_POSITIVES:
+            x = np.concatenate([hidden[h.recording.path][known_frames(h)] for h in scored])
+            rows[group] = fit_row(x, *group_answers(scored, group), penalty)
     return rows
 
 
-def rescored(heard: Heard, hidden: Hidden, rows: Rows) -> Heard:
+def rescored(scored: Scored, hidden: Hidden, rows: Rows) -> Scored:
     """The scores with other rows: each class keeps its share of its group."""
-    scores = heard.scores.copy()
+    scores = scored.scores.copy()
     for group, row in rows.items():
         columns = [CLASSES.index(name) for name in MEMBERS[group]]
-        before = np.maximum(group_score(heard.scores, group), np.float32(LEAST))
-        after = 1 / (1 + np.exp(-log_odds(heard.scores, group) - row.added(hidden[heard.recording.path])))
+        before = np.maximum(group_score(scored.scores, group), np.float32(LEAST))
+        after = 1 / (1 + np.exp(-log_odds(scored.scores, group) - row.added(hidden[scored.recording.path])))
         scores[:, columns] *= (after / before)[:, None].astype(np.float32)
-    return replace(heard, scores=scores)
+    return replace(scored, scores=scores)
 
 
-def fine_tuned(heard: Sequence[Heard], hidden: Hidden, model: Model) -> tuple[LastLayer, dict[str, dict[str, float]]]:
+def fine_tuned(scored: Sequence[Scored], hidden: Hidden, model: Model) -> tuple[LastLayer, dict[str, dict[str, float]]]:
     """The last layer, and what it is worth on patients that were left out.
 
     Raises:
         ConfigError: too few recordings, or no gain over the model as it is or over calibration and thresholds alone.
     """
-    check_enough(heard)
+    check_enough(scored)
     taught: dict[frozenset[Path], LastLayer] = {}
 
-    def learn(some: Sequence[Heard]) -> Learnt:
+    def learn(some: Sequence[Scored]) -> Learnt:
         key = frozenset(h.recording.path for h in some)
         if key not in taught:  # both comparisons ask for the same folds
             taught[key] = teach(some, hidden, model)
         return taught[key].learnt
 
     gains = {
-        "the model as it is": left_out(heard, model, learn),
-        "calibration and thresholds alone": left_out(heard, model, learn, lambda some: Learnt(choose(some, model))),
+        "the model as it is": left_out(scored, model, learn),
+        "calibration and thresholds alone": left_out(scored, model, learn, lambda some: Learnt(choose(some, model))),
     }
     for name, gain in gains.items():
         check_gain(gain, f" over {name}")
-    return teach(heard, hidden, model), gains
+    return teach(scored, hidden, model), gains
 
 
-def _misfit(heard: Sequence[Heard], group: str) -> float:
-    return cross_entropy(*group_answers(heard, group))
+def _misfit(scored: Sequence[Scored], group: str) -> float:
+    return cross_entropy(*group_answers(scored, group))
 
 
-def check_same(heard: Heard, model: Model, adaptation: Adaptation | None, where: Path) -> None:
+def check_same(scored: Scored, model: Model, adaptation: Adaptation | None, where: Path) -> None:
     """Refuse a network that is not that of the artefact, by what both say of one recording.
 
     Raises:
         ConfigError: if it is another.
     """
-    (other,) = hear([heard.recording], model, adaptation)
-    if np.abs(other.scores - heard.scores).max(initial=0) > SAME:
+    (other,) = score_recordings([scored.recording], model, adaptation)
+    if np.abs(other.scores - scored.scores).max(initial=0) > SAME:
         raise ConfigError(
             f"--checkpoint {where}: is not the training that model {model.id} was exported from; give its run folder"
         )
@@ -231,10 +231,10 @@ def _run(given: argparse.Namespace) -> dict[str, dict[str, float]]:
         raise ConfigError(f"--out {given.out}: is there already; give another folder")
     adaptation = None if given.adaptation is None else load_adaptation(given.adaptation, model)
     recordings = [r for r in read_datasets(given.data) if is_annotated_chest(r)]
-    heard, hidden = hear_hidden(recordings, run.scorer, model, adaptation)
-    if given.network == FINAL_NAME and heard:
-        check_same(heard[0], model, adaptation, given.checkpoint)
-    layer, gains = fine_tuned(heard, hidden, model)
+    scored, hidden = score_hidden(recordings, run.scorer, model, adaptation)
+    if given.network == FINAL_NAME and scored:
+        check_same(scored[0], model, adaptation, given.checkpoint)
+    layer, gains = fine_tuned(scored, hidden, model)
     device = given.data.resolve().name if adaptation is None else adaptation.device
     write_run(given.out, run, FineTuned(device, tuple(recordings), layer.rows, layer.learnt.chosen, gains))
     return gains

@@ -108,7 +108,8 @@ def write_run(out: Path, run: Run, learnt: FineTuned) -> None:
             "trained_on": before,
         },
     }
-    RunFolder(out).finish(result)
+    with checkpoint.whole_file(out / "result.json") as draft:
+        draft.write_text(json.dumps(result, indent=1))
 
 
 def _write_rows(network: RunFolder, rows: Mapping[str, Row], scale: list[float]) -> None:

@@ -36,7 +36,7 @@ Chosen = dict[str, tuple[tuple[float, float], float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Scored:
     """One labelled recording as the adapted model hears it."""
 
     recording: Recording
@@ -51,36 +51,36 @@ class Learnt:
     """What some patients taught."""
 
     chosen: Chosen
-    score: Callable[[Heard], Heard] = lambda one: one
+    score: Callable[[Scored], Scored] = lambda one: one
     """A recording with its scores as they are then, before the calibration."""
 
 
-Learn = Callable[[Sequence[Heard]], Learnt]
+Learn = Callable[[Sequence[Scored]], Learnt]
 """From recordings of some patients to what they teach."""
 
 
-def choose(heard: Sequence[Heard], model: Model) -> Chosen:
+def choose(scored: Sequence[Scored], model: Model) -> Chosen:
     """Calibration and threshold of each group that these recordings have enough of."""
     chosen: Chosen = {}
     for group in MEMBERS:
-        if sum(bool(len(annotated_stretches(h.recording, group))) for h in heard) < FEWEST_POSITIVES:
+        if sum(bool(len(annotated_stretches(h.recording, group))) for h in scored) < FEWEST_POSITIVES:
             continue
-        odds, truth = group_answers(heard, group)
+        odds, truth = group_answers(scored, group)
         fit = LogisticRegression(C=1e6).fit(odds[:, None], truth)
         calibration = (round(float(fit.coef_[0, 0]), 4), round(float(fit.intercept_[0]), 4))
         if not (0 < calibration[0] <= LARGEST_SCALE and abs(calibration[1]) <= LARGEST_BIAS):
             continue  # the scores say nothing of these labels
-        f1 = [_quality(_counts(heard, model, group, calibration, threshold).sum(axis=0)) for threshold in THRESHOLDS]
+        f1 = [_quality(_counts(scored, model, group, calibration, threshold).sum(axis=0)) for threshold in THRESHOLDS]
         best = max(i for i, value in enumerate(f1) if value >= (1 - SPARED) * max(f1))
         chosen[group] = calibration, THRESHOLDS[best]
     return chosen
 
 
-def left_out(heard: Sequence[Heard], model: Model, after: Learn, before: Learn | None = None) -> dict[str, float]:
+def left_out(scored: Sequence[Scored], model: Model, after: Learn, before: Learn | None = None) -> dict[str, float]:
     """What a choice is worth: mean F1 of patients that were left out, before and after, and how sure the gain is.
 
     Args:
-        heard: labelled recordings.
+        scored: labelled recordings.
         model: that heard them.
         after: what is judged; it learns of the other patients alone.
         before: what it is compared with; None: the model as it is.
@@ -88,15 +88,15 @@ def left_out(heard: Sequence[Heard], model: Model, after: Learn, before: Learn |
     Raises:
         ConfigError: too few recordings or patients.
     """
-    check_enough(heard)
-    patients = sorted({h.recording.patient for h in heard})
-    fold_of = patient_folds([h.recording for h in heard], FOLDS, SEED)
+    check_enough(scored)
+    patients = sorted({h.recording.patient for h in scored})
+    fold_of = patient_folds([h.recording for h in scored], FOLDS, SEED)
     counts = np.zeros((2, len(patients), len(MEMBERS), 6))
     for fold in sorted(set(fold_of.values())):
-        others = [h for h in heard if fold_of[h.recording.patient] != fold]
+        others = [h for h in scored if fold_of[h.recording.patient] != fold]
         for way, learn in enumerate((before, after)):
             learnt = Learnt({}) if learn is None else learn(others)
-            for one in [h for h in heard if fold_of[h.recording.patient] == fold]:
+            for one in [h for h in scored if fold_of[h.recording.patient] == fold]:
                 counts[way, patients.index(one.recording.patient)] += _counts_with(learnt, one, model)
     draws = patient_weights(len(patients)).reshape(-1, len(patients))
     was, becomes = (_flat(of) for of in counts)
@@ -108,16 +108,16 @@ def left_out(heard: Sequence[Heard], model: Model, after: Learn, before: Learn |
     }
 
 
-def check_enough(heard: Sequence[Heard]) -> None:
+def check_enough(scored: Sequence[Scored]) -> None:
     """Refuse what no choice can be made and judged on.
 
     Raises:
         ConfigError: too few recordings or patients.
     """
-    patients = {h.recording.patient for h in heard}
-    if len(heard) < FEWEST_RECORDINGS or len(patients) < FEWEST_PATIENTS:
+    patients = {h.recording.patient for h in scored}
+    if len(scored) < FEWEST_RECORDINGS or len(patients) < FEWEST_PATIENTS:
         raise ConfigError(
-            f"{len(heard)} labelled recordings of {len(patients)} patients, expected {FEWEST_RECORDINGS} of "
+            f"{len(scored)} labelled recordings of {len(patients)} patients, expected {FEWEST_RECORDINGS} of "
             f"{FEWEST_PATIENTS} or more; label more, or use the adaptation without labels"
         )
 
@@ -141,9 +141,9 @@ def check_gain(gain: Mapping[str, float], over: str = "") -> None:
         )
 
 
-def known_frames(heard: Heard) -> NDArray[np.bool_]:
+def known_frames(scored: Scored) -> NDArray[np.bool_]:
     """(T,) score frames of which the labels say what sounds in them and what does not."""
-    return annotated(heard.targets) | (heard.recording.record_label in SURE)
+    return annotated(scored.targets) | (scored.recording.record_label in SURE)
 
 
 def log_odds(scores: NDArray[np.float32], group: str) -> NDArray[np.float64]:
@@ -152,22 +152,22 @@ def log_odds(scores: NDArray[np.float32], group: str) -> NDArray[np.float64]:
     return np.asarray(np.log(probability) - np.log1p(-probability))
 
 
-def group_answers(heard: Sequence[Heard], group: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def group_answers(scored: Sequence[Scored], group: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """(n,) log-odds of a group and (n,) whether it sounds, on the score frames that know it."""
-    known = [known_frames(h) for h in heard]
-    odds = [log_odds(h.scores[of], group) for h, of in zip(heard, known, strict=True)]
-    truth = [h.targets[of, getattr(COLUMNS, group)] > 0.5 for h, of in zip(heard, known, strict=True)]
+    known = [known_frames(h) for h in scored]
+    odds = [log_odds(h.scores[of], group) for h, of in zip(scored, known, strict=True)]
+    truth = [h.targets[of, getattr(COLUMNS, group)] > 0.5 for h, of in zip(scored, known, strict=True)]
     return np.concatenate(odds), np.concatenate(truth)
 
 
-def _counts_with(learnt: Learnt, heard: Heard, model: Model) -> NDArray[np.float64]:
+def _counts_with(learnt: Learnt, scored: Scored, model: Model) -> NDArray[np.float64]:
     """(groups, 6) counts of one recording with what was learnt."""
-    nothing, one = (None, None), learnt.score(heard)
+    nothing, one = (None, None), learnt.score(scored)
     return np.concatenate([_counts([one], model, group, *learnt.chosen.get(group, nothing)) for group in MEMBERS])
 
 
 def _counts(
-    heard: Sequence[Heard],
+    scored: Sequence[Scored],
     model: Model,
     group: str,
     calibration: tuple[float, float] | None,
@@ -178,7 +178,7 @@ def _counts(
     thresholds = model.thresholds if threshold is None else dict.fromkeys(spec.classes, threshold)
     again = Recalibration([spec], CLASSES, {} if calibration is None else {group: calibration})
     rows = []
-    for h in heard:
+    for h in scored:
         spans = GroupScores(again.values(h.scores), spec.classes).spans(spec, thresholds)
         found = stretches(spans, model.score_hop_samples, model.rate_hz)
         counts = group_counts(group, annotated_stretches(h.recording, group), found)

@@ -1,14 +1,14 @@
 """Settings as trees of keys: merged, changed by dotted key, checked; those that are more than a number.
 
-For the recipes of the papers (`training.papers`), each a `Published`, and of the edge
-(`training.detector.hyperparameters`). Decides no number.
+For the recipes of the papers (`training.papers`) and of the edge (`training.detector.hyperparameters`). Decides no
+number.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -175,16 +175,16 @@ def _check_sizes(sizes: dict[str, Any]) -> dict[str, Any]:
     """Whole numbers from 1, shares from 0 to below 1, lists of whole numbers, switches; networks know which."""
     for key, value in sizes.items():
         if key in SHARES:
-            wanted, fine = "a number from 0 to below 1", type(value) in (int, float) and 0 <= value < 1
+            expected, fine = "a number from 0 to below 1", type(value) in (int, float) and 0 <= value < 1
         elif key in SWITCHES:
-            wanted, fine = "true or false", type(value) is bool
+            expected, fine = "true or false", type(value) is bool
         elif key in LISTS:
-            wanted = "a list of whole numbers from 1"
+            expected = "a list of whole numbers from 1"
             fine = isinstance(value, list) and bool(value) and all(map(_is_size, value))
         else:
-            wanted, fine = "a whole number from 1", _is_size(value)
+            expected, fine = "a whole number from 1", _is_size(value)
         if not fine:
-            raise ValueError(f"{key} = {value!r}, expected {wanted}")
+            raise ValueError(f"{key} = {value!r}, expected {expected}")
     return sizes
 
 
@@ -207,30 +207,3 @@ Spec = Annotated[
     PlainValidator(spec_from),
     PlainSerializer(lambda spec: json.loads(spec.to_json()), return_type=dict),
 ]
-
-
-Keys = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Published:
-    """The recipe of one paper; `training.clips.schema` says which keys there are, and what they may be."""
-
-    name: str
-    source: str
-    """Where the method is published."""
-    follows: tuple[str, ...]
-    """Parts of the paper that are followed."""
-    chosen: tuple[str, ...]
-    """Parts that are chosen here, because the paper does not say."""
-    keys: Keys
-    """Every number."""
-    sizes: Mapping[str, Keys]
-    """What differs: `small` trains on two cores, `paper` is as published."""
-    parts: Mapping[str, Keys]
-    """What the keys become when a part that the paper credits is left out, by the name of that variant."""
-
-    def tree(self) -> dict[str, Any]:
-        """Keys and values as a file of a recipe has them."""
-        said = {"name": self.name, "source": self.source, "follows": [*self.follows], "chosen": [*self.chosen]}
-        return {**said, **self.keys, "size": self.sizes, "parts": self.parts}

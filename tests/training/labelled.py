@@ -8,13 +8,13 @@ import numpy as np
 
 from training.datasets import CLASSES, Annotation, Recording
 from training.datasets.targets import frame_targets
-from training.left_out import Heard
+from training.left_out import Scored
 
 FRAME_S = 0.032
 COUNT = 375  # score frames: 12 s
 
 
-def _heard(patient: int, high: float, is_normal: bool, rng: np.random.Generator) -> Heard:
+def _scores_of(patient: int, high: float, is_normal: bool, rng: np.random.Generator) -> Scored:
     """A recording with a wheeze from 4 to 6 s, scored about so high; in a Normal one with a third of the odds."""
     quiet = Annotation(0.0, 4.0, ()), Annotation(6.0, 12.0, ())
     events = () if is_normal else (Annotation(4.0, 6.0, ("wheeze",)), *quiet)
@@ -25,10 +25,10 @@ def _heard(patient: int, high: float, is_normal: bool, rng: np.random.Generator)
     log_odds[at] += 4.0 + np.log(high / (1 - high)) - (np.log(3) if is_normal else 0.0)
     scores = np.full((COUNT, len(CLASSES)), 1e-4, np.float32)
     scores[:, 0] = 1 / (1 + np.exp(-log_odds))
-    return Heard(recording, scores, frame_targets(recording, COUNT, FRAME_S))
+    return Scored(recording, scores, frame_targets(recording, COUNT, FRAME_S))
 
 
-def labelled_ward(high: float, patients: int = 12) -> list[Heard]:
+def labelled_ward(high: float, patients: int = 12) -> list[Scored]:
     """Of each patient a Normal recording and one with a wheeze from 4 to 6 s that scores about so high."""
     rng = np.random.default_rng(0)
-    return [_heard(p, high, is_normal, rng) for p in range(patients) for is_normal in (True, False)]
+    return [_scores_of(p, high, is_normal, rng) for p in range(patients) for is_normal in (True, False)]

@@ -12,9 +12,9 @@ from edge.errors import ConfigError
 from edge.model.model import Model, load_model
 from tests.edge.adapting import adaptation
 from tests.training.labelled import labelled_ward
-from training.adapt import adapted, hear, main
+from training.adapt import adapted, main, score_recordings
 from training.datasets import CLASSES, Recording
-from training.left_out import Heard, Learnt, choose, left_out
+from training.left_out import Learnt, Scored, choose, left_out
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def model() -> Model:
 
 
 def test_a_device_whose_sounds_score_low_gets_what_finds_them(model: Model) -> None:
-    heard = labelled_ward(high=0.4)  # the threshold of the model is .62: it finds little
-    result = adapted(heard, model, adaptation(model=model.sha256))
+    scored = labelled_ward(high=0.4)  # the threshold of the model is .62: it finds little
+    result = adapted(scored, model, adaptation(model=model.sha256))
     assert result.labelled == 24
     assert result.gain["event and segment F1 before"] < 0.3
     assert result.gain["event and segment F1 after"] > result.gain["event and segment F1 before"] + 0.2
@@ -34,19 +34,19 @@ def test_a_device_whose_sounds_score_low_gets_what_finds_them(model: Model) -> N
 
 
 def test_what_is_good_already_is_left_alone(model: Model) -> None:
-    heard = labelled_ward(high=0.7)
+    scored = labelled_ward(high=0.7)
     with pytest.raises(ConfigError, match="no gain on patients that were left out"):
-        adapted(heard, model, adaptation(model=model.sha256))
+        adapted(scored, model, adaptation(model=model.sha256))
 
 
 def test_labels_that_say_nothing_of_the_scores_are_not_kept(model: Model) -> None:
     rng = np.random.default_rng(1)
-    heard = [
-        Heard(h.recording, rng.uniform(0, 1, h.scores.shape).astype(np.float32) / 2, h.targets)
+    scored = [
+        Scored(h.recording, rng.uniform(0, 1, h.scores.shape).astype(np.float32) / 2, h.targets)
         for h in labelled_ward(high=0.4)
     ]
     with pytest.raises(ConfigError, match="nothing was kept"):
-        adapted(heard, model, adaptation(model=model.sha256))
+        adapted(scored, model, adaptation(model=model.sha256))
 
 
 def test_too_few_recordings_or_patients_are_refused(model: Model) -> None:
@@ -58,7 +58,7 @@ def test_too_few_recordings_or_patients_are_refused(model: Model) -> None:
 def test_recordings_are_heard_through_the_edge(model: Model, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, 0.003 * np.random.default_rng(0).standard_normal(5 * 8000), 8000)
-    (one,) = hear([Recording(path, "p1", "Normal", ())], model, adaptation(thresholds={"wheeze": 0.9}))
+    (one,) = score_recordings([Recording(path, "p1", "Normal", ())], model, adaptation(thresholds={"wheeze": 0.9}))
     assert one.scores.shape == (5 * 8000 // 256, len(CLASSES))
     assert 0 < one.scores.max() < 1
 

@@ -15,13 +15,13 @@ from export.checkpoint import Checkpoint
 from tests.edge.adapting import adaptation
 from tests.export.runs import make_run
 from tests.training.labelled import labelled_ward
-from training.adapt import hear
+from training.adapt import score_recordings
 from training.datasets import Recording
 from training.detector.last_layer import Row
 from training.detector.model import STRIDE
-from training.fine_tune import check_same, fine_tuned, hear_hidden, main, rescored
+from training.fine_tune import check_same, fine_tuned, main, rescored, score_hidden
 from training.fine_tuned_run import RELEASED, FineTuned, open_run, write_run
-from training.left_out import Heard, log_odds
+from training.left_out import Scored, log_odds
 
 DEMO = Path(__file__).parents[2] / "edge" / "sources" / "demo.flac"
 HIDDEN = 4
@@ -32,11 +32,11 @@ def model() -> Model:
     return load_model()
 
 
-def _hidden(heard: list[Heard], says: float) -> dict[Path, np.ndarray]:
+def _hidden(scored: list[Scored], says: float) -> dict[Path, np.ndarray]:
     """Hidden values of noise; the first is higher by `says` while a wheeze sounds."""
     rng = np.random.default_rng(3)
     found = {}
-    for h in heard:
+    for h in scored:
         values = np.abs(rng.standard_normal((len(h.scores), HIDDEN))).astype(np.float32)
         values[:, 0] += says * h.targets[:, 1]
         found[h.recording.path] = values
@@ -44,8 +44,8 @@ def _hidden(heard: list[Heard], says: float) -> dict[Path, np.ndarray]:
 
 
 def test_a_last_layer_that_hears_more_than_the_scores_is_kept(model: Model) -> None:
-    heard = labelled_ward(high=0.1)
-    layer, gains = fine_tuned(heard, _hidden(heard, says=4.0), model)
+    scored = labelled_ward(high=0.1)
+    layer, gains = fine_tuned(scored, _hidden(scored, says=4.0), model)
     assert set(layer.rows) == {"continuous"}
     assert layer.rows["continuous"].weight.argmax() == 0
     for gain in gains.values():
@@ -53,9 +53,9 @@ def test_a_last_layer_that_hears_more_than_the_scores_is_kept(model: Model) -> N
 
 
 def test_one_that_hears_no_more_than_calibration_and_thresholds_is_refused(model: Model) -> None:
-    heard = labelled_ward(high=0.4)
+    scored = labelled_ward(high=0.4)
     with pytest.raises(ConfigError, match="no gain over calibration and thresholds alone on patients that were left"):
-        fine_tuned(heard, _hidden(heard, says=0.0), model)
+        fine_tuned(scored, _hidden(scored, says=0.0), model)
 
 
 def test_classes_keep_their_share_of_the_group(model: Model) -> None:
@@ -76,8 +76,8 @@ def test_the_network_hears_what_the_artefact_hears() -> None:
     recording = Recording(DEMO, "demo", "CAS", ())
     equaliser = adaptation(model=model.sha256, equaliser_db=(3.0, 0.0, -2.0, 0.0, 0.0, 1.0, 0.0, 0.0))
     for device in (None, equaliser):
-        (by_artefact,) = hear([recording], model, device)
-        (by_network,), hidden = hear_hidden([recording], open_run(RELEASED, "final").scorer, model, device)
+        (by_artefact,) = score_recordings([recording], model, device)
+        (by_network,), hidden = score_hidden([recording], open_run(RELEASED, "final").scorer, model, device)
         np.testing.assert_allclose(by_network.scores, by_artefact.scores, atol=1e-3)
     assert hidden[recording.path].shape == (len(by_network.scores), 128)
     assert by_network.scores.max() > 0.5
@@ -129,6 +129,6 @@ def test_too_few_recordings_and_a_folder_that_is_there_are_one_line(
 
 def test_the_network_of_another_model_is_refused(tmp_path: Path, model: Model) -> None:
     recording = Recording(DEMO, "demo", "CAS", ())
-    (other,), _ = hear_hidden([recording], open_run(RELEASED, "fold-0").scorer, model, None)
+    (other,), _ = score_hidden([recording], open_run(RELEASED, "fold-0").scorer, model, None)
     with pytest.raises(ConfigError, match="is not the training that model laennec-default"):
         check_same(other, model, None, tmp_path)

@@ -47,9 +47,9 @@ def test_a_run_is_small_and_answers(run: Path, clips: list[Clip]) -> None:
 @pytest.mark.rest
 def test_the_tables_are_what_the_runs_say(folder: Path, tmp_path: Path) -> None:
     """Read again, nothing is trained: there is no data."""
-    kept = tmp_path / folder.name
-    shutil.copytree(folder, kept)
+    stored = tmp_path / folder.name
+    shutil.copytree(folder, stored)
     seeds = len(list(folder.glob("whole-*")))
     recipe = json.loads((folder / "whole-0" / "run.json").read_text())["recipe"]
-    compare(Query(recipe["name"], tmp_path / "no data", kept, recipe.get("task", ""), seeds=seeds))
-    assert json.loads((kept / "comparison.json").read_text()) == json.loads((folder / "comparison.json").read_text())
+    compare(Query(recipe["name"], tmp_path / "no data", stored, recipe.get("task", ""), seeds=seeds))
+    assert json.loads((stored / "comparison.json").read_text()) == json.loads((folder / "comparison.json").read_text())

@@ -1,8 +1,10 @@
 """Clips of one side of a split as batches: drawn, augmented, padded to one length; decided by seed, epoch and step.
 
-Every random choice about clip i of a batch comes from (seed, epoch, step, i). `ClipLearner` is what the loop trains: a
-classifier, with its batches and the official scores of the validation.
+Every random choice about clip i of a batch comes from (seed, epoch, step, i).
+
 Source: Park et al. 2019, SpecAugment (1904.08779), with the numbers of Patch-Mix's code (2305.14032).
+
+A clip classifier as a learner of the loop: views of a batch for the objectives, official scores for the validation.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.clips.classifier import ClipClassifier, Mixed, View
+from edge.errors import ConfigError
+from training.clips.classifier import ClipClassifier
 from training.clips.front_end import ClipFrames
-from training.clips.schema import Augment, ClassifierRecipe, Masks, Sampler
+from training.clips.objectives import Mixed, View
+from training.clips.schema import Augment, Masks, Sampler
 from training.loop import Batch, Losses
-from training.metrics.official import confusion, official_score
+from training.metrics.official import official_score
 from training.tasks import Clip, Task
 
 
@@ -45,8 +49,19 @@ class ClipSet:
 
     @property
     def counts(self) -> list[int]:
-        """(C,) clips of each label."""
-        return np.bincount(self.labels, minlength=len(self.task.labels)).tolist()
+        """(C,) clips of each label.
+
+        Raises:
+            ConfigError: naming the labels that have none.
+        """
+        counts = np.bincount(self.labels, minlength=len(self.task.labels)).tolist()
+        without = [label for label, count in zip(self.task.labels, counts, strict=True) if not count]
+        if without:
+            raise ConfigError(
+                f"task {self.task.name}: no training clip of {', '.join(without)} among {len(self.clips)}; add "
+                "recordings of it, choose another validation.fold, raise limit, or choose another task"
+            )
+        return counts
 
 
 class Batches:
@@ -174,23 +189,18 @@ CHUNK = 32  # clips that are clip_probabilities at once
 
 
 class ClipLearner:
-    """Trains one classifier; its network is made under the recipe's seed.
+    """Trains one classifier.
 
     Args:
-        recipe: of the run.
-        training: clips of the patients to learn from.
+        network: made under the run's seed.
+        batches: of the training patients.
         validation: of other patients.
-
-    Raises:
-        ConfigError: for sizes, or a checkpoint that does not fit.
     """
 
-    def __init__(self, recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet) -> None:
-        torch.manual_seed(recipe.seed)
-        self.network: ClipClassifier = ClipClassifier(recipe, training.counts, recipe.frames)
-        self.training, self.validation = training, validation
-        self._batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed)
-        self.steps, self.micro_batches = self._batches.steps, 1
+    def __init__(self, network: ClipClassifier, batches: Batches, validation: ClipSet) -> None:
+        self.network: ClipClassifier = network
+        self._batches, self._validation = batches, validation
+        self.steps, self.micro_batches = batches.steps, 1
 
     def batch(self, epoch: int, step: int) -> Batch:
         """As `Batches.batch`."""
@@ -226,8 +236,8 @@ class ClipLearner:
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Official score, sensitivity, specificity and loss-free numbers of the validation patients."""
-        probabilities = clip_probabilities(network, self.validation, next(network.parameters()).device)
-        return validation_numbers(self.validation, probabilities)
+        probabilities = clip_probabilities(network, self._validation, next(network.parameters()).device)
+        return validation_numbers(self._validation, probabilities)
 
 
 @torch.no_grad()
@@ -245,7 +255,9 @@ def clip_probabilities(network: nn.Module, clips: ClipSet, device: torch.device)
 
 def validation_numbers(clips: ClipSet, probabilities: NDArray[np.float32]) -> dict[str, float]:
     """What a validation prints and what early stopping looks at; a score that is undefined counts as 0."""
-    official = official_score(clips.task, confusion(clips.task, clips.labels, probabilities.argmax(1)))
+    confusion = np.zeros((len(clips.task.labels),) * 2, np.int64)
+    np.add.at(confusion, (clips.labels, probabilities.argmax(1)), 1)
+    official = official_score(clips.task, confusion)
     return {
         "score": official.score or 0.0,
         "sensitivity": official.sensitivity or 0.0,

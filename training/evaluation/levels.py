@@ -34,7 +34,7 @@ from training.detector.hyperparameters import load_edge_recipe
 from training.detector.model import Scorer
 from training.detector.training_data import read_recordings
 from training.evaluation.microphones import of_fold, quantised
-from training.fine_tune import hear_samples
+from training.fine_tune import score_samples
 from training.fine_tuned_run import RELEASED, open_run
 from training.metrics.streaming import Detection, record_score
 from training.terminal import count, print_any_name
@@ -62,12 +62,12 @@ def hear_again(recording: Recording, scorer: Scorer, model: Model) -> Iterator[t
     detection = Detection(model.groups, model.thresholds, model.score_hop_samples, model.rate_hz)
     samples = read_sound(recording.path, model.rate_hz)
     for gain_db in GAINS_DB:
-        heard = quantised(samples * 10 ** (gain_db / 20))
-        is_outside = SoundCheck.of(model, heard).verified is False
+        gained = quantised(samples * 10 ** (gain_db / 20))
+        is_outside = SoundCheck.of(model, gained).verified is False
         plain, levelled = Chunks(model.chunk, model.spec.width), LevelledChunks(model)
         ways: tuple[tuple[Chunks | LevelledChunks, FeatureSpec], ...] = (plain, model.spec), (levelled, levelled.spec)
         for way, (chunks, spec) in zip(WAYS, ways, strict=True):
-            scores, _ = hear_samples(heard, scorer, chunks, spec)
+            scores, _ = score_samples(gained, scorer, chunks, spec)
             is_normal = recording.record_label == "Normal"
             yield gain_db, way, Answer(is_normal, len(detection.events(scores)), record_score(scores), is_outside)
 

@@ -28,14 +28,14 @@ class _Handler(BaseHTTPRequestHandler):
     server: Files
 
     def do_GET(self) -> None:
-        wanted = self.headers.get("Range")
-        self.server.ranges.append(wanted)
+        required = self.headers.get("Range")
+        self.server.ranges.append(required)
         whole = self.server.content.get(self.path)
         if whole is None:
             self.send_error(404)
             return
-        unchanged = wanted and self.headers.get("If-Range") in (None, self.server.etag)  # RFC 9110, 13.1.5
-        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and unchanged else 0
+        unchanged = required and self.headers.get("If-Range") in (None, self.server.etag)  # RFC 9110, 13.1.5
+        start = int(required.removeprefix("bytes=").rstrip("-")) if required and unchanged else 0
         if start >= len(whole):
             self.send_error(416)
             return

@@ -23,7 +23,7 @@ FRAME_S = 0.032
 BED = Address("ward-b", "box-1", "bed1")
 
 
-def said(event: str, sound: str, label: str = "wheeze") -> Label:
+def answered(event: str, sound: str, label: str = "wheeze") -> Label:
     verdict = "false" if not sound else "true" if sound == label else "other"
     return Label(EventFacts(event, label, made.WALL_S, 2.0, 0.9, 0.6, ""), BED, verdict, sound, "nurse K", 1.0)  # type: ignore[arg-type]  # one of three
 
@@ -38,7 +38,7 @@ def test_the_reader_reads_labels_with_their_times_and_the_rest_of_the_clip_is_un
     events = [ulid(made.WALL_S + number) for number in range(3)]
     for number, event in enumerate(events):
         put(tmp_path / "clips", a_clip(event, made.WALL_S + number, is_over=number != 2), hearing(f"bed{number}"))
-    labels = [said(event, sound) for event, sound in zip(events, ("wheeze", "", "fine_crackle"), strict=True)]
+    labels = [answered(event, sound) for event, sound in zip(events, ("wheeze", "", "fine_crackle"), strict=True)]
     made_of = exported(tmp_path / "clips", labels, tmp_path / "out")
     assert (made_of.labels, made_of.clips, made_of.left_out) == (3, 3, ())
     recordings = read_folder(tmp_path / "out")
@@ -55,10 +55,10 @@ def test_the_reader_reads_labels_with_their_times_and_the_rest_of_the_clip_is_un
 
 
 def test_labels_without_a_clip_are_listed_with_why(tmp_path: Path) -> None:
-    kept, odd = ulid(made.WALL_S), ulid(made.WALL_S + 1)
-    put(tmp_path / "clips", a_clip(kept))
+    stored, odd = ulid(made.WALL_S), ulid(made.WALL_S + 1)
+    put(tmp_path / "clips", a_clip(stored))
     put(tmp_path / "clips", a_clip(odd, made.WALL_S + 1, label="rub"))
-    labels = [said(kept, "wheeze"), said("gone", ""), said(odd, "rub", "rub")]
+    labels = [answered(stored, "wheeze"), answered("gone", ""), answered(odd, "rub", "rub")]
     made_of = exported(tmp_path / "clips", labels, tmp_path / "out")
     assert [(label.event.id, why) for label, why in made_of.left_out] == [
         ("gone", "its clip is not there"),
@@ -74,7 +74,7 @@ def test_two_labels_of_one_clip_are_two_events_of_one_recording(tmp_path: Path) 
     clip = a_clip(events[0])
     second = a_clip(events[1]).events[0]
     put(tmp_path / "clips", type(clip)(clip.id, clip.start, clip.pcm, (), (clip.events[0], second), clip.cause))
-    exported(tmp_path / "clips", [said(events[0], "wheeze"), said(events[1], "")], tmp_path / "out")
+    exported(tmp_path / "clips", [answered(events[0], "wheeze"), answered(events[1], "")], tmp_path / "out")
     (recording,) = read_folder(tmp_path / "out")
     assert sorted(event.labels for event in recording.events) == [(), ("wheeze",)]
 

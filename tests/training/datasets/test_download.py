@@ -55,11 +55,11 @@ SPRSOUND = {
 
 
 def test_sprsound_is_found_where_it_was_fetched_to(server: Files, tmp_path: Path) -> None:
-    told: list[str] = []
-    download(_here("sprsound", server, SPRSOUND), tmp_path, told.append)
+    reported: list[str] = []
+    download(_here("sprsound", server, SPRSOUND), tmp_path, reported.append)
     (recording,) = read_datasets(tmp_path)
     assert (recording.patient, recording.split) == ("10", "train")
-    assert told[0].startswith(f"sprsound.zip: 2 files in {tmp_path / 'sprsound'}, SHA-256 ")
+    assert reported[0].startswith(f"sprsound.zip: 2 files in {tmp_path / 'sprsound'}, SHA-256 ")
     assert [path.name for path in tmp_path.iterdir()] == ["sprsound"]
     receipt = (tmp_path / "sprsound" / "SOURCE-sprsound.zip.txt").read_text()
     assert source("sprsound").citation in receipt
@@ -68,9 +68,9 @@ def test_sprsound_is_found_where_it_was_fetched_to(server: Files, tmp_path: Path
 
 def test_what_has_a_receipt_is_not_fetched_again(server: Files, tmp_path: Path) -> None:
     for _ in range(2):
-        told: list[str] = []
-        download(_here("sprsound", server, SPRSOUND), tmp_path, told.append)
-    assert "here already" in told[0]
+        reported: list[str] = []
+        download(_here("sprsound", server, SPRSOUND), tmp_path, reported.append)
+    assert "here already" in reported[0]
     assert len(server.ranges) == 1
 
 

@@ -60,9 +60,9 @@ def in_steps(detector: Detector, frames: Tensor, valid: Tensor, lengths: list[in
         end = begin + lengths[len(answers) % len(lengths)]
         answers.append(detector.step(frames[:, begin:end], valid[:, begin:end], state))
         begin, state = end, answers[-1].state
-    logits, hidden, heard, _ = zip(*answers, strict=True)
+    logits, hidden, scored, _ = zip(*answers, strict=True)
     return Answer(
-        torch.cat(logits, 1)[:, wait:], torch.cat(hidden, 2)[..., wait:], torch.cat(heard, 1)[:, wait:], state
+        torch.cat(logits, 1)[:, wait:], torch.cat(hidden, 2)[..., wait:], torch.cat(scored, 1)[:, wait:], state
     )
 
 
@@ -70,28 +70,28 @@ def in_steps(detector: Detector, frames: Tensor, valid: Tensor, lengths: list[in
 def by_definition(detector: Detector, frames: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
     """Logits (B, T / STRIDE, K) and hidden frames (B, h, T / STRIDE); before and after the stream all is zero."""
     spec, batch = detector.spec, len(frames)
-    heard = (valid.reshape(batch, -1, STRIDE).sum(2) > 0).float()[:, None, None]
+    scored = (valid.reshape(batch, -1, STRIDE).sum(2) > 0).float()[:, None, None]
     image = (frames * valid[..., None]).reshape(batch, -1, spec.images, spec.bands).permute(0, 2, 3, 1)
     image = torch.cat([image, valid[:, None, None].expand(-1, 1, spec.bands, -1)], 1)
     seen = detector.stem(F.pad(image, (5, 7)))  # score frame t sees frames 4 t - 5 to 4 t + 7
-    x = detector.project(seen.reshape(batch, -1, 1, heard.shape[3])) * heard
+    x = detector.project(seen.reshape(batch, -1, 1, scored.shape[3])) * scored
     for index, (dilation, ahead) in enumerate(zip(spec.dilations, spec.ahead, strict=True)):
         if index == len(detector.early):
-            x = context_by_definition(detector.context, spec.memory, x, heard)
+            x = context_by_definition(detector.context, spec.memory, x, scored)
         block = [*detector.early, *detector.late][index]
         around = F.pad(x, ((spec.kernel - 1 - ahead) * dilation, ahead * dilation))
-        x = F.relu(x + block.block(around)) * heard
+        x = F.relu(x + block.block(around)) * scored
     return detector.head(x).squeeze(2).transpose(1, 2), x.squeeze(2)
 
 
-def context_by_definition(context: Context, memory: tuple[float, ...], x: Tensor, heard: Tensor) -> Tensor:
+def context_by_definition(context: Context, memory: tuple[float, ...], x: Tensor, scored: Tensor) -> Tensor:
     """(B, h, 1, T) with what was heard until each score frame added; one step of each leaky sum after the other."""
     statistics = []
     for constant in memory:
         keep, total, means = math.exp(-1 / constant), torch.zeros(len(x), 2 * x.shape[1] + 1), []
-        for now, is_heard in zip(x.squeeze(2).unbind(2), heard[:, :, 0].unbind(2), strict=True):
+        for now, is_heard in zip(x.squeeze(2).unbind(2), scored[:, :, 0].unbind(2), strict=True):
             total = keep * total + torch.cat([now, now**2, is_heard], 1)
             means.append(total[:, :-1] / (total[:, -1:] + 1))
         mean, power = torch.stack(means, 2).chunk(2, 1)
         statistics += [mean, torch.sqrt(power + 1e-4)]
-    return F.relu(x + context.mix(torch.cat(statistics, 1)[:, :, None])) * heard
+    return F.relu(x + context.mix(torch.cat(statistics, 1)[:, :, None])) * scored

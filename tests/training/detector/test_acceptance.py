@@ -23,7 +23,7 @@ from training.metrics.streaming import ScoredRecording
 from training.tasks import CLIP_LABELS, TASKS
 
 
-def _heard(fold: int, patient: str) -> RecordingLogits:
+def _scores_of(fold: int, patient: str) -> RecordingLogits:
     rng = np.random.default_rng(fold)
     targets = (rng.random((400, WIDTH)) < 0.4).astype(np.float32)
     logits = ((1 + 2 * fold) * (targets - 0.3) + rng.normal(0, 1, targets.shape)).astype(np.float32)
@@ -31,17 +31,17 @@ def _heard(fold: int, patient: str) -> RecordingLogits:
 
 
 def test_scores_of_a_fold_are_calibrated_on_the_others() -> None:
-    heard = [_heard(0, "a"), _heard(1, "b"), _heard(2, "c")]
-    for one, scored in zip(heard, cross_calibrated(heard), strict=True):
-        others = calibrate([other for other in heard if other.fold != one.fold])
+    scored_sounds = [_scores_of(0, "a"), _scores_of(1, "b"), _scores_of(2, "c")]
+    for one, scored in zip(scored_sounds, cross_calibrated(scored_sounds), strict=True):
+        others = calibrate([other for other in scored_sounds if other.fold != one.fold])
         np.testing.assert_array_equal(scored.scores, others.score(one).scores)
-        assert not np.array_equal(scored.scores, calibrate(heard).score(one).scores)
+        assert not np.array_equal(scored.scores, calibrate(scored_sounds).score(one).scores)
 
 
-def _clip(name: str, said: dict[str, float], fold: int = 0) -> AnsweredClip:
+def _clip(name: str, answered: dict[str, float], fold: int = 0) -> AnsweredClip:
     """One event, and the log-probabilities of what it was called; -9 elsewhere."""
     recording = Recording(Path("one.flac"), "p", "CAS", (Annotation(0, 1, SPRSOUND_LABELS[name], name),))
-    return AnsweredClip(recording, 0, np.array([said.get(label, -9.0) for label in CLIP_LABELS], np.float32), fold)
+    return AnsweredClip(recording, 0, np.array([answered.get(label, -9.0) for label in CLIP_LABELS], np.float32), fold)
 
 
 def test_clips_are_asked_what_was_published_and_answered_by_the_sum_of_the_parts() -> None:
@@ -76,9 +76,9 @@ def test_the_score_that_is_reported_has_its_offsets_from_the_other_folds() -> No
 
 
 def test_the_best_score_has_its_offsets_from_the_clips_themselves() -> None:
-    (asked, _) = event_tasks(_margins(3.0, 2.0, 0))
-    assert best_score(asked) == 1.0
-    inverted = TaskClips(asked.task, asked.log_probabilities[:, ::-1], asked.truth, asked.folds)
+    (requested, _) = event_tasks(_margins(3.0, 2.0, 0))
+    assert best_score(requested) == 1.0
+    inverted = TaskClips(requested.task, requested.log_probabilities[:, ::-1], requested.truth, requested.folds)
     assert best_score(inverted) < 0.6
 
 
@@ -154,13 +154,15 @@ def test_a_detector_that_is_nearly_always_right_is_judged_so(monkeypatch: pytest
     monkeypatch.setattr(training.detector.acceptance, "SEARCH", few)
     monkeypatch.setattr(training.detector.thresholds, "SEARCH", few)
     monkeypatch.setattr(training.detector.budget, "CAP", 1.0)  # of so few patients nothing could be promised
-    heard = [_heard_well(label, n) for label in (*SOUNDS, "Poor Quality") for n in range(4)]
+    scored_sounds = [_heard_well(label, n) for label in (*SOUNDS, "Poor Quality") for n in range(4)]
     cough = Recording(Path("cough.flac"), "c", "cough", (), is_negative=True)
-    heard.append(RecordingLogits(cough, np.full((125, WIDTH), -3.0, np.float32), np.zeros((125, WIDTH), np.float32), 0))
-    recordings = (*(h.recording for h in heard), Recording(Path("7"), "s", "CAS", (), is_synthetic=True))
+    scored_sounds.append(
+        RecordingLogits(cough, np.full((125, WIDTH), -3.0, np.float32), np.zeros((125, WIDTH), np.float32), 0)
+    )
+    recordings = (*(h.recording for h in scored_sounds), Recording(Path("7"), "s", "CAS", (), is_synthetic=True))
     clips = [*_margins(3.0, -3.0, 0), *_margins(3.0, -3.0, 1)]
-    young = [replace(h, fold=90) for h in heard if h.recording.patient.endswith("3")]
-    result = assess(RECIPE, TrainingData(recordings, tmp_path), heard, clips, {"youngest": young})
+    young = [replace(h, fold=90) for h in scored_sounds if h.recording.patient.endswith("3")]
+    result = assess(RECIPE, TrainingData(recordings, tmp_path), scored_sounds, clips, {"youngest": young})
     assert (result["patients"], result["recordings"], len(result["trained_on"])) == (20, 20, 40)
     assert [group["name"] for group in result["groups"]] == ["continuous", "discontinuous"]
     # 0.5 finds as much as 0.3; two frames of noise are no event with either step, so the first of equals is taken

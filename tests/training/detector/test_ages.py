@@ -42,12 +42,12 @@ WARD = [
 ]
 
 
-def _heard(detection: Detection) -> list[Heard]:
+def _scores_of(detection: Detection) -> list[Heard]:
     return [(s, detection.events(s.scores)) for s in WARD]
 
 
 def test_every_age_has_its_own_rates_and_one_patient_is_no_group() -> None:
-    found = by_age(_heard(DETECTION), DETECTION)
+    found = by_age(_scores_of(DETECTION), DETECTION)
     assert list(found) == ["under 1 year", "3 to 17 years"]
     infants, others = found["under 1 year"], found["3 to 17 years"]
     assert infants["validation"]["false alarms per hour Normal"] == pytest.approx(300)

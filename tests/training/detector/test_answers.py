@@ -19,10 +19,11 @@ from training.detector.answers import (
     TaskAnswers,
     answer,
     best_offsets,
+    confusion,
     decide,
     record_statistics,
 )
-from training.metrics.official import confusion, official_score
+from training.metrics.official import official_score
 from training.tasks import CLIP_LABELS, TASKS
 
 
@@ -34,7 +35,7 @@ def _log(**shares: float) -> np.ndarray:
 
 
 def test_probabilities_of_a_task_are_sums_over_its_parts() -> None:
-    said = _log(Normal=0.4, Wheeze=0.2, Rhonchi=0.1, Stridor=0.05, Fine_Crackle=0.15, Coarse_Crackle=0.06)
+    answered = _log(Normal=0.4, Wheeze=0.2, Rhonchi=0.1, Stridor=0.05, Fine_Crackle=0.15, Coarse_Crackle=0.06)
     both = 1 - 0.4 - 0.2 - 0.1 - 0.05 - 0.15 - 0.06
     expected = {
         "1-1": [0.4, 0.6],
@@ -43,34 +44,34 @@ def test_probabilities_of_a_task_are_sums_over_its_parts() -> None:
         "ood": [0.4, 0.21, 0.35, both],
     }
     for name, shares in expected.items():
-        np.testing.assert_allclose(np.exp(answer(TASKS[name], said))[0], shares, atol=1e-9)
+        np.testing.assert_allclose(np.exp(answer(TASKS[name], answered))[0], shares, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS))
 def test_every_task_gets_a_distribution_in_the_order_of_its_labels(name: str) -> None:
     task = TASKS[name]
     count = len(CLIP_LABELS if task.unit == "event" else RECORD_LABELS)
-    said = np.log(np.random.default_rng(0).dirichlet(np.ones(count), 5))
-    probabilities = np.exp(answer(task, said))
+    answered = np.log(np.random.default_rng(0).dirichlet(np.ones(count), 5))
+    probabilities = np.exp(answer(task, answered))
     assert probabilities.shape == (5, len(task.labels))
     np.testing.assert_allclose(probabilities.sum(1), 1)
-    np.testing.assert_allclose(probabilities[:, 0], np.exp(said[:, 0]))  # Normal stays Normal
+    np.testing.assert_allclose(probabilities[:, 0], np.exp(answered[:, 0]))  # Normal stays Normal
 
 
 def test_offsets_move_the_decision() -> None:
-    said = np.log([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]])
-    assert decide(said, np.zeros(3)).tolist() == [0, 1]
-    assert decide(said, np.array([-1.0, 0, 0])).tolist() == [1, 1]
-    assert decide(said, np.array([2.0, 0, 0])).tolist() == [0, 0]
-    assert decide(said, np.array([0, 0, 2.0])).tolist() == [2, 2]
+    answered = np.log([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3]])
+    assert decide(answered, np.zeros(3)).tolist() == [0, 1]
+    assert decide(answered, np.array([-1.0, 0, 0])).tolist() == [1, 1]
+    assert decide(answered, np.array([2.0, 0, 0])).tolist() == [0, 0]
+    assert decide(answered, np.array([0, 0, 2.0])).tolist() == [2, 2]
 
 
 def test_the_best_offset_of_normal_is_in_the_middle_of_the_best_ones() -> None:
     task = TASKS["1-1"]
     # Normal clips have a margin of +2 for Normal, adventitious ones of +1: the offset must lie between -2 and -1
     margins = np.array([2.0] * 10 + [1.0] * 10)
-    said = np.stack([margins, np.zeros(20)], 1)
-    offsets = best_offsets(task, said, np.repeat([0, 1], 10))
+    answered = np.stack([margins, np.zeros(20)], 1)
+    offsets = best_offsets(task, answered, np.repeat([0, 1], 10))
     assert abs(offsets[0] + 1.5) < 0.11
     assert offsets[1] == 0
     assert OFFSETS[0] < -2
@@ -80,11 +81,11 @@ def test_few_of_the_others_are_called_poor_quality_and_most_of_the_poor_are() ->
     rng = np.random.default_rng(0)
     task = TASKS["2-1"]
     truth = np.repeat([0, 1, 2], [400, 400, 100])
-    said = np.log(np.full((900, 3), 1e-3))
-    said[np.arange(900), truth] = 0.0
-    said[:, 2] += rng.normal(0, 2.5, 900)
-    offsets = best_offsets(task, said, truth)
-    decided = decide(said, offsets)
+    answered = np.log(np.full((900, 3), 1e-3))
+    answered[np.arange(900), truth] = 0.0
+    answered[:, 2] += rng.normal(0, 2.5, 900)
+    offsets = best_offsets(task, answered, truth)
+    decided = decide(answered, offsets)
     assert 0 < np.mean(decided[truth != 2] == 2) <= CALLED_POOR
     assert np.mean(decided[truth == 2] == 2) > 0.6
     np.testing.assert_array_equal(decided[(truth != 2) & (decided != 2)], truth[(truth != 2) & (decided != 2)])
@@ -93,13 +94,13 @@ def test_few_of_the_others_are_called_poor_quality_and_most_of_the_poor_are() ->
 def test_where_the_best_offsets_lie_apart_none_between_them_is_chosen() -> None:
     task = TASKS["1-1"]
     # margins for Normal: one of three is on the wrong side when they are parted at -.75 or at 1, and two between
-    said = np.stack([[-3.5, -1.0, -0.5, 0.5, 1.5, 2.0], np.zeros(6)], 1)
+    answered = np.stack([[-3.5, -1.0, -0.5, 0.5, 1.5, 2.0], np.zeros(6)], 1)
     truth = np.array([1, 1, 0, 1, 0, 0])
 
     def score(offset: float) -> float:
-        return official_score(task, confusion(task, truth, decide(said, np.array([offset, 0.0])))).score or 0.0
+        return official_score(task, confusion(task, truth, decide(answered, np.array([offset, 0.0])))).score or 0.0
 
-    assert score(best_offsets(task, said, truth)[0]) == max(score(float(offset)) for offset in OFFSETS)
+    assert score(best_offsets(task, answered, truth)[0]) == max(score(float(offset)) for offset in OFFSETS)
 
 
 def test_few_of_the_others_are_called_poor_quality_when_normal_is_held_back_too() -> None:
@@ -109,10 +110,10 @@ def test_few_of_the_others_are_called_poor_quality_when_normal_is_held_back_too(
     logits = rng.normal(0, 1, (1000, 3))
     logits[np.arange(1000), truth] += 1.5
     logits[:, 0] += 2  # all seem normal, so the best offset of Normal is well below 0
-    said = logits - np.logaddexp.reduce(logits, 1, keepdims=True)
-    offsets = best_offsets(task, said, truth)
+    answered = logits - np.logaddexp.reduce(logits, 1, keepdims=True)
+    offsets = best_offsets(task, answered, truth)
     assert offsets[0] < -1
-    assert np.mean(decide(said, offsets)[truth != 2] == 2) <= CALLED_POOR
+    assert np.mean(decide(answered, offsets)[truth != 2] == 2) <= CALLED_POOR
 
 
 def test_statistics_rise_with_what_is_heard_and_ignore_what_was_never_scored() -> None:
@@ -144,13 +145,13 @@ def _fitted() -> tuple[RecordAnswer, np.ndarray, np.ndarray]:
 
 def test_the_answer_for_recordings_is_the_two_regressions_that_were_fitted() -> None:
     fitted, statistics, labels = _fitted()
-    said = np.exp(fitted.log_probabilities(statistics))
-    np.testing.assert_allclose(said.sum(1), 1)
+    answered = np.exp(fitted.log_probabilities(statistics))
+    np.testing.assert_allclose(answered.sum(1), 1)
     scaled, poor = (statistics - statistics.mean(0)) / statistics.std(0), labels == 4
     quality = LogisticRegression(C=0.03, max_iter=1000).fit(scaled, poor).predict_proba(scaled)[:, 1]
     kind = LogisticRegression(C=0.03, max_iter=1000).fit(scaled[~poor], labels[~poor]).predict_proba(scaled)
-    np.testing.assert_allclose(said[:, 4], quality, atol=1e-4)
-    np.testing.assert_allclose(said[:, :4], kind * (1 - quality)[:, None], atol=1e-4)
+    np.testing.assert_allclose(answered[:, 4], quality, atol=1e-4)
+    np.testing.assert_allclose(answered[:, :4], kind * (1 - quality)[:, None], atol=1e-4)
 
 
 def test_the_edge_calls_recordings_by_the_labels_of_the_official_task() -> None:
@@ -209,9 +210,9 @@ def test_a_confusion_counts_annotated_labels_in_rows() -> None:
 
 def _best_of_normal(normal: list[float], adventitious: list[float]) -> float:
     """Best offset for clips with these margins for Normal; Normal is said when margin + offset is 0 or more."""
-    said = np.stack([np.array(normal + adventitious), np.zeros(len(normal) + len(adventitious))], 1)
+    answered = np.stack([np.array(normal + adventitious), np.zeros(len(normal) + len(adventitious))], 1)
     truth = np.repeat([0, 1], [len(normal), len(adventitious)])
-    return float(best_offsets(TASKS["1-1"], said, truth)[0])
+    return float(best_offsets(TASKS["1-1"], answered, truth)[0])
 
 
 def test_the_best_offset_is_in_the_middle_of_the_longest_stretch_of_best_ones() -> None:
@@ -225,8 +226,8 @@ def test_the_best_offset_is_in_the_middle_of_the_longest_stretch_of_best_ones() 
 
 def test_poor_quality_is_said_as_soon_as_none_of_the_others_is_called_so() -> None:
     # Normal and Adventitious are parted by any offset: 0. The others are ahead of Poor Quality by 1.234 and 2.
-    said = np.array([[0.0, -50.0, -1.234], [-50.0, 0.0, -2.0], [-3.0, -3.0, 0.0]])
-    assert best_offsets(TASKS["2-1"], said, np.array([0, 1, 2])).tolist() == [0.0, 0.0, 1.23]
+    answered = np.array([[0.0, -50.0, -1.234], [-50.0, 0.0, -2.0], [-3.0, -3.0, 0.0]])
+    assert best_offsets(TASKS["2-1"], answered, np.array([0, 1, 2])).tolist() == [0.0, 0.0, 1.23]
 
 
 def test_numbers_of_the_regressions_have_six_digits_and_a_constant_statistic_a_scale_above_0() -> None:
@@ -248,9 +249,9 @@ def test_of_offsets_that_patients_cannot_tell_apart_the_one_that_changes_least_i
     margins = np.where(truth == 0, 3.0, -1.0)  # every offset from -3 to .9 parts them
     margins[[1, 9, 17]] = 1.5  # but for three patients' clips, which are right from -1.6 on down,
     margins[[80, 88]] = 1.55  # and two others', which are wrong there
-    said = np.stack([margins, np.zeros(400)], 1)
-    assert best_offsets(task, said, truth)[0] < -1.5
-    assert best_offsets(task, said, truth, patients)[0] == 0.0  # three patients against two do not decide
+    answered = np.stack([margins, np.zeros(400)], 1)
+    assert best_offsets(task, answered, truth)[0] < -1.5
+    assert best_offsets(task, answered, truth, patients)[0] == 0.0  # three patients against two do not decide
     margins[1::8] = 1.5  # one clip of every patient does
-    said = np.stack([margins, np.zeros(400)], 1)
-    assert best_offsets(task, said, truth, patients)[0] == -1.6
+    answered = np.stack([margins, np.zeros(400)], 1)
+    assert best_offsets(task, answered, truth, patients)[0] == -1.6

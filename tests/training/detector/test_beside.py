@@ -51,14 +51,14 @@ def test_each_set_is_reported_by_itself_with_the_choices_of_the_fold_that_it_is_
         )
         for fold, threshold in ((0, 0.2), (1, 0.9))
     }
-    heard = []
+    scored = []
     for fold, patient in enumerate(("a", "b")):
         logits = np.full((120, 8), -5.0, np.float32)
         logits[30:60, 1] = 0.0  # p = .5: an event where the threshold is .2
         logits[:, 3] = 20.0  # if anything, a wheeze
         targets = frame_targets(_recording(patient), 120, Recipe().frame_s)
-        heard.append(RecordingLogits(_recording(patient), logits, targets, fold))
-    found = beside(heard, chosen)
+        scored.append(RecordingLogits(_recording(patient), logits, targets, fold))
+    found = beside(scored, chosen)
     assert list(found) == ["icbhi"]
     assert (found["icbhi"]["patients"], found["icbhi"]["recordings"]) == (2, 2)
     assert found["icbhi"]["validation"]["record sensitivity"] == 0.5

@@ -25,10 +25,10 @@ def test_the_clip_head_says_what_the_regression_says(labels: tuple[int, ...]) ->
     fit_clip_head(detector, clips, truth)
     scaled = (embeddings - embeddings.mean(0)) / (embeddings.std(0) + 1e-4)
     expected = LogisticRegression(C=0.01, max_iter=1000).fit(scaled, truth).predict_proba(scaled)
-    said = np.exp(np.stack(clip_answers(detector, clips)))
-    np.testing.assert_allclose(said[:, list(labels)], expected, atol=1e-4)
+    answered = np.exp(np.stack(clip_answers(detector, clips)))
+    np.testing.assert_allclose(answered[:, list(labels)], expected, atol=1e-4)
     others = [i for i in range(len(CLIP_LABELS)) if i not in labels]
-    assert said[:, others].max() < 1e-6
+    assert answered[:, others].max() < 1e-6
 
 
 def test_one_label_alone_is_refused() -> None:

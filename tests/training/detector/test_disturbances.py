@@ -19,7 +19,7 @@ SPEC = Recipe().features  # 48 bands from 50 to 2000 Hz, 8 ms, floor -105 dB
 BANDS_HZ = mel_edges_hz(SPEC)[1:-1]
 NOTHING = DisturbanceSpec(hum=0, noise=0, rubbing=0, clicks=0)
 QUIET = np.full((1200, SPEC.width), -80.0, np.float32)
-HEARD = np.ones(1200, np.bool_)
+VALID = np.ones(1200, np.bool_)
 
 
 def _made(**changes: object) -> Disturbances:
@@ -46,21 +46,21 @@ def test_another_sound_has_its_peak_so_far_over_the_reference() -> None:
     levels, other = QUIET[:4].copy(), np.linspace(-50, -20, 4, dtype=np.float32)[:, None] + QUIET[:4] * 0
     levels[0] = 0.0  # one loud frame of four
     audible = np.array([True, True, True, False])  # the peak of what is there is -30 dB
-    louder = Changes(SPEC, AugmentSpec()).over_reference(other, audible, levels, HEARD[:4], 12.0)
+    louder = Changes(SPEC, AugmentSpec()).over_reference(other, audible, levels, VALID[:4], 12.0)
     np.testing.assert_allclose(louder[:, 0], [-88, -78, -68, -58], atol=1e-4)
 
 
 def test_without_anything_drawn_and_without_sound_levels_stay_as_they_are() -> None:
     rng, all_of_it = np.random.default_rng(0), _made(hum=1, noise=1, rubbing=1, clicks=1)
-    np.testing.assert_array_equal(_made().add(QUIET, HEARD, rng), QUIET)
-    np.testing.assert_array_equal(all_of_it.add(QUIET, ~HEARD, rng), QUIET)
+    np.testing.assert_array_equal(_made().add(QUIET, VALID, rng), QUIET)
+    np.testing.assert_array_equal(all_of_it.add(QUIET, ~VALID, rng), QUIET)
 
 
 @pytest.mark.parametrize("kind", ["hum", "noise", "rubbing", "clicks"])
 def test_what_is_added_takes_nothing_away_and_leaves_what_it_was_given(kind: str) -> None:
     made, rng, given = _made(**{kind: 1.0}), np.random.default_rng(0), QUIET.copy()
     for _ in range(10):
-        levels = made.add(given, HEARD, rng)
+        levels = made.add(given, VALID, rng)
         assert np.isfinite(levels).all()
         assert levels.min() >= -80.001
         assert levels.max() > -79.9
@@ -70,7 +70,7 @@ def test_what_is_added_takes_nothing_away_and_leaves_what_it_was_given(kind: str
 def test_hum_is_steady_and_as_a_sine_of_the_mains_is_heard() -> None:
     rng = np.random.default_rng(0)
     for _ in range(8):
-        levels = _made(hum=1, hum_db=(10, 10)).add(QUIET, HEARD, rng)
+        levels = _made(hum=1, hum_db=(10, 10)).add(QUIET, VALID, rng)
         assert np.ptp(levels, axis=0).max() == 0
         assert levels.max() == pytest.approx(-69.6, abs=0.1)  # -80 and -70 dB together
         assert _long(levels)[:, BANDS_HZ > 600].max() < -79.9  # eight harmonics of 60 Hz end at 480 Hz

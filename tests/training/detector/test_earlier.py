@@ -59,8 +59,8 @@ def test_a_fold_is_taught_by_the_networks_of_its_own_number_and_all_by_all(
     assert len(earlier.networks()) == 4
     for fold in range(2):
         for network, folder in zip(earlier.of_fold(fold), folders, strict=True):
-            kept = load_network(replace(RECIPE, seed=int(folder.name[-1])), folder / f"fold-{fold}").state_dict()
-            assert all(torch.equal(value, kept[name]) for name, value in network.state_dict().items())
+            stored = load_network(replace(RECIPE, seed=int(folder.name[-1])), folder / f"fold-{fold}").state_dict()
+            assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
 
 
 def test_what_is_believed_of_a_recording_is_the_mean_of_networks_that_never_heard_its_patient(
@@ -94,8 +94,8 @@ def test_held_out_recordings_are_scored_by_as_many_networks_as_ship(
         scored, _ = score_fold(job, 1, is_alone)
         assert scored
         for one in scored:
-            said = [stream_logits(each, frames[place[one.recording.path]]) for each in networks]
-            np.testing.assert_allclose(one.logits, np.mean(said, axis=0), atol=1e-5)
+            expected_text = [stream_logits(each, frames[place[one.recording.path]]) for each in networks]
+            np.testing.assert_allclose(one.logits, np.mean(expected_text, axis=0), atol=1e-5)
 
 
 def test_runs_of_other_recordings_or_folds_and_unfinished_ones_are_refused(

@@ -43,8 +43,8 @@ def test_a_clip_is_labelled_by_the_mean_of_what_each_member_says_of_its_own_chan
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.lists(st.integers(1, 60), max_size=8))
 @settings(max_examples=15)
 @torch.no_grad()
-def test_any_cut_of_a_stream_gives_the_answer_of_the_whole(steps: list[int], holes: list[int]) -> None:
-    ensemble, valid = joined(_members()), runs(*holes, length=LENGTH)
+def test_any_cut_of_a_stream_gives_the_answer_of_the_whole(steps: list[int], gaps: list[int]) -> None:
+    ensemble, valid = joined(_members()), runs(*gaps, length=LENGTH)
     frames = noise(valid)
     whole, pieces = ensemble.whole(frames, valid), in_steps(ensemble, frames, valid, [STRIDE * n for n in steps])
     for name in ("logits", "hidden", "state"):

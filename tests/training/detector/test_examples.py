@@ -65,8 +65,8 @@ def test_two_equal_sounds_together_are_3_db_louder_and_only_where_both_are_heard
 @pytest.mark.parametrize("own_db", [-85.0, -45.0, -5.0])
 def test_what_disturbs_is_as_far_below_the_sound_as_was_asked_whatever_its_own_level(own_db: float) -> None:
     sampler = _sampler(PLAIN, ("wheeze", -45.0), ("cough", own_db))
-    levels, heard = np.full((80, SPEC.width), -25.0, np.float32), np.ones(80, np.bool_)
-    disturbed = sampler.disturb(levels, heard, (-10.0, -10.0), np.random.default_rng(0))
+    levels, is_valid = np.full((80, SPEC.width), -25.0, np.float32), np.ones(80, np.bool_)
+    disturbed = sampler.disturb(levels, is_valid, (-10.0, -10.0), np.random.default_rng(0))
     # -25 and -35 dB together: 10 log10(10^-2.5 + 10^-3.5) = -24.586; where the cough is over, -25
     present = np.abs(disturbed[:, 0] + 24.586) < 0.01
     assert present.sum() >= 40
@@ -107,8 +107,8 @@ def test_targets_are_cut_where_the_sound_is_cut() -> None:
 def test_gaps_are_of_4_to_39_frames_and_three_at_most() -> None:
     changes, rng, lost = Changes(SPEC, replace(PLAIN, gap=1.0)), np.random.default_rng(0), []
     for _ in range(50):
-        heard = np.ones(1000, np.bool_)
-        changes.blank(np.zeros((1000, SPEC.width), np.float32), heard, rng)
-        lost.append(int((~heard).sum()))
+        is_valid = np.ones(1000, np.bool_)
+        changes.blank(np.zeros((1000, SPEC.width), np.float32), is_valid, rng)
+        lost.append(int((~is_valid).sum()))
     assert 1 <= min(lost) < max(lost) <= 3 * 39
     assert np.mean(lost) > 20

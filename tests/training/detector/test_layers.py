@@ -54,10 +54,10 @@ def test_taps_lie_around_the_frame_that_they_decide_and_the_way_past_them_on_it(
 
 
 def test_a_residual_block_keeps_what_its_taps_still_need_however_short_the_step() -> None:
-    residual, x, heard = _residual(1), torch.rand(1, 1, 1, COUNT), torch.ones(1, 1, 1, COUNT)
-    whole, last = residual(x, torch.zeros(1, 1, 1, 4), heard)
+    residual, x, scored = _residual(1), torch.rand(1, 1, 1, COUNT), torch.ones(1, 1, 1, COUNT)
+    whole, last = residual(x, torch.zeros(1, 1, 1, 4), scored)
     past, pieces = torch.zeros(1, 1, 1, 4), []
-    for piece, mark in zip(x.split([1, 2, 5, 4], 3), heard.split([1, 2, 5, 4], 3), strict=True):
+    for piece, mark in zip(x.split([1, 2, 5, 4], 3), scored.split([1, 2, 5, 4], 3), strict=True):
         y, past = residual(piece, past, mark)
         pieces.append(y)
     torch.testing.assert_close(torch.cat(pieces, 3), whole)
@@ -66,9 +66,9 @@ def test_a_residual_block_keeps_what_its_taps_still_need_however_short_the_step(
 
 
 def test_a_frame_that_was_not_heard_is_zero_behind_a_residual_block() -> None:
-    heard = torch.ones(1, 1, 1, COUNT)
-    heard[..., 3] = 0.0
-    y, _ = _residual(1)(torch.ones(1, 1, 1, COUNT), torch.ones(1, 1, 1, 4), heard)
+    scored = torch.ones(1, 1, 1, COUNT)
+    scored[..., 3] = 0.0
+    y, _ = _residual(1)(torch.ones(1, 1, 1, COUNT), torch.ones(1, 1, 1, 4), scored)
     assert y[0, 0, 0].tolist() == [112.0] * 3 + [0.0] + [112.0] * (COUNT - 4)
 
 
@@ -96,7 +96,7 @@ def _context() -> tuple[Context, list[Tensor]]:
     return context.requires_grad_(False), given_to_mix
 
 
-HEARD = _row(1.0, 1.0, 0.0, 1.0)
+SCORED = _row(1.0, 1.0, 0.0, 1.0)
 X = torch.tensor([[4.0, 8.0, 0.0, 2.0], [0.0, 1.0, 0.0, 0.0]])[None, :, None]
 # each is half of the one before and the new one
 COUNTS = [1.0, 1.5, 0.75, 1.375]
@@ -106,7 +106,7 @@ POWERS = [[16.0, 72.0, 36.0, 22.0], [0.0, 1.0, 0.5, 0.25]]
 
 def test_the_context_is_mean_and_effective_value_of_what_was_heard_and_less_of_what_was_heard_for_a_moment() -> None:
     context, statistics = _context()
-    _, after = context(X, torch.zeros(1, 1, 5), HEARD)
+    _, after = context(X, torch.zeros(1, 1, 5), SCORED)
     means = [[total / (count + 1) for total, count in zip(row, COUNTS, strict=True)] for row in (*SUMS, *POWERS)]
     torch.testing.assert_close(statistics[0][:2], torch.tensor(means[:2]))
     torch.testing.assert_close(statistics[0][2:], torch.sqrt(torch.tensor(means[2:]) + 1e-4))
@@ -115,19 +115,19 @@ def test_the_context_is_mean_and_effective_value_of_what_was_heard_and_less_of_w
 
 def test_the_context_goes_on_from_the_sums_that_it_left() -> None:
     context, statistics = _context()
-    context(X, torch.zeros(1, 1, 5), HEARD)
-    _, between = context(X[..., :1], torch.zeros(1, 1, 5), HEARD[..., :1])
-    context(X[..., 1:], between, HEARD[..., 1:])
+    context(X, torch.zeros(1, 1, 5), SCORED)
+    _, between = context(X[..., :1], torch.zeros(1, 1, 5), SCORED[..., :1])
+    context(X[..., 1:], between, SCORED[..., 1:])
     whole, first, rest = statistics
     torch.testing.assert_close(torch.cat([first, rest], 1), whole)
 
 
 def test_the_context_is_added_to_what_was_heard_alone() -> None:
     context, _ = _context()
-    y, _ = context(X, torch.zeros(1, 1, 5), HEARD)
+    y, _ = context(X, torch.zeros(1, 1, 5), SCORED)
     assert y[0, :, 0].tolist() == [[3.0, 7.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0]]  # its bias of -1 and no less than 0
     nn.init.constant_(context.mix[2].bias, 1.0)
-    y, _ = context(X, torch.zeros(1, 1, 5), HEARD)
+    y, _ = context(X, torch.zeros(1, 1, 5), SCORED)
     assert y[0, :, 0].tolist() == [[5.0, 9.0, 0.0, 3.0], [1.0, 2.0, 0.0, 1.0]]
 
 

@@ -31,11 +31,11 @@ def test_a_wheeze_costs_its_kind_too() -> None:
 
 def test_frames_that_were_not_heard_and_unknown_breath_have_no_gradient() -> None:
     logits = torch.randn(2, 5, WIDTH, requires_grad=True)
-    heard = torch.ones(2, 5)
-    heard[0, 2] = 0
+    scored = torch.ones(2, 5)
+    scored[0, 2] = 0
     weights = torch.ones(2, 5, 3)
     weights[1, :, COLUMNS.breath] = 0
-    detector_loss(logits, torch.rand(2, 5, WIDTH), heard, weights).backward()
+    detector_loss(logits, torch.rand(2, 5, WIDTH), scored, weights).backward()
     assert logits.grad is not None
     assert not logits.grad[0, 2].any()
     assert not logits.grad[1, :, COLUMNS.breath].any()
@@ -101,8 +101,8 @@ def test_a_cycle_is_asked_for_its_sound_somewhere_and_weighs_as_its_frames() -> 
 
 
 def test_a_cycle_of_which_a_part_was_not_heard_asks_less() -> None:
-    heard = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
-    loss = somewhere_loss(_cycle(0.5, 0.9, 0.5, 0.5), heard, CYCLE, SHARE, THERE)
+    scored = torch.tensor([[1.0, 0.0, 1.0, 1.0]])
+    loss = somewhere_loss(_cycle(0.5, 0.9, 0.5, 0.5), scored, CYCLE, SHARE, THERE)
     assert loss.item() == pytest.approx(2 / 3 * 2 / 3 * math.log(2), rel=1e-5)
 
 

@@ -75,9 +75,9 @@ def test_a_whole_stream_is_answered_by_definition(valid: Tensor) -> None:
 @settings(max_examples=30)
 @torch.no_grad()
 def test_any_cut_of_a_stream_gives_the_answer_of_the_whole(
-    steps: list[int], holes: list[int], begins_valid: bool, seed: int
+    steps: list[int], gaps: list[int], begins_valid: bool, seed: int
 ) -> None:
-    valid = runs(*holes, length=LENGTH, begins_valid=begins_valid)
+    valid = runs(*gaps, length=LENGTH, begins_valid=begins_valid)
     detector, frames = trained(seed=seed), noise(valid, seed=seed)
     whole, pieces = detector.whole(frames, valid), in_steps(detector, frames, valid, [STRIDE * n for n in steps])
     _close(pieces.logits, whole.logits)
@@ -187,8 +187,8 @@ def _scorer() -> Scorer:
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=8), st.sampled_from(list(HOLES)))
 @settings(max_examples=20)
 @torch.no_grad()
-def test_what_is_exported_says_in_any_steps_what_the_detector_says_at_once(steps: list[int], holes: str) -> None:
-    scorer, valid = _scorer(), HOLES[holes]
+def test_what_is_exported_says_in_any_steps_what_the_detector_says_at_once(steps: list[int], gaps: str) -> None:
+    scorer, valid = _scorer(), HOLES[gaps]
     frames, end = noise(valid), LENGTH + STRIDE * LOOKAHEAD
     logits, labels = scorer.detector.answer(frames, valid)
     frames, valid = F.pad(frames, (0, 0, 0, end - LENGTH)), F.pad(valid, (0, end - LENGTH))
@@ -214,8 +214,8 @@ def test_what_is_exported_is_a_graph_of_any_batch() -> None:
     state = torch.zeros(len(valid), scorer.state_size)
     with torch.no_grad():
         for seed in range(3):
-            said = graph(noise(valid, seed=seed), valid, state)
-            for found, expected in zip(said, scorer(noise(valid, seed=seed), valid, state), strict=True):
+            answered = graph(noise(valid, seed=seed), valid, state)
+            for found, expected in zip(answered, scorer(noise(valid, seed=seed), valid, state), strict=True):
                 _close(found, expected)
-            state = said[2]
+            state = answered[2]
     assert state.any()

@@ -19,7 +19,7 @@ from training.detector.thresholds import RecordingLogits, calibrate, choose, cro
 FEW = {"threshold": (0.1, 0.3, 0.5, 0.7), "step_frames": (6, 12)}
 
 
-def _heard(patient: int, fold: int, label: str = "") -> RecordingLogits:
+def _scores_of(patient: int, fold: int, label: str = "") -> RecordingLogits:
     """Four seconds with a wheeze and a crackle that the network hears more or less; every third one is Normal."""
     rng = np.random.default_rng(patient)
     label = label or ("Normal" if patient % 3 == 0 else "CAS & DAS")
@@ -32,22 +32,22 @@ def _heard(patient: int, fold: int, label: str = "") -> RecordingLogits:
 
 
 def _ward() -> list[RecordingLogits]:
-    return [_heard(patient, patient // 3 % 3) for patient in range(12)]
+    return [_scores_of(patient, patient // 3 % 3) for patient in range(12)]
 
 
-def _tampered(heard: Sequence[RecordingLogits], fold: int) -> list[RecordingLogits]:
+def _tampered(scored_sounds: Sequence[RecordingLogits], fold: int) -> list[RecordingLogits]:
     """One fold answered at random and annotated the other way round."""
     rng = np.random.default_rng(9)
     changed = []
-    for one in heard:
+    for one in scored_sounds:
         noise = rng.normal(0, 3, one.logits.shape).astype(np.float32)
         changed.append(replace(one, logits=noise, targets=1 - one.targets) if one.fold == fold else one)
     return changed
 
 
 def test_no_number_of_a_fold_decides_how_it_is_judged() -> None:
-    heard = _ward()
-    before, after = nested(heard, RECIPE, FEW), nested(_tampered(heard, 1), RECIPE, FEW)
+    scored_sounds = _ward()
+    before, after = nested(scored_sounds, RECIPE, FEW), nested(_tampered(scored_sounds, 1), RECIPE, FEW)
     assert before[1].calibration == after[1].calibration
     assert before[1].detection == after[1].detection
     for one, other in zip(before[1].scored, after[1].scored, strict=True):
@@ -57,41 +57,41 @@ def test_no_number_of_a_fold_decides_how_it_is_judged() -> None:
 
 def test_the_thresholds_of_a_budget_come_from_the_other_folds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training.detector.budget, "CAP", 1.0)  # of so few patients nothing could be promised
-    heard = _ward()
-    tampered = _tampered(heard, 1)
-    outer = nested(heard, RECIPE, FEW)
-    shipped = choose(heard, RECIPE, FEW)
-    for several in (heard, tampered):  # the same choice judges both; only what it finds differs
+    scored_sounds = _ward()
+    tampered = _tampered(scored_sounds, 1)
+    outer = nested(scored_sounds, RECIPE, FEW)
+    shipped = choose(scored_sounds, RECIPE, FEW)
+    for several in (scored_sounds, tampered):  # the same choice judges both; only what it finds differs
         for point in nested_points(shipped, outer, several):
             assert set(point.thresholds) == set(shipped.detection.thresholds)
-    found = [nested_points(shipped, outer, several) for several in (heard, tampered)]
+    found = [nested_points(shipped, outer, several) for several in (scored_sounds, tampered)]
     assert [p.thresholds for p in found[0]] == [p.thresholds for p in found[1]]
     assert [p.segment_f1 for p in found[0]] != [p.segment_f1 for p in found[1]]
 
 
 def test_every_recording_is_judged_once_in_order_by_the_choice_without_its_fold() -> None:
-    heard = _ward()
-    chosen = nested(heard, RECIPE, FEW)
-    pairs = judged(heard, chosen)
-    assert [s.recording for s, _ in pairs] == [h.recording for h in heard]
-    for one, (scored, events) in zip(heard, pairs, strict=True):
-        others = [h for h in heard if h.fold != one.fold]
+    scored_sounds = _ward()
+    chosen = nested(scored_sounds, RECIPE, FEW)
+    pairs = judged(scored_sounds, chosen)
+    assert [s.recording for s, _ in pairs] == [h.recording for h in scored_sounds]
+    for one, (scored, events) in zip(scored_sounds, pairs, strict=True):
+        others = [h for h in scored_sounds if h.fold != one.fold]
         np.testing.assert_array_equal(scored.scores, calibrate(others).score(one).scores)
         assert events == chosen[one.fold].detection.events(scored.scores)
 
 
 def test_inner_folds_are_calibrated_on_each_other() -> None:
-    heard = [h for h in _ward() if h.fold != 1]
-    chosen = choose(heard, RECIPE, FEW)
-    for one, scored in zip(heard, chosen.scored, strict=True):
-        others = [h for h in heard if h.fold != one.fold]
+    scored_sounds = [h for h in _ward() if h.fold != 1]
+    chosen = choose(scored_sounds, RECIPE, FEW)
+    for one, scored in zip(scored_sounds, chosen.scored, strict=True):
+        others = [h for h in scored_sounds if h.fold != one.fold]
         np.testing.assert_array_equal(scored.scores, calibrate(others).score(one).scores)
 
 
 def test_where_the_others_have_no_sound_all_calibrate() -> None:
-    heard = [_heard(0, 0), _heard(3, 0), _heard(1, 1)]  # fold 0 is Normal alone
-    scored = cross_calibrated(heard)
-    np.testing.assert_array_equal(scored[2].scores, calibrate(heard).score(heard[2]).scores)
+    scored_sounds = [_scores_of(0, 0), _scores_of(3, 0), _scores_of(1, 1)]  # fold 0 is Normal alone
+    scored = cross_calibrated(scored_sounds)
+    np.testing.assert_array_equal(scored[2].scores, calibrate(scored_sounds).score(scored_sounds[2]).scores)
 
 
 def test_a_fold_in_two_halves_has_each_patient_in_one() -> None:

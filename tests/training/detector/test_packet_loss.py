@@ -52,9 +52,9 @@ def test_frames_are_valid_exactly_where_the_edge_says_so() -> None:
 
 def test_steady_noise_stays_as_loud_as_concealed_noise_is() -> None:
     lost = np.repeat(np.random.default_rng(2).random(SAMPLES // 160) < 0.08, 160)
-    heard, valid = _noise_levels(lost)
+    is_valid, valid = _noise_levels(lost)
     mixed, _ = _without(_noise_levels(_lost())[0].astype(np.float32), lost)
-    assert abs(10 * np.log10((10 ** (heard[valid] / 10)).mean() / (10 ** (mixed[valid] / 10)).mean())) < 1.0  # dB
+    assert abs(10 * np.log10((10 ** (is_valid[valid] / 10)).mean() / (10 ** (mixed[valid] / 10)).mean())) < 1.0  # dB
 
 
 def test_a_filled_hole_shows_the_frames_before_it_in_reverse() -> None:
@@ -89,8 +89,8 @@ def test_what_lies_before_the_recording_fills_nothing() -> None:
 
 
 def test_holes_are_told_with_what_was_heard_before_them() -> None:
-    heard = np.array([0, 1, 1, 1, 0, 0, 1, 0], np.bool_)
-    assert holes(heard) == [(0, 1, 0), (4, 6, 3), (7, 8, 1)]
+    is_valid = np.array([0, 1, 1, 1, 0, 0, 1, 0], np.bool_)
+    assert holes(is_valid) == [(0, 1, 0), (4, 6, 3), (7, 8, 1)]
 
 
 def test_losses_are_as_frequent_as_the_spec_says() -> None:

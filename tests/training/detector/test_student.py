@@ -191,7 +191,7 @@ def test_stretches_without_augmentation_are_cuts_of_the_recording() -> None:
     floor = (-105.0 + 75.0) / 20.0  # dB of the default recipe
     for _ in range(20):
         example = sampler.draw(rng)
-        heard = example.frames[example.valid > 0]
-        first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), heard[0], atol=1e-5))
-        expected = np.maximum(frames[first : first + len(heard)].astype(np.float32), floor)
-        np.testing.assert_allclose(heard, expected, atol=1e-5)
+        scored = example.frames[example.valid > 0]
+        first = next(i for i in range(200) if np.allclose(np.maximum(frames[i], floor), scored[0], atol=1e-5))
+        expected = np.maximum(frames[first : first + len(scored)].astype(np.float32), floor)
+        np.testing.assert_allclose(scored, expected, atol=1e-5)

@@ -73,9 +73,9 @@ def test_a_score_is_the_probability_of_the_group_times_the_share_of_the_class() 
     logits = np.zeros((1, WIDTH), np.float32)
     logits[0, COLUMNS.continuous] = LN3 / 2
     logits[0, COLUMNS.which_continuous.start] = math.log(2)
-    heard = RecordingLogits(_recording(), logits, np.ones_like(logits), 0)
-    scored = Calibration((1.0, 2.0, 1.0), (0.0, 0.0, -LN3)).score(heard)
-    assert (scored.recording, scored.targets) == (heard.recording, pytest.approx(heard.targets))
+    valid = RecordingLogits(_recording(), logits, np.ones_like(logits), 0)
+    scored = Calibration((1.0, 2.0, 1.0), (0.0, 0.0, -LN3)).score(valid)
+    assert (scored.recording, scored.targets) == (valid.recording, pytest.approx(valid.targets))
     # Breath 1/2; continuous 3/4, shared out as 1/2, 1/4, 1/4; discontinuous 1/4, shared out equally
     np.testing.assert_allclose(scored.scores[0], [0.375, 0.1875, 0.1875, 0.125, 0.125, 0.5], atol=1e-6)
 

@@ -69,16 +69,16 @@ def _threads() -> Iterator[None]:
 
 def test_few_recordings_have_patients_of_every_label_in_both_folds() -> None:
     ward = _ward(400)
-    kept = few(ward, 40, seed=0)
-    assert len(kept) == 40
-    assert [r for r in ward if r in kept] == list(kept)  # in their order
-    folds = patient_folds(list(kept), FOLDS, 0)
+    stored = few(ward, 40, seed=0)
+    assert len(stored) == 40
+    assert [r for r in ward if r in stored] == list(stored)  # in their order
+    folds = patient_folds(list(stored), FOLDS, 0)
     for label in RECORD_LABELS:
-        mine = {r.patient for r in kept if r.record_label == label}
+        mine = {r.patient for r in stored if r.record_label == label}
         assert len(mine) >= LEAST_PATIENTS
         assert {folds[patient] for patient in mine} == set(range(FOLDS))
-    assert few(ward, 40, seed=0) == kept
-    assert few(ward, 40, seed=1) != kept
+    assert few(ward, 40, seed=0) == stored
+    assert few(ward, 40, seed=1) != stored
 
 
 def test_as_many_as_there_are_is_all_and_too_few_is_what_is_needed() -> None:
@@ -90,8 +90,8 @@ def test_as_many_as_there_are_is_all_and_too_few_is_what_is_needed() -> None:
 def test_other_sounds_keep_their_share_and_synthetic_patients_stay() -> None:
     coughs = [Recording(Path(f"c{i}.wav"), f"c{i}", "cough", (), is_negative=True) for i in range(100)]
     made = [Recording(Path(f"{i}"), f"s{i}", "Normal", (), is_synthetic=True) for i in range(9)]
-    kept = few([*_ward(400), *coughs, *made], 40, seed=0)
-    assert (sum(r.is_negative for r in kept), sum(r.is_synthetic for r in kept)) == (10, 9)
+    stored = few([*_ward(400), *coughs, *made], 40, seed=0)
+    assert (sum(r.is_negative for r in stored), sum(r.is_synthetic for r in stored)) == (10, 9)
 
 
 @pytest.mark.parametrize("limit", ["0", "-3", "many"])

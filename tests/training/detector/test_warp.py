@@ -80,12 +80,12 @@ def test_outside_the_recording_nothing_is_heard(noise: NDArray[np.float32]) -> N
 
 @pytest.mark.parametrize("pitch", [0.8, 0.9, 1.1, 1.25])
 def test_a_tone_is_heard_at_the_pitch_asked_for(pitch: float) -> None:
-    tone, wanted = (_levels(np.sin(2 * np.pi * hz * np.arange(8000) / 8000) * 0.1) for hz in (600.0, 600.0 * pitch))
+    tone, required = (_levels(np.sin(2 * np.pi * hz * np.arange(8000) / 8000) * 0.1) for hz in (600.0, 600.0 * pitch))
     moved = Warp(1.0, pitch).frames(tone, 0, 50, SPEC)[0]
     for part in range(SPEC.windows):
         bands = slice(part * SPEC.bands, (part + 1) * SPEC.bands)
-        assert abs(int(moved[25, bands].argmax()) - int(wanted[25, bands].argmax())) <= 1
-        assert abs(moved[25, bands].max() - wanted[25, bands].max()) < 3
+        assert abs(int(moved[25, bands].argmax()) - int(required[25, bands].argmax())) <= 1
+        assert abs(moved[25, bands].max() - required[25, bands].max()) < 3
 
 
 @pytest.mark.parametrize("warp", [Warp(0.8), Warp(1.07), Warp(1.25), Warp(1.0, 0.8), Warp(1.0, 1.25), Warp(1.2, 1.2)])

@@ -39,10 +39,10 @@ class Told:
 
     def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
         """(n, L)."""
-        said = [task.labels.index(self.answer.get(c.label, c.label)) for c in clips]
+        expected = [task.labels.index(self.answer.get(c.label, c.label)) for c in clips]
         others = 0.01 / (len(task.labels) - 1)
         probabilities = np.full((len(clips), len(task.labels)), others, np.float32)
-        probabilities[np.arange(len(clips)), said] = 0.99
+        probabilities[np.arange(len(clips)), expected] = 0.99
         return probabilities
 
 
@@ -62,7 +62,7 @@ DETECTION = Detection(
 )  # frames of 0.1 s
 
 
-def heard(
+def scores_of(
     of: Recording, found: Sequence[tuple[str, float, float]], late_s: float = 1.0, length_s: float = 10.0
 ) -> StreamedRecording:
     """A recording in which exactly these sounds (label, start, end) were scored and reported, each `late_s` late."""

@@ -39,19 +39,19 @@ def _patient(folder: Path, seed: int = 7, rate_hz: int = 8000) -> Recording:
 
 def test_events_and_scores_are_those_of_the_pipeline_in_one_piece(artefact: Artefact, tmp_path: Path) -> None:
     one = _patient(tmp_path)
-    heard = artefact.detect([one])[0]
+    scored_sounds = artefact.detect([one])[0]
     model, pieces = load_model(DEFAULT), list[Scores]()
     pipeline = Pipeline(model, observe=pieces.append)
     samples = soundfile.read(one.path, dtype="float32")[0]
     events = pipeline.push(Block(0, samples, np.ones(len(samples), np.bool_))) + pipeline.flush()
-    assert [(e.label, e.onset, e.end, e.peak) for e in heard.events] == [
+    assert [(e.label, e.onset, e.end, e.peak) for e in scored_sounds.events] == [
         (e.label, e.onset, e.end, e.peak) for e in events if e.kind == "end"
     ]
-    assert len(heard.scored.scores) == len(samples) // model.score_hop_samples
+    assert len(scored_sounds.scored.scores) == len(samples) // model.score_hop_samples
     columns = [model.classes.index(c) for c in CLASSES]
     for piece in pieces:
         np.testing.assert_array_equal(
-            heard.scored.scores[piece.start : piece.start + len(piece.values)], piece.values[:, columns]
+            scored_sounds.scored.scores[piece.start : piece.start + len(piece.values)], piece.values[:, columns]
         )
 
 
@@ -59,25 +59,25 @@ def test_an_event_is_confirmed_after_its_lookahead_and_within_two_chunks(artefac
     model = load_model(DEFAULT)
     hop_s = model.spec.hop_samples / model.rate_hz
     ahead_s = model.chunk.lookahead_frames * hop_s
-    heard = artefact.detect([_patient(tmp_path)])[0]
-    assert heard.events
-    for event, at in zip(heard.events, heard.confirmed_s, strict=True):
+    scored_sounds = artefact.detect([_patient(tmp_path)])[0]
+    assert scored_sounds.events
+    for event, at in zip(scored_sounds.events, scored_sounds.confirmed_s, strict=True):
         confirm_s = min(g.confirm_frames for g in model.groups) * artefact.detection.frame_s
         assert at >= event.onset / model.rate_hz + confirm_s + ahead_s
         assert at <= (event.end or 0) / model.rate_hz + ahead_s + 2 * model.chunk.chunk_frames * hop_s + 0.5
 
 
 def test_another_rate_is_heard_at_the_models(artefact: Artefact, tmp_path: Path) -> None:
-    heard = artefact.detect([_patient(tmp_path, rate_hz=16000)])[0]
-    assert len(heard.scored.scores) == pytest.approx(12.0 / artefact.detection.frame_s, abs=1)
-    assert heard.events
+    scored_sounds = artefact.detect([_patient(tmp_path, rate_hz=16000)])[0]
+    assert len(scored_sounds.scored.scores) == pytest.approx(12.0 / artefact.detection.frame_s, abs=1)
+    assert scored_sounds.events
 
 
 def test_an_artefact_without_answers_for_clips_says_so(tmp_path: Path) -> None:
     graph = onnx.load_from_string(DEFAULT.read_bytes())
-    kept = [(p.key, p.value) for p in graph.metadata_props if p.key not in ("laennec.tasks", "laennec.seal")]
+    stored = [(p.key, p.value) for p in graph.metadata_props if p.key not in ("laennec.tasks", "laennec.seal")]
     del graph.metadata_props[:]
-    for key, value in kept:
+    for key, value in stored:
         graph.metadata_props.add(key=key, value=value)
     path = tmp_path / "streams.onnx"
     path.write_bytes(seal(graph.SerializeToString()))
@@ -92,10 +92,10 @@ def test_the_default_artefact_answers_the_official_tasks(artefact: Artefact, tmp
     pieces = [Clip(recording, start, start + 1.5, "Normal", i) for i, start in enumerate((0.5, 3.0, 10.4, 6.0))]
     task = TASKS[name]
     clips = pieces if task.unit == "event" else [whole]
-    said = artefact.predict(task, clips)
-    assert said.shape == (len(clips), len(task.labels))
-    np.testing.assert_allclose(said.sum(1), 1, atol=1e-4)
-    np.testing.assert_array_equal(artefact.predict(task, clips[::-1])[::-1], said)  # each alone, in any order
+    answered = artefact.predict(task, clips)
+    assert answered.shape == (len(clips), len(task.labels))
+    np.testing.assert_allclose(answered.sum(1), 1, atol=1e-4)
+    np.testing.assert_array_equal(artefact.predict(task, clips[::-1])[::-1], answered)  # each alone, in any order
     assert artefact.offsets(task).shape == (len(task.labels),)
 
 

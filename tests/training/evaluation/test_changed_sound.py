@@ -40,9 +40,9 @@ def test_a_link_loses_what_its_name_says(change: str, share: float, spread: floa
     assert one.samples is SOUND
     assert (~one.valid).mean() == pytest.approx(share, abs=spread)
     edges = np.flatnonzero(np.diff(one.valid, prepend=True, append=True)).reshape(-1, 2)
-    holes = (edges[:, 1] - edges[:, 0])[1:-1]  # without those that the recording cuts
-    assert set(holes % 160) == {0}
-    assert 160 <= holes.min() <= holes.max() <= longest
+    gaps = (edges[:, 1] - edges[:, 0])[1:-1]  # without those that the recording cuts
+    assert set(gaps % 160) == {0}
+    assert 160 <= gaps.min() <= gaps.max() <= longest
 
 
 def test_a_recording_that_is_too_short_to_begin_later_does_not() -> None:

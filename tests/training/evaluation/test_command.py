@@ -180,10 +180,10 @@ def test_an_operators_mistake_is_one_line_and_code_2(
     published: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     code = main(["--data", str(published), "--out", str(tmp_path / "out"), *arguments])
-    said = capsys.readouterr().err
+    output = capsys.readouterr().err
     assert code == 2
-    assert message in said
-    assert said.count("\n") == 1
+    assert message in output
+    assert output.count("\n") == 1
 
 
 def test_the_default_model_is_judged_on_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

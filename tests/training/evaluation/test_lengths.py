@@ -55,16 +55,16 @@ def test_clips_of_every_length_are_answered_by_the_artefact(artefact: Artefact, 
     lengths = (*TINY_S, *WHOLE_CHUNKS_S, *LONG_S)
     clips = [Clip(recording, 0.0, seconds, "Normal", i) for i, seconds in enumerate(lengths)]
     clips.append(Clip(recording, 12.0, 12.04, "Normal", len(clips)))  # annotations may end 50 ms late
-    said = ask(artefact, task, clips).probabilities
-    np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
+    answered = ask(artefact, task, clips).probabilities
+    np.testing.assert_allclose(answered.sum(1), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["2-1", "2-2"])
 def test_recordings_of_every_length_are_answered_by_the_artefact(artefact: Artefact, tmp_path: Path, name: str) -> None:
     for seconds in (*TINY_S, 4.8, 12.0, 30.0):
         recording = _recording(tmp_path, _two_minds(seconds))
-        said = ask(artefact, TASKS[name], [Clip(recording, 0.0, None, "Normal", 0)]).probabilities
-        np.testing.assert_allclose(said.sum(1), 1, atol=1e-5)
+        answered = ask(artefact, TASKS[name], [Clip(recording, 0.0, None, "Normal", 0)]).probabilities
+        np.testing.assert_allclose(answered.sum(1), 1, atol=1e-5)
 
 
 def test_a_clip_of_any_length_is_one_stream_as_the_edge_hears_it(artefact: Artefact, tmp_path: Path) -> None:
@@ -72,10 +72,10 @@ def test_a_clip_of_any_length_is_one_stream_as_the_edge_hears_it(artefact: Artef
     model = load_model(DEFAULT)
     frames = extract(sound, FrontEnd(model.spec))
     backend = OnnxBackend(DEFAULT.read_bytes())
-    (heard,) = of_backend(backend, model.chunk).hear([Sound.whole(frames)])
-    said = artefact.predict(TASKS["1-2"], [clip])[0]
+    (scored,) = of_backend(backend, model.chunk).hear([Sound.whole(frames)])
+    answered = artefact.predict(TASKS["1-2"], [clip])[0]
     columns = [CLIP_LABELS.index(label) for label in TASKS["1-2"].labels]
-    np.testing.assert_allclose(said, np.exp(heard.clip)[columns], atol=1e-6)
+    np.testing.assert_allclose(answered, np.exp(scored.clip)[columns], atol=1e-6)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 3, 4, 79, 80, 81, 119, 120, 121, 160, 200])
@@ -86,5 +86,5 @@ def test_a_network_in_training_answers_clips_of_every_length(frames: int) -> Non
         detector.clip_head[-1].weight.mul_(300)
     clip = np.random.default_rng(0).normal(0, 3, (frames, RECIPE.features.width)).astype(np.float16)
     clip[frames // 2 :] *= 0
-    said = clip_answers(detector, [clip])[0]
-    assert np.exp(said.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    answered = clip_answers(detector, [clip])[0]
+    assert np.exp(answered.astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)

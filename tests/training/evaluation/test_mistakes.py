@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.training.evaluation.made import DETECTION, RATE_HZ, heard, recording
+from tests.training.evaluation.made import DETECTION, RATE_HZ, recording, scores_of
 from training.datasets import Annotation, Recording
 from training.evaluation.mistakes import false_reports, missed_events, worst_clips
 from training.evaluation.split_scores import judge
@@ -54,20 +54,20 @@ def test_poor_quality_is_nobodys_mistake() -> None:
 
 
 def test_reports_on_nothing_are_false_and_those_on_another_group_too() -> None:
-    one = heard(recording("a", "CAS", WHEEZE), [("wheeze", 2, 3), ("fine_crackle", 2, 3), ("wheeze", 7, 8)])
+    one = scores_of(recording("a", "CAS", WHEEZE), [("wheeze", 2, 3), ("fine_crackle", 2, 3), ("wheeze", 7, 8)])
     wrong = false_reports([one], RATE_HZ, 9)
     assert [(w.label, w.start_s) for w in wrong] == [("fine_crackle", 2.0), ("wheeze", 7.0)]
 
 
 def test_the_loudest_false_report_comes_first() -> None:
-    one = heard(recording("a", "Normal"), [("wheeze", 2, 3), ("wheeze", 7, 8)])
+    one = scores_of(recording("a", "Normal"), [("wheeze", 2, 3), ("wheeze", 7, 8)])
     louder = replace(one, events=(one.events[0], replace(one.events[1], peak=0.95)))
     assert [w.start_s for w in false_reports([louder], RATE_HZ, 1)] == [7.0]
 
 
 def test_what_is_annotated_and_not_reported_is_missed() -> None:
     both = Annotation(5.0, 6.0, ("wheeze", "crackle"), "Wheeze+Crackle")
-    one = heard(recording("a", "CAS & DAS", WHEEZE, both), [("wheeze", 2, 3), ("fine_crackle", 5, 6)])
+    one = scores_of(recording("a", "CAS & DAS", WHEEZE, both), [("wheeze", 2, 3), ("fine_crackle", 5, 6)])
     missed = missed_events([one], DETECTION, 9)
     assert [(w.label, w.group, w.start_s) for w in missed] == [("Wheeze+Crackle", "continuous", 5.0)]
-    assert not missed_events([heard(recording("a", "Poor Quality", WHEEZE), [])], DETECTION, 9)
+    assert not missed_events([scores_of(recording("a", "Poor Quality", WHEEZE), [])], DETECTION, 9)

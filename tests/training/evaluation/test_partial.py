@@ -14,12 +14,13 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.errors import ConfigError
-from tests.training.evaluation.made import DETECTION, PERFECT, clip, heard, recording
+from tests.training.evaluation.made import DETECTION, PERFECT, clip, recording, scores_of
 from training.datasets import Annotation, Recording
-from training.evaluation.command import Options, evaluate_predictor, sample
+from training.evaluation.command import Options, evaluate_predictor
 from training.evaluation.delays import StreamedRecording
 from training.evaluation.detection_curves import called
 from training.evaluation.plots import questions
+from training.evaluation.sample import sample
 from training.metrics.predictions import ARGMAX, Predictions
 from training.results.judged import read_evaluations
 from training.tasks import TASKS, Clip, Task
@@ -55,7 +56,7 @@ class Spy:
 
     def detect(self, recordings: Sequence[Recording]) -> list[StreamedRecording]:
         self._look(f"streams of {recordings[0].dataset}")
-        return [heard(r, [("wheeze", 1.1, 2.0)]) for r in recordings]
+        return [scores_of(r, [("wheeze", 1.1, 2.0)]) for r in recordings]
 
 
 @pytest.fixture(autouse=True)
@@ -65,17 +66,17 @@ def _no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_task_is_said_and_written_before_the_next_one_is_asked(tmp_path: Path) -> None:
-    said: list[str] = []
+    answer_text: list[str] = []
     spy = Spy(tmp_path)
-    text = evaluate_predictor(spy, [*WARD, *COUGHS], Options(Path("m"), tmp_path, "all", tmp_path), said.append)
+    text = evaluate_predictor(spy, [*WARD, *COUGHS], Options(Path("m"), tmp_path, "all", tmp_path), answer_text.append)
     judged = {q: [task["task"] for task in content["tasks"]] for q, content in spy.before.items()}
     assert judged["1-1"] == []
     assert judged["1-2"] == ["1-1"]
     assert judged["2-2"] == ["1-1", "1-2", "2-1"]
     assert [s["dataset"] for s in spy.before["streams of sprsound"]["streaming"]] == ["negatives"]
     assert spy.before["2-1"]["pending"] == ["2-1", "2-2", "icbhi-4", "ood", "icbhi-2", "streaming"]
-    assert "".join(said) == text == (tmp_path / "table.txt").read_text()
-    assert [piece.split()[:2] for piece in said[1:3]] == [["Task", "1-1:"], ["Task", "1-2:"]]
+    assert "".join(answer_text) == text == (tmp_path / "table.txt").read_text()
+    assert [piece.split()[:2] for piece in answer_text[1:3]] == [["Task", "1-1:"], ["Task", "1-2:"]]
     content = json.loads((tmp_path / "results.json").read_text())
     assert (content["pending"], content["limit"]) == ([], None)
     assert set(content["not_judged"]) == {"icbhi-2", "icbhi-4"}
@@ -122,18 +123,18 @@ def test_a_sample_is_small_the_same_each_time_and_has_every_label_it_can(limit: 
     ward = [
         recording(f"{split}-{i}", label, split=split) for split in ("inter", "intra") for i, label in enumerate(labels)
     ]
-    kept = sample(ward, limit)
-    assert Counter(r.split for r in kept) == dict.fromkeys(("inter", "intra"), min(limit, len(labels)))
-    assert [r for r in ward if r in kept] == kept == sample(ward, limit)
-    assert limit < 3 or {r.record_label for r in kept if r.split == "intra"} == {"Normal", "CAS", "DAS"}
+    stored = sample(ward, limit)
+    assert Counter(r.split for r in stored) == dict.fromkeys(("inter", "intra"), min(limit, len(labels)))
+    assert [r for r in ward if r in stored] == stored == sample(ward, limit)
+    assert limit < 3 or {r.record_label for r in stored if r.split == "intra"} == {"Normal", "CAS", "DAS"}
 
 
 @pytest.mark.parametrize("name", ["1-1", "1-2", "2-1", "2-2", "icbhi-4"])
 def test_no_legend_has_one_name_in_two_spellings(name: str) -> None:
     task = TASKS[name]
     clips = tuple(clip(label, patient) for label in task.labels for patient in "ab")
-    said = PERFECT.predict(task, clips)
-    answered = Predictions(task, clips, said, said.argmax(1).astype(np.int64), ARGMAX)
+    answer_text = PERFECT.predict(task, clips)
+    answered = Predictions(task, clips, answer_text, answer_text.argmax(1).astype(np.int64), ARGMAX)
     names = [question.name for question in questions(answered)]
     assert names[0] == "not Normal"
     assert names[1:] == ([f"{label}, against the rest" for label in task.labels] if len(task.labels) > 2 else [])
@@ -141,6 +142,6 @@ def test_no_legend_has_one_name_in_two_spellings(name: str) -> None:
 
 def test_what_was_reported_is_spelled_as_what_was_annotated() -> None:
     later = Annotation(5.0, 6.0, ("wheeze", "crackle"), "Wheeze & Crackle", 2)
-    rows, columns, _ = called([heard(recording("p", "CAS", WHEEZE, later), [("wheeze", 1.1, 2.0)])], 8000)
+    rows, columns, _ = called([scores_of(recording("p", "CAS", WHEEZE, later), [("wheeze", 1.1, 2.0)])], 8000)
     assert rows == ["Wheeze", "Wheeze+Crackle"]
     assert columns == ["Wheeze", "Rhonchi", "Stridor", "Fine Crackle", "Coarse Crackle", "nothing"]

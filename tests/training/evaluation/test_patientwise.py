@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from tests.training.evaluation.made import DETECTION, heard, recording
+from tests.training.evaluation.made import DETECTION, recording, scores_of
 from training.datasets import Annotation, Recording
 from training.evaluation.delays import StreamedRecording
 from training.evaluation.patientwise import streaming_estimates
@@ -25,9 +25,10 @@ def _named(several: list[StreamedRecording]) -> dict[str, Estimate]:
 
 def _perfect() -> list[StreamedRecording]:
     sick = [
-        heard(recording(p, "CAS & DAS", WHEEZE, CRACKLE), [("wheeze", 2, 3), ("fine_crackle", 5, 6)]) for p in "abcd"
+        scores_of(recording(p, "CAS & DAS", WHEEZE, CRACKLE), [("wheeze", 2, 3), ("fine_crackle", 5, 6)])
+        for p in "abcd"
     ]
-    return sick + [heard(recording(p, "Normal"), [], length_s=36.0) for p in "efgh"]
+    return sick + [scores_of(recording(p, "Normal"), [], length_s=36.0) for p in "efgh"]
 
 
 @cache
@@ -61,7 +62,7 @@ def test_no_alarm_in_some_minutes_does_not_promise_none_ever() -> None:
 
 
 def test_a_deaf_detector_finds_nothing_and_alarms_never() -> None:
-    found = _named([heard(one.scored.recording, []) for one in _perfect()])
+    found = _named([scores_of(one.scored.recording, []) for one in _perfect()])
     assert found["event F1 mean"].value == 0.0
     assert found["record sensitivity"].value == 0.0
     assert found["record specificity"].value == 1.0
@@ -71,7 +72,7 @@ def test_a_deaf_detector_finds_nothing_and_alarms_never() -> None:
 
 
 def test_only_normal_recordings_leave_no_f1_and_say_so() -> None:
-    found = _named([heard(recording(p, "Normal"), []) for p in "ab"])
+    found = _named([scores_of(recording(p, "Normal"), []) for p in "ab"])
     assert found["event F1 mean"].value is None
     assert found["record AUC"].value is None
     assert found["PSDS 1"].value is None
@@ -79,19 +80,19 @@ def test_only_normal_recordings_leave_no_f1_and_say_so() -> None:
 
 
 def test_recordings_of_poor_quality_are_in_no_number() -> None:
-    poor = heard(recording("z", "Poor Quality"), [("wheeze", 1, 2)])
+    poor = scores_of(recording("z", "Poor Quality"), [("wheeze", 1, 2)])
     assert _named([*_perfect(), poor]) == _named_perfect()
 
 
 def test_negatives_are_told_by_kind() -> None:
     loud = [Recording(Path(f"{i}.wav"), f"cough-{i}", "cough", (), is_negative=True) for i in range(3)]
-    found = _named([heard(r, [("wheeze", 1, 2)], length_s=36.0) for r in loud])
+    found = _named([scores_of(r, [("wheeze", 1, 2)], length_s=36.0) for r in loud])
     assert list(found) == ["false alarms per hour cough"]
     assert found["false alarms per hour cough"].value == pytest.approx(100.0)
 
 
 def test_an_interval_holds_the_value_and_is_wider_with_fewer_patients() -> None:
-    several = [heard(recording(f"p{i}", "CAS", WHEEZE), [("wheeze", 2, 3)] if i % 3 else []) for i in range(60)]
+    several = [scores_of(recording(f"p{i}", "CAS", WHEEZE), [("wheeze", 2, 3)] if i % 3 else []) for i in range(60)]
     few, many = (_named(part)["event F1 continuous"] for part in (several[:9], several))
     assert few.value == pytest.approx(many.value)
     for one in (few, many):

@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from tests.training.evaluation.made import DETECTION, PERFECT, heard, recording
+from tests.training.evaluation.made import DETECTION, PERFECT, recording, scores_of
 from training.datasets import Annotation, Recording
 from training.evaluation.detection_curves import draw_streaming
 from training.evaluation.plots import WARNING, draw_task, save
@@ -32,7 +32,7 @@ def warned(picture: Path) -> int:
 
 def _streamed(provenance: Provenance, out: Path) -> list[Path]:
     out.mkdir()
-    streamed = [heard(one, [("wheeze", 2, 3)]) for one in RECORDINGS]
+    streamed = [scores_of(one, [("wheeze", 2, 3)]) for one in RECORDINGS]
     (split,) = splits_of(RECORDINGS, provenance)
     return draw_streaming("told", StreamTable("sprsound", split, ()), streamed, DETECTION, out)
 

@@ -37,15 +37,15 @@ def _event(onset: int, end: int) -> Event:
     return Event("end", "wheeze", onset, end, 0.9, 0.9, 0.5, "quiet")
 
 
-def _rows(of: Recording, hear: object) -> dict[str, HeardAgain]:
-    return {row.change: row for row in hear_again(of, hear, RATE_HZ)}  # type: ignore[arg-type]
+def _rows(of: Recording, feed: object) -> dict[str, HeardAgain]:
+    return {row.change: row for row in hear_again(of, feed, RATE_HZ)}  # type: ignore[arg-type]
 
 
 def test_an_event_that_lies_at_the_end_of_the_sound_is_kept_wherever_it_begins(ten_seconds: Recording) -> None:
-    def hear(samples: Samples, valid: Valid) -> list[Event]:
+    def feed(samples: Samples, valid: Valid) -> list[Event]:
         return [_event(len(samples) - 8000, len(samples))]
 
-    rows = _rows(ten_seconds, hear)
+    rows = _rows(ten_seconds, feed)
     assert list(rows) == [LATER, ONE, FIVE, SHORT, LONG]
     assert [(r.times, r.found, r.kept, r.new) for r in rows.values()] == [(16, 16, 16, 0), *[(1, 1, 1, 0)] * 4]
     assert rows[LATER].hours == pytest.approx(10 / 3600)
@@ -67,19 +67,19 @@ def test_an_event_that_a_loss_takes_away_is_not_kept_and_one_that_it_raises_is_n
 def test_the_same_recording_is_changed_in_the_same_way_each_time(ten_seconds: Recording) -> None:
     seen: list[tuple[int, int]] = []
 
-    def hear(samples: Samples, valid: Valid) -> list[Event]:
+    def feed(samples: Samples, valid: Valid) -> list[Event]:
         seen.append((len(samples), int(valid.sum())))
         return []
 
-    _rows(ten_seconds, hear)
-    _rows(ten_seconds, hear)
+    _rows(ten_seconds, feed)
+    _rows(ten_seconds, feed)
     assert seen[: len(seen) // 2] == seen[len(seen) // 2 :]
     assert len(seen) == 2 * (1 + 16 + 4)
 
 
 def test_the_card_has_numbers_and_intervals_by_name() -> None:
-    heard = [HeardAgain(ONE, patient, False, 0.1, 1, 4, kept, 0) for patient, kept in (("a", 4), ("b", 2))]
-    fields = card_fields([metric.estimate() for metric in repeatability_metrics(heard)])
+    scored = [HeardAgain(ONE, patient, False, 0.1, 1, 4, stored, 0) for patient, stored in (("a", 4), ("b", 2))]
+    fields = card_fields([metric.estimate() for metric in repeatability_metrics(scored)])
     name = f"events kept, {ONE}"
     assert fields == {"validation": {name: 0.75}, "intervals": {name: [0.5, 1.0]}}
     assert json.loads(json.dumps(fields)) == fields

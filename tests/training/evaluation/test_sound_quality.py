@@ -47,16 +47,16 @@ def test_what_tells_the_poor_from_the_others_gets_the_weight_and_two_in_a_hundre
 @pytest.mark.parametrize("device", [None, 3])
 def test_a_computed_chest_with_a_fault_is_called_by_its_name_by_any_device(name: str, device: int | None) -> None:
     hears = (lambda sound: sound) if device is None else heard_by(np.random.default_rng(device))
-    heard = with_fault((hears(CHEST), hears, [voice()[:4000]]), name, np.random.default_rng(1))
-    assert len(heard) == len(CHEST)
-    assert fault_of(stretches_of(heard, METER)) == WANTED[name]
+    scored = with_fault((hears(CHEST), hears, [voice()[:4000]]), name, np.random.default_rng(1))
+    assert len(scored) == len(CHEST)
+    assert fault_of(stretches_of(scored, METER)) == WANTED[name]
 
 
 def test_every_fault_is_finite_and_none_but_clipping_reaches_full_scale() -> None:
     for name in FAULTS:
-        heard = with_fault((CHEST, lambda sound: sound, [voice()[:4000]]), name, np.random.default_rng(2))
-        assert np.isfinite(heard).all()
-        assert bool(np.abs(heard).max() > 0.95) is (name == "clipped"), name
+        scored = with_fault((CHEST, lambda sound: sound, [voice()[:4000]]), name, np.random.default_rng(2))
+        assert np.isfinite(scored).all()
+        assert bool(np.abs(scored).max() > 0.95) is (name == "clipped"), name
 
 
 def test_a_device_is_a_curve_that_a_fixed_seed_repeats() -> None:

@@ -42,10 +42,10 @@ def _timed(monkeypatch: pytest.MonkeyPatch, quick: str) -> Timed:
     return learner
 
 
-def _train(path: Path, spec: Any, learner: TinyLearner, said: list[str] | None = None) -> dict[str, Any]:
+def _train(path: Path, spec: Any, learner: TinyLearner, answered: list[str] | None = None) -> dict[str, Any]:
     folder = RunFolder(path)
     folder.claim(IDENTITY)
-    train(learner, spec, 5, folder, ([] if said is None else said).append)
+    train(learner, spec, 5, folder, ([] if answered is None else answered).append)
     return load(folder.last)
 
 
@@ -81,14 +81,14 @@ def test_auto_trains_as_the_same_precision_given_by_hand_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick: str
 ) -> None:
     by_hand = _train(tmp_path / "hand", LONG.model_copy(update={"precision": quick}), TinyLearner())
-    said: list[str] = []
-    auto = _train(tmp_path / "auto", AUTO, _timed(monkeypatch, quick), said)
+    answered: list[str] = []
+    auto = _train(tmp_path / "auto", AUTO, _timed(monkeypatch, quick), answered)
     assert _is_equal(auto, by_hand)
     curves = [_curve(tmp_path / name) for name in ("auto", "hand")]
     assert curves[0] == curves[1]
     seconds = {"fp32": (0.2, 1), "bf16": (1, 0.2)}[quick]
     shown = "fp32 {} s of processor time a step, bf16 {} s of processor time a step".format(*seconds)
-    assert said[0] == f"precision: {shown}; taking {quick}"
+    assert answered[0] == f"precision: {shown}; taking {quick}"
     assert json.loads((tmp_path / "auto" / RECORD).read_text()) == {"precision": quick, "why": shown}
     assert not (tmp_path / "hand" / RECORD).exists()
 
@@ -116,10 +116,10 @@ def test_a_precision_without_a_finite_loss_is_not_taken(tmp_path: Path) -> None:
             losses = super().loss(network, batch, rng)
             return {"total": losses["total"] * (math.inf if torch.is_autocast_enabled("cpu") else 1)}
 
-    said: list[str] = []
-    spec = settled(Overflowing(), AUTO, tmp_path, CPU, said.append)
+    answered: list[str] = []
+    spec = settled(Overflowing(), AUTO, tmp_path, CPU, answered.append)
     assert spec.precision == "fp32"
-    assert "a step, bf16 no finite loss; taking fp32" in said[0]
+    assert "a step, bf16 no finite loss; taking fp32" in answered[0]
 
 
 @pytest.mark.parametrize("begun", ["fp32", "bf16"])
@@ -136,9 +136,9 @@ def test_a_run_that_is_taken_up_stays_with_its_precision_and_says_so(
     monkeypatch.setattr(precision, "measured", partial(measured, clock=lambda: learner.now_s))
     with pytest.raises(KeyboardInterrupt):
         _train(tmp_path / "cut", AUTO, learner)
-    said: list[str] = []
-    resumed = _train(tmp_path / "cut", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"), said)
-    assert said[0] == f"goes on after 2 epochs, in {begun}"
+    answered: list[str] = []
+    resumed = _train(tmp_path / "cut", AUTO, _timed(monkeypatch, "bf16" if begun == "fp32" else "fp32"), answered)
+    assert answered[0] == f"goes on after 2 epochs, in {begun}"
     whole = _train(tmp_path / "whole", LONG.model_copy(update={"precision": begun}), TinyLearner())
     assert _is_equal(resumed, whole)
 
@@ -159,10 +159,10 @@ def test_a_record_that_says_nothing_usable_is_named(tmp_path: Path, content: str
 
 
 def test_a_short_training_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+    answered: list[str] = []
     learner, short = _timed(monkeypatch, "bf16"), AUTO.model_copy(update={"epochs": AUTO.epochs - 1})
-    assert settled(learner, short, tmp_path, CPU, said.append).precision == "fp32"
-    assert said == ["precision: not measured for a training of 57 steps; taking fp32"]
+    assert settled(learner, short, tmp_path, CPU, answered.append).precision == "fp32"
+    assert answered == ["precision: not measured for a training of 57 steps; taking fp32"]
 
 
 def test_a_precision_that_is_given_by_hand_is_neither_measured_nor_kept(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class TinyLearner:
 
     def batch(self, epoch: int, step: int) -> Batch:
         if epoch * self.steps + step == self.stays_at:
-            _say(STAYS)
+            _scores_of(STAYS)
             time.sleep(3600)
         time.sleep(self._pause_s)
         rng = np.random.default_rng([self._seed, epoch, step])
@@ -78,7 +78,7 @@ def weights(network: nn.Module) -> list[Tensor]:
     return list(network.state_dict().values())
 
 
-def _say(line: str) -> None:
+def _scores_of(line: str) -> None:
     sys.stdout.write(f"{line}\n")  # at once: the processes share it
     sys.stdout.flush()
 
@@ -88,15 +88,15 @@ def main() -> int:
     torch.set_num_threads(1)
     folder = RunFolder(Path(sys.argv[1]))
     pause_s = float(sys.argv[2]) if len(sys.argv) > 2 else 0.0
-    asked: dict[str, object] = {"save_minutes": float(os.environ.get("SAVE_MINUTES", SPEC.save_minutes))}
-    asked |= {"epochs": int(os.environ.get("EPOCHS", SPEC.epochs))}
-    spec = SPEC.model_copy(update=asked | {"precision": os.environ.get("PRECISION", SPEC.precision)})
+    requested: dict[str, object] = {"save_minutes": float(os.environ.get("SAVE_MINUTES", SPEC.save_minutes))}
+    requested |= {"epochs": int(os.environ.get("EPOCHS", SPEC.epochs))}
+    spec = SPEC.model_copy(update=requested | {"precision": os.environ.get("PRECISION", SPEC.precision)})
     try:
         folder.claim(IDENTITY)
         learner = TinyLearner(pause_s=pause_s)
         learner.stays_at = int(os.environ["STAYS_AT"]) if "STAYS_AT" in os.environ else None
-        spec = settled(learner, spec, folder.path, best_device(), _say)
-        train(learner, spec, 5, folder, _say)
+        spec = settled(learner, spec, folder.path, best_device(), _scores_of)
+        train(learner, spec, 5, folder, _scores_of)
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

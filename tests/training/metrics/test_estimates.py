@@ -35,7 +35,7 @@ def _scored(patient: str, label: str, wheeze: list[float], *events: Annotation, 
     return ScoredRecording(recording, scores, frame_targets(recording, len(wheeze), FRAME_S))
 
 
-def _heard(*scored: ScoredRecording) -> list[list[Heard]]:
+def _scores_of(*scored: ScoredRecording) -> list[list[Heard]]:
     return by_patient([(one, ()) for one in scored])
 
 
@@ -52,7 +52,7 @@ def test_average_precision_in_annotated_time_leaves_out_what_nobody_annotated() 
     # The highest score lies where nobody annotated: over all time the wheeze is second, in annotated time first
     one = _scored("a", "CAS", [0.9, 0.8, 0.1, 0.0], Annotation(0.1, 0.2, ("wheeze",)), Annotation(0.2, 0.3, ()))
     other = _scored("b", "Normal", [0.0, 0.2], Annotation(0.0, 0.2, ()))
-    found = _named(frame_metrics(_heard(one, other)))
+    found = _named(frame_metrics(_scores_of(one, other)))
     assert found["frame AP continuous"] == pytest.approx(0.5)
     assert found["frame AP continuous, annotated time"] == pytest.approx(1.0)
     assert "frame AP discontinuous, annotated time" not in found
@@ -61,7 +61,7 @@ def test_average_precision_in_annotated_time_leaves_out_what_nobody_annotated() 
 def test_the_mean_parts_what_the_highest_frames_do_not() -> None:
     steady = _scored("a", "CAS", [0.5] * 40)
     bump = _scored("b", "Normal", [0.9] * 2 + [0.0] * 38)
-    found = _named(record_metrics(_heard(steady, bump), FRAME_S))
+    found = _named(record_metrics(_scores_of(steady, bump), FRAME_S))
     assert (found["record AUC"], found["record AUC of the mean"]) == (0.0, 1.0)
     assert mean_score([bump]) == pytest.approx(0.045)
     assert mean_score([steady, bump]) == pytest.approx(0.2725)
@@ -70,7 +70,7 @@ def test_the_mean_parts_what_the_highest_frames_do_not() -> None:
 def test_minutes_are_of_one_patient_and_one_truth_in_order_and_half_a_minute_still_counts() -> None:
     several = [_scored("a", "CAS", [0.1] * 250, number=n) for n in (2, 0, 1, 3, 4)]  # 25 s each
     several += [_scored("a", "Normal", [0.0] * 290), _scored("b", "CAS", [0.1] * 310)]
-    found = minutes(_heard(*several), FRAME_S)
+    found = minutes(_scores_of(*several), FRAME_S)
     assert [[s.recording.path.name for s in one] for one in found] == [
         ["a-00.wav", "a-01.wav", "a-02.wav"],
         ["a-03.wav", "a-04.wav"],
@@ -100,7 +100,7 @@ def test_burden_is_expected_seconds_against_annotated_ones() -> None:
     # 6 s each. Half a second is expected in each second of the first, a second in ten of the second: 3 s and .6 s
     sick = _scored("a", "CAS", [0.5] * 60, Annotation(0.0, 2.0, ("wheeze",)), Annotation(2.0, 3.0, ()))
     well = _scored("b", "Normal", [0.1] * 60)
-    found = _named(burden_metrics(_heard(sick, well), FRAME_S))
+    found = _named(burden_metrics(_scores_of(sick, well), FRAME_S))
     # |3 - 2| + |.6 - 0| s in .2 minutes; 3.6 s for 2
     assert found["burden error continuous, s per min"] == pytest.approx(1.6 / 0.2)
     assert found["burden expected / annotated continuous"] == pytest.approx(1.8)
@@ -112,7 +112,7 @@ def test_burden_is_expected_seconds_against_annotated_ones() -> None:
 
 def test_the_curve_of_burden_has_the_recordings_in_bins_by_what_is_expected() -> None:
     several = [_scored(f"p{i}", "Normal", [0.01 * i] * 10) for i in range(20)]
-    expected, found = burden(_heard(*several), "continuous", "all time", FRAME_S).curve()
+    expected, found = burden(_scores_of(*several), "continuous", "all time", FRAME_S).curve()
     # Two recordings to a bin: .005, .025, ... of a minute's 60 s
     np.testing.assert_allclose(expected, 60 * (0.005 + 0.02 * np.arange(10)), atol=1e-4)
     assert not found.any()

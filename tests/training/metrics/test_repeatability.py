@@ -36,27 +36,27 @@ def test_an_event_comes_again_if_one_of_its_group_overlaps_it(
 
 
 def test_what_is_kept_is_of_all_recordings_and_what_is_new_of_normal_ones() -> None:
-    heard = [
+    scored = [
         HeardAgain("begun later", "a", True, 0.5, 16, 0, 0, 4),
         HeardAgain("begun later", "a", False, 0.1, 16, 32, 30, 7),
         HeardAgain("begun later", "b", False, 0.1, 16, 8, 2, 0),
         HeardAgain("lost", "a", True, 0.5, 1, 0, 0, 0),
         HeardAgain("lost", "b", False, 0.1, 1, 2, 1, 1),
     ]
-    found = {metric.name: metric.estimate() for metric in repeatability_metrics(heard)}
+    found = {metric.name: metric.estimate() for metric in repeatability_metrics(scored)}
     assert {name: one.value for name, one in found.items()} == {
         "events kept, begun later": 32 / 40,
         "new events per hour Normal, begun later": 4 / 8,
         "events kept, lost": 1 / 2,
         "new events per hour Normal, lost": 0.0,
     }
-    kept, none = found["events kept, begun later"].bounds, found["new events per hour Normal, lost"].bounds
-    assert kept is not None
-    assert (kept.low, kept.high) == (2 / 8, 30 / 32)  # patient b twice, patient a twice
+    stored, none = found["events kept, begun later"].bounds, found["new events per hour Normal, lost"].bounds
+    assert stored is not None
+    assert (stored.low, stored.high) == (2 / 8, 30 / 32)  # patient b twice, patient a twice
     assert none is not None
     assert none.high == pytest.approx(RARE / 0.5)  # none in half an hour of sound
 
 
 def test_without_normal_recordings_no_rate_is_told() -> None:
-    heard = [HeardAgain("lost", "b", False, 0.1, 1, 2, 1, 1)]
-    assert [metric.name for metric in repeatability_metrics(heard)] == ["events kept, lost"]
+    scored = [HeardAgain("lost", "b", False, 0.1, 1, 2, 1, 1)]
+    assert [metric.name for metric in repeatability_metrics(scored)] == ["events kept, lost"]

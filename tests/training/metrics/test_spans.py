@@ -64,13 +64,13 @@ def test_a_recording_whose_median_stays_below_every_threshold_has_no_events() ->
 
 @given(STRETCHES, STRETCHES)
 def test_hits_are_counted_as_by_sed_eval(
-    annotated: list[tuple[float, float]], heard: list[tuple[float, float]]
+    annotated: list[tuple[float, float]], scored_sounds: list[tuple[float, float]]
 ) -> None:
     kinds = ("wheeze", "fine_crackle", "stridor", "coarse_crackle")
     truth = tuple(Annotation(s, s + d, (kinds[i % 4], "wheeze")[: 1 + i % 2]) for i, (s, d) in enumerate(annotated))
     events = [
         Event("end", kinds[i % 4], round(s * RATE_HZ), round((s + d) * RATE_HZ), 0.9, 0.9, 0.5, "quiet")
-        for i, (s, d) in enumerate(heard)
+        for i, (s, d) in enumerate(scored_sounds)
     ]
     recording = Recording(Path("one.wav"), "p", "CAS & DAS", truth)
     counted = []

@@ -87,12 +87,12 @@ def test_each_spectrogram_contributes_equally_at_first() -> None:
 
 def test_focusing_is_the_map_times_both_gates() -> None:
     torch.manual_seed(0)
-    focusing, x, heard = SpatioTemporalFocusing(4), torch.randn(2, 4, 6, 5), torch.ones(2, 6)
-    heard[1, 4:] = 0
+    focusing, x, scored = SpatioTemporalFocusing(4), torch.randn(2, 4, 6, 5), torch.ones(2, 6)
+    scored[1, 4:] = 0
     time = torch.sigmoid(F.conv1d(x.mean(3), focusing.time.weight, focusing.time.bias, padding=1))[:, 0]
     over_time = torch.stack([x[0].mean(1), x[1, :, :4].mean(1)])
     bands = torch.sigmoid(F.conv1d(over_time, focusing.frequency.weight, focusing.frequency.bias, padding=1))[:, 0]
-    assert torch.allclose(focusing(x, heard), torch.einsum("bctm,bt,bm->bctm", x, time, bands), atol=1e-6)
+    assert torch.allclose(focusing(x, scored), torch.einsum("bctm,bt,bm->bctm", x, time, bands), atol=1e-6)
     assert parameter_count(SpatioTemporalFocusing(128)) == 770
 
 
@@ -113,9 +113,9 @@ def _attended(query: Tensor, sequence: Tensor, mha: nn.MultiheadAttention) -> Te
 
 def test_attention_is_residual_normed_and_pooled_over_what_was_heard() -> None:
     torch.manual_seed(0)
-    attention, x, heard = SelfAttention(8, 2), torch.randn(2, 5, 8), torch.ones(2, 5)
-    heard[1, 3:] = 0
-    found = attention(x, heard)
+    attention, x, scored = SelfAttention(8, 2), torch.randn(2, 5, 8), torch.ones(2, 5)
+    scored[1, 3:] = 0
+    found = attention(x, scored)
     for row, length in enumerate((5, 3)):
         one = x[row, :length]
         mean = F.layer_norm(one + _attended(one, one, attention.attention), (8,)).mean(0)
@@ -124,22 +124,22 @@ def test_attention_is_residual_normed_and_pooled_over_what_was_heard() -> None:
 
 def test_pooling_is_what_one_learned_query_attends_to() -> None:
     torch.manual_seed(0)
-    pooling, x, heard = AttentionPooling(8, 2), torch.randn(2, 5, 8), torch.ones(2, 5)
-    heard[1, 2:] = 0
-    found = pooling(x, heard)
+    pooling, x, scored = AttentionPooling(8, 2), torch.randn(2, 5, 8), torch.ones(2, 5)
+    scored[1, 2:] = 0
+    found = pooling(x, scored)
     assert torch.allclose(found[0], _attended(pooling.query[0], x[0], pooling.attention)[0], atol=1e-5)
     assert torch.allclose(found[1], _attended(pooling.query[0], x[1, :2], pooling.attention)[0], atol=1e-5)
 
 
 def test_axis_attention_takes_the_three_averages() -> None:
     torch.manual_seed(0)
-    attention, x, heard = AxisAttention(8, 4, 6, 2), torch.randn(1, 8, 5, 4), torch.ones(1, 5)
+    attention, x, scored = AxisAttention(8, 4, 6, 2), torch.randn(1, 8, 5, 4), torch.ones(1, 5)
     parts = [
-        attention.over_time(x.mean(3).mT, heard),
+        attention.over_time(x.mean(3).mT, scored),
         attention.over_bands(x.mean(2).mT, torch.ones(1, 4)),
-        attention.over_spectra(attention.widen(x.mean(1)), heard),
+        attention.over_spectra(attention.widen(x.mean(1)), scored),
     ]
-    assert torch.allclose(attention(x, heard), attention.project(torch.cat(parts, 1)), atol=1e-5)
+    assert torch.allclose(attention(x, scored), attention.project(torch.cat(parts, 1)), atol=1e-5)
 
 
 @settings(deadline=None, max_examples=15)

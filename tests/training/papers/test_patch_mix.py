@@ -30,10 +30,10 @@ def _named(batch: int, *shape: int) -> torch.Tensor:
 @given(st.integers(1, 60), st.floats(0, 1), st.integers(0, 1000))
 def test_int_of_n_times_one_minus_lambda_positions_come_from_the_other(count: int, lam: float, seed: int) -> None:
     tokens = _named(3, count, 2)
-    mixed, kept = patch_mix(tokens, lam, SHIFT, torch.Generator().manual_seed(seed))
+    mixed, stored = patch_mix(tokens, lam, SHIFT, torch.Generator().manual_seed(seed))
     taken = mixed[..., 0] != tokens[..., 0]
     assert taken.sum(1).tolist() == [int(count * (1 - lam))] * 3
-    assert kept == 1 - int(count * (1 - lam)) / count
+    assert stored == 1 - int(count * (1 - lam)) / count
     assert (taken == taken[0]).all()
     assert torch.equal(mixed, torch.where(taken[..., None], tokens[SHIFT], tokens))
 

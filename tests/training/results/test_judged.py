@@ -31,9 +31,9 @@ def test_rows_have_the_numbers_and_bounds_that_were_written(tmp_path: Path) -> N
 def test_rows_of_the_training_are_left_out_for_the_model_and_kept_for_the_rule(tmp_path: Path) -> None:
     make_evaluation(tmp_path / "e")
     found = read_evaluations([tmp_path], {})
-    kept = {row.who for row in found.sources[0].rows if not row.is_test}
-    assert kept
-    assert all(who.startswith("duration") for who in kept)
+    stored = {row.who for row in found.sources[0].rows if not row.is_test}
+    assert stored
+    assert all(who.startswith("duration") for who in stored)
     assert [one.name for one in found.left_out] == ["e, tasks 1-1"]
 
 

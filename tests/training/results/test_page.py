@@ -76,8 +76,8 @@ def test_recipes_of_papers_stand_in_the_table_of_their_task_with_the_duration_ru
     (cost,) = _rows(_section(page, "## What the recipes of the papers cost"), "**qlung**")
     assert cost[1:] == ["3", "12", "0.0432 M", "33.4 M", "7 min"]
     assert "0.111" not in page, "a variant stands as a difference in the table of its recipe"
-    told = _rows(page.split("## Where the numbers come from")[1], " runs | ")
-    assert [row[:4] for row in told] == [
+    reported = _rows(page.split("## Where the numbers come from")[1], " runs | ")
+    assert [row[:4] for row in reported] == [
         ["R1", "ngo2023, 1 runs", "ngo2023", "3"],
         ["R2", "qlung, 1 runs", "qlung", "3"],
     ]
@@ -129,8 +129,8 @@ def test_published_numbers_stand_beside_ours_with_what_is_against_them(page: str
 
 def test_of_each_recipe_it_is_said_what_lies_between_it_and_its_paper(page: str) -> None:
     section = _section(page, "## From each recipe to its paper")
-    told = re.findall(r"^- \*\*(\w+)\*\*: .{80,}$", section, re.MULTILINE)
-    assert sorted([*told, "edge"]) == recipe_names()
+    reported = re.findall(r"^- \*\*(\w+)\*\*: .{80,}$", section, re.MULTILINE)
+    assert sorted([*reported, "edge"]) == recipe_names()
 
 
 def test_what_was_trained_on_the_same_patients_is_said_in_its_row(page: str) -> None:
@@ -215,9 +215,9 @@ def test_a_mistake_is_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs").symlink_to(runs)
     assert main(arguments) == 2
-    said = capsys.readouterr().err
-    assert message in said
-    assert said.count("\n") == 1
+    output = capsys.readouterr().err
+    assert message in output
+    assert output.count("\n") == 1
     assert not list(tmp_path.rglob("*.md*"))
 
 

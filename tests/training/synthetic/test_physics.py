@@ -195,12 +195,12 @@ def test_a_recorded_crackle_lies_where_the_truth_says() -> None:
     patient.samples[:] = 0.0
     patient.add_crackles("fine_crackle", Sound("breath", 1.0, 2.0), True, 0.0)
     recording = patient.record(low_hz=20.0, high_hz=2500.0, rms_db=-30.0)
-    heard = recording.samples.astype(np.float64) ** 2
-    times = np.arange(len(heard)) / RATE_HZ
-    told = np.zeros(len(heard), np.bool_)
+    scored = recording.samples.astype(np.float64) ** 2
+    times = np.arange(len(scored)) / RATE_HZ
+    reported = np.zeros(len(scored), np.bool_)
     for at_s in recording.crackle_s:
-        told |= (times > at_s - 0.0005) & (times < at_s + 0.0065)  # the widest fine crackle lasts 6.5 ms
-    assert heard[told].sum() > 0.98 * heard.sum()
+        reported |= (times > at_s - 0.0005) & (times < at_s + 0.0065)  # the widest fine crackle lasts 6.5 ms
+    assert scored[reported].sum() > 0.98 * scored.sum()
     (stretch,) = [sound for sound in recording.sounds if sound.label == "fine_crackle"]
     assert stretch.onset_s == recording.crackle_s[0]
     assert recording.crackle_s[-1] < stretch.end_s < recording.crackle_s[-1] + 0.01
@@ -227,7 +227,7 @@ def test_the_bundled_demo_is_what_its_seed_gives() -> None:
     bundled, made = json.loads(DEMO_TRUTH.read_text()), json.loads(truth)
     assert [sound["label"] for sound in bundled["sounds"]] == [sound["label"] for sound in made["sounds"]]
     for key in ("onset_s", "end_s"):
-        times = [[sound[key] for sound in told["sounds"]] for told in (bundled, made)]
+        times = [[sound[key] for sound in reported["sounds"]] for reported in (bundled, made)]
         np.testing.assert_allclose(*times, atol=TIMES_AGREE_S)
     np.testing.assert_allclose(bundled["crackle_s"], made["crackle_s"], atol=1e-5)
 

@@ -66,7 +66,7 @@ def test_real_recordings_lie_within_what_the_scenes_span(real_data: Path) -> Non
     real = np.median([psd_db(soundfile.read(path, dtype="float32")[0]) for path in paths], axis=0)
     drawn = np.array([psd_db(scene(seed, 6.0)[0]) for seed in range(60)])
     hz = np.fft.rfftfreq(512, 1 / 8000)
-    heard = (hz >= 60) & (hz <= 3000)
+    scored = (hz >= 60) & (hz <= 3000)
     low, high = np.percentile(drawn, [3, 97], axis=0)
-    outside = heard & ((real < low - 1.0) | (real > high + 1.0))
+    outside = scored & ((real < low - 1.0) | (real > high + 1.0))
     assert not outside.any(), f"at {hz[outside]} Hz"
