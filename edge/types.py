@@ -102,6 +102,8 @@ class BreathSound(NamedTuple):
     """(T,) probability that a breath sounds, 0 to 1."""
     level_db: NDArray[np.float32]
     """(T,) level of the sound where breath is."""
+    bands_db: NDArray[np.float32]
+    """(T, 3) the same of the lower, the middle and the upper of its bands."""
     usable: NDArray[np.bool_]
     """(T,) false where sound was lost or masked."""
     fault: Fault | None = None

@@ -96,8 +96,8 @@ def _numbers(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _train_clips(options: argparse.Namespace) -> int:
-    from training.clips.method import train_method
     from training.clips.schema import load_recipe
+    from training.clips.train import train_method
 
     recipe = load_recipe(options.recipe, options.size, _changes(options))
     train_method(recipe, options.data, options.out, _say)

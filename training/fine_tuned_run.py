@@ -108,8 +108,7 @@ def write_run(out: Path, run: Run, learnt: FineTuned) -> None:
             "trained_on": before,
         },
     }
-    with checkpoint.whole_file(out / "result.json") as draft:
-        draft.write_text(json.dumps(result, indent=1))
+    RunFolder(out).finish(result)
 
 
 def _write_rows(network: RunFolder, rows: Mapping[str, Row], scale: list[float]) -> None:

@@ -1,7 +1,9 @@
 """The official tasks: which pieces of which recordings are judged, and by which labels.
 
 A task turns recordings into clips: the piece of sound that a method may hear, and its label. The first label is the
-negative class (Normal); labels in `ignored` count neither for sensitivity nor for specificity. Not for scores
+negative class (Normal); labels in `ignored` count neither for sensitivity nor for specificity. A model of a task
+answers another one when each of its labels means one label there (`translation`): 1-2 answers 1-1 and all tasks of
+ICBHI, 2-2 answers 2-1, icbhi-4 answers icbhi-2 and 1-1 and `ood` (its labels on SPRSound). Not for scores
 (`training.metrics`) nor for sound (`training.datasets.files`).
 
 Source: BioCAS 2022/2023 grand challenge on SPRSound (tasks 1-1 to 2-2); Rocha et al. 2019 (ICBHI 2017); the class map
@@ -14,6 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.errors import ConfigError
 from training.datasets.records import Recording
@@ -83,8 +88,8 @@ class Task:
         lacking = sorted(set(self.labels) - {clip.label for clip in clips}, key=self.labels.index)
         if lacking:
             raise ConfigError(
-                f"task {self.name}: no example of {', '.join(lacking)} in {len(clips)} clips of {self.dataset}; "
-                "expected at least one of each label in training, see `make data-check`"
+                f"task {self.name}: no training clip of {', '.join(lacking)} among {len(clips)}; add recordings of it, "
+                "choose another validation.fold, raise limit, or choose another task"
             )
 
 
@@ -156,3 +161,35 @@ _MEMBERS: dict[str, dict[str, tuple[str, ...]]] = {
 def members(task: Task) -> dict[str, tuple[str, ...]]:
     """Each label of a task, and which labels of task 1-2 (events) or 2-2 (recordings) it stands for, in this order."""
     return {NORMAL: (NORMAL,), **_MEMBERS[task.name]}
+
+
+def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
+    """(L, L') from the labels of one task to those of another; None where a label would mean several, or none."""
+    if own.unit != asked.unit:
+        return None
+    mine, theirs = members(own), members(asked)
+    fits = np.array([[set(mine[label]) <= set(theirs[other]) for other in asked.labels] for label in own.labels])
+    return fits.astype(np.float32) if (fits.sum(axis=1) == 1).all() else None
+
+
+def coarser_tasks(own: Task) -> dict[str, NDArray[np.float32]]:
+    """Other tasks on the same clips that the answers to this one answer, as 2-1 by 2-2, each with its `translation`.
+
+    Not of ICBHI, whose two classes are read off what was decided in four.
+    """
+    same = [t for t in TASKS.values() if t.dataset == own.dataset and t.map.keys() == own.map.keys()]
+    others = [t for t in same if t is not own and t.dataset != "icbhi"]
+    found = {task.name: translation(own, task) for task in others}
+    return {name: matrix for name, matrix in found.items() if matrix is not None}
+
+
+def translated(own: Task, asked: Task) -> str:
+    """What a table says of it; empty where nothing was translated."""
+    matrix = translation(own, asked)
+    if matrix is None or own.labels == asked.labels:
+        return ""
+    means = [
+        f"{other} = {' or '.join(label for label, fits in zip(own.labels, column, strict=True) if fits)}"
+        for other, column in zip(asked.labels, matrix.T, strict=True)
+    ]
+    return f"from the answers to {own.name}: {'; '.join(means)}"

@@ -163,6 +163,7 @@ def _settings(broker_port: int, link_port: int, folder: Path) -> dict[str, objec
         "outbox": {"path": str(folder / "outbox.db")},
         "self_test": {"every_s": 0},
         "look": True,
+        "listen": True,  # to nobody: the sound is computed
         "alarms": {
             "burden": {name: {"limit_s_per_min": limit} for name, limit in LIMIT_S_PER_MIN.items()},
             "technical": {"clock": {"enabled": False}},

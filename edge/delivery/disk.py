@@ -1,19 +1,25 @@
 """The outbox's file on a disk that may refuse at any time: a refusal is logged and counted, and nothing is raised.
 
 Not for what happens then (`edge.delivery.outbox`), nor for opening (`edge.delivery.database`). A disk that is full,
-read-only or failing is no error here, at the start or later; opening may be tried again until it works.
+read-only or failing is no error here, at the start or later; opening may be tried again until it works. What is read of
+it and of what memory holds meanwhile is read as one (`waiting`, `earlier`, `unfinished`); the same may be in both.
+
+A file that turns out to be damaged is replaced by one with what can be read of it (`Replacement`). Whoever calls any of
+this holds the mutex of the outbox.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from edge.contract.fields import Body
 from edge.delivery.database import needs_exclusive_lock, open_or_replace, refuse_other_files, replace_damaged
-from edge.delivery.entries import Entry
+from edge.delivery.entries import Entry, LiveEntries, Stamp
 from edge.delivery.lock_file import LockFile
 from edge.delivery.store import Store
 from edge.delivery.store_tables import MAX_SEQ
@@ -23,6 +29,7 @@ from edge.log import RateLimitedLog
 STALLED_S = 1.0  # a write that is not back by then has stalled: alarms go out from memory
 NO_TEXT = "Could not decode to UTF-8"  # the one sign of damage that comes as an OperationalError, with the whole text
 REASON_CHARS = 120
+REPLACE_S = 600.0  # at least, between two replacements: a disk that damages files must not fill itself with them
 MOST_HIDDEN = 1000  # messages that the broker has and the disk still has: each costs a moment when others are read
 PAGE = 100  # entries read at once where many of them may be hidden
 T = TypeVar("T")
@@ -31,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 
 class Disk:
-    """One file, locked by this process. Not safe to use from several threads at once."""
+    """One file, locked by this process."""
 
     def __init__(self, path: Path) -> None:
         """Touch nothing yet; see `open`."""
@@ -215,3 +222,80 @@ class Disk:
         reason = str(error)[:REASON_CHARS]
         line = f'outbox disk=refuses action={action} reason="{reason}" path={self._path}; events are kept in memory'
         self._limited_log.log("disk", line, logging.ERROR)
+
+
+class Replacement:
+    """What happens to a file that turns out to be damaged while the node runs.
+
+    What is known here of its messages goes on in memory; what memory holds is written into the new file as after every
+    refusal (`edge.delivery.outbox`).
+    """
+
+    def __init__(self, disk: Disk, memory: Store, live: LiveEntries) -> None:
+        self._disk, self._memory, self._live = disk, memory, live
+        self._replaced_s, self._held = -math.inf, set[int]()
+        self.lost = 0
+        """Messages that waited in the file that was replaced last, and are nowhere any more."""
+
+    def hold(self, last_seq: int, written_s: float) -> None:
+        """Let memory have what is known of the messages in a damaged file.
+
+        Args:
+            last_seq: the highest number in use.
+            written_s: wall time, seconds since 1970.
+        """
+        if self._disk.damage is not None:
+            entries = self._live.all()
+            self._held |= {entry.seq for entry in entries}
+            self._memory.take_copied([entry.copied(written_s) for entry in entries], {})
+            self._live.forget(last_seq)
+
+    def replace(self, stamp: Stamp, now_s: float) -> bool:
+        """Replace the file if it is damaged; whether that was done, and what is in memory belongs into the new one.
+
+        Args:
+            stamp: of what is written next.
+            now_s: monotonic, seconds.
+        """
+        if self._disk.damage is None or now_s < self._replaced_s + REPLACE_S:
+            return False
+        last_seq = stamp.first_seq - 1
+        self.hold(last_seq, stamp.written_s)
+        if not self._disk.replace(last_seq, stamp.operating_s):
+            return False
+        self._replaced_s, self.lost = now_s, self._disk.lost(self._held)
+        self._held.clear()
+        return True
+
+
+def waiting(disk: Disk, memory: Store, after: int, until: int, limit: int) -> list[Entry]:
+    """The oldest entries with after < seq <= until, at most `limit`."""
+    return _by_seq(disk.waiting(after, until, limit) + memory.waiting(after, until, limit))[:limit]
+
+
+def earlier(disk: Disk, memory: Store, event: tuple[str, int]) -> list[Entry] | None:
+    """What waits of the same event with a lower `rev`, lowest first; None if that cannot be known now."""
+    on_disk = disk.earlier(event)
+    return None if on_disk is None else _by_seq(on_disk + memory.earlier(event))
+
+
+def unfinished(disk: Disk, memory: Store, boot_id: str) -> list[Body] | None:
+    """Of each event of other processes than `boot_id` without an end the last that was published, oldest first.
+
+    Returns:
+        None if that cannot be known now.
+    """
+    found: list[Body] | None = disk.read(Store.unfinished, None)
+    if found is None:
+        return None
+
+    def has_later(ident: str, rev: int) -> bool:
+        return memory.has_later((ident, rev)) or disk.read(lambda store: store.has_later((ident, rev)), False)
+
+    both = [*found, *memory.unfinished()]
+    of_others = {body["id"]: body for body in both if body.get("boot_id", boot_id) != boot_id}
+    return [body for body in of_others.values() if not has_later(body["id"], body.get("rev", 1))]
+
+
+def _by_seq(entries: Sequence[Entry]) -> list[Entry]:
+    return sorted({entry.seq: entry for entry in entries}.values(), key=lambda entry: entry.seq)

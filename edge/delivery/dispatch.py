@@ -60,7 +60,8 @@ class Dispatch:
         self._inbox, self._answers = MessageInbox(INBOX_MESSAGES), Answers()
         self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
         self._wake, self._stopping = threading.Event(), threading.Event()  # there is something to do; it is the last
-        self._mutex, self._dropped, self._state = threading.Lock(), 0, RetainedState()
+        self._mutex, self._state = threading.Lock(), RetainedState()
+        self.dropped = 0  # messages lost because the inbox was full, or what is on the disk names no topic
         self._limited_log, self._gap_limit, self._stages = RateLimitedLog(logger), GapLimit(), StageTimes()
         self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
         outbox.number_for(node.topic())
@@ -74,14 +75,14 @@ class Dispatch:
         self._stepping_s: float | None = None  # since when a step has not come back, which is a disk's doing
         self.records = RecordsStatus()  # to be read from any thread
         self.on_answer: Callable[[], None] = lambda: None  # called by this thread when that is another one
-        self._thread = threading.Thread(target=self._run, name="dispatch", daemon=True)
-        self._standby = Standby(self._session, self._state, self._answers, lambda: self.is_stalled)
+        self._thread = threading.Thread(target=self._run, name="disk", daemon=True)
+        self._works: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.standby = Standby(self._session, self._state, self._answers, lambda: self.is_stalled)
 
     def start(self) -> None:
         """Begin to connect and to deliver what earlier processes left on disk."""
         self._session.start()
         self._thread.start()
-        self._standby.start()
 
     def send(self, message: Message) -> None:
         """Publish something that must not be lost. Never waits; a full inbox drops the least important, and counts."""
@@ -106,6 +107,11 @@ class Dispatch:
         if lost := self._inbox.remember(minutes):
             self._limited_log.log("minutes", f"minutes dropped={lost}; the disk has stalled", logging.ERROR)
 
+    def do(self, work: Callable[[], None]) -> None:
+        """Let the thread that may wait for a disk do something before it writes what comes after. Never waits."""
+        self._works.put(work)
+        self._wake.set()
+
     def send_first(self, seqs: Iterable[int]) -> None:
         """Let these messages, which are in the outbox, go before all others; call it before `start`."""
         self._first = list(seqs)
@@ -124,11 +130,6 @@ class Dispatch:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""
         self._answers.put(topic, encode(body), expiry_s, correlation)
         self._wake.set()
-
-    @property
-    def dropped(self) -> int:
-        """Messages lost because the inbox was full, or what is on the disk names no topic."""
-        return self._dropped
 
     @property
     def is_stalled(self) -> bool:
@@ -165,12 +166,11 @@ class Dispatch:
         self._wake.set()
         self._thread.join(2 * STOPPED_S)
         self._session.stop()
-        self._standby.stop(STOPPED_S)
 
     def _drop(self, why: str) -> None:
         with self._mutex:
-            self._dropped += 1
-        self._limited_log.log(f"dropped: {why}", f"dispatch dropped={self._dropped}; {why}", logging.ERROR)
+            self.dropped += 1
+        self._limited_log.log(f"dropped: {why}", f"dispatch dropped={self.dropped}; {why}", logging.ERROR)
 
     def _will(self, session: str) -> tuple[str, bytes]:
         return self._node.topic("status"), encode(status_body(self._node, "offline", session, self._wall()))
@@ -197,6 +197,8 @@ class Dispatch:
         self._publish_stopped()
 
     def _step(self) -> None:
+        while not self._works.empty():
+            self._works.get()()
         self._persist()
         self._on_signals()
         for mid in self._answers.publish(self._session):

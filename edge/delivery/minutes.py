@@ -78,7 +78,7 @@ class MinuteTable:
         for bed in {(each.stream, each.group) for each in minutes}:
             self._db.execute(PRUNE, (*bed, *bed, MOST_MINUTES))
 
-    def keep(self, streams: Iterable[str]) -> None:
+    def forget_others(self, streams: Iterable[str]) -> None:
         """Forget the beds that are not among these."""
         names = tuple(streams)
         self._db.execute(f"DELETE FROM minute WHERE stream NOT IN ({','.join('?' * len(names))})", names)

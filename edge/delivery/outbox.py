@@ -6,7 +6,7 @@ start or later, messages go on in memory, bounded, counted and logged, and are m
 detection never stops for the disk, and never waits for it to begin. What memory holds is copied to a file whose room
 was taken before (`edge.delivery.memory_copy`): the next process goes on with it, and no sound stays without its end.
 
-A file that turns out to be damaged is replaced (`edge.delivery.replacement`); what is lost is counted and logged.
+A file that turns out to be damaged is replaced (`edge.delivery.disk`); what is lost is counted and logged.
 
 What has no room is dropped by its priority (`edge.delivery.message_inbox`), on the disk and in memory alike, each by
 its own bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on
@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.contract.fields import Body
-from edge.delivery import two_stores
+from edge.delivery import disk
 from edge.delivery.alarm_rows import AlarmRows
 from edge.delivery.alarm_table import DEFAULT_BOUND
 from edge.delivery.database import open_store
-from edge.delivery.disk import Disk
+from edge.delivery.disk import Disk, Replacement
 from edge.delivery.entries import Entry, LiveEntries, OutboxStatus, Stamp
 from edge.delivery.memory_copy import MemoryCopy
 from edge.delivery.message_inbox import CAUSES, DAMAGED, NO_ROWS, MessagePriority, Rows, nothing_dropped, priority_of
 from edge.delivery.messages import Message
-from edge.delivery.replacement import Replacement
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Store
 from edge.log import RateLimitedLog
@@ -84,7 +83,7 @@ class Outbox:
         self.history_bound = DEFAULT_BOUND
         """How much is kept of what alarms did; to be set before the first `tidy`."""
         self._rows = AlarmRows(path, self._disk, self._memory)
-        self._replacement = Replacement(self._disk, self._memory, self._live, self._rows)
+        self._replacement = Replacement(self._disk, self._memory, self._live)
         self.alarm_revs: dict[str, int] | None = None
         """Of each alarm the last `rev` that earlier processes put here, by its name; None until it can be read."""
         try:
@@ -175,7 +174,7 @@ class Outbox:
         with self._mutex:
             if (live := self._live.waiting(after, until, limit)) is not None:
                 return live
-            return two_stores.waiting(self._disk, self._memory, after, until, limit)
+            return disk.waiting(self._disk, self._memory, after, until, limit)
 
     def earlier(self, entry: Entry) -> list[Entry] | None:
         """What still waits of the same event with a lower `rev`, lowest first; None if that cannot be known now."""
@@ -184,7 +183,7 @@ class Outbox:
         with self._mutex:
             if (live := self._live.earlier(event)) is not None:
                 return list(live)
-            return two_stores.earlier(self._disk, self._memory, event)
+            return disk.earlier(self._disk, self._memory, event)
 
     def gone(self, seqs: Iterable[int]) -> list[int]:
         """Which of these do not wait any more, as far as the disk can be read."""
@@ -199,7 +198,7 @@ class Outbox:
         None if that cannot be known now.
         """
         with self._mutex:
-            return two_stores.unfinished(self._disk, self._memory, boot_id)
+            return disk.unfinished(self._disk, self._memory, boot_id)
 
     def ended_by_restart(self) -> list[int]:
         """`seq` of the ends that wait and were made because a process died."""
@@ -252,8 +251,12 @@ class Outbox:
 
     def _replace_damaged(self) -> bool:
         """Replace the file if it is damaged, and write what is in memory; whether that was done."""
-        if not self._replacement.replace(self._stamp, self._monotonic()):
+        if not self._replacement.replace(self._stamp(), self._monotonic()):
             return False
+        self._rows.on_open()
+        records = self._rows.not_in_file()
+        self._memory.insert(self._stamp(), [], rows=Rows(records))
+        self._rows.last += len(records)
         self._move_memory()
         self._count_dropped({DAMAGED: self._replacement.lost})
         return True

@@ -7,12 +7,10 @@ again with QoS 1 when the disk answers.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
-from edge.delivery.disk import STALLED_S
 from edge.delivery.retained import RetainedState
 from edge.delivery.sender import Answers
 from edge.delivery.session import MqttSession
@@ -22,35 +20,23 @@ logger = logging.getLogger(__name__)
 
 
 class Standby:
-    """A thread that looks, four times in `STALLED_S`, whether the disk stalls."""
+    """Publishes in place of the thread that waits for the disk, and from another one."""
 
     def __init__(
         self, session: MqttSession, state: RetainedState, answers: Answers, is_stalled: Callable[[], bool]
     ) -> None:
-        """Do nothing before `start`."""
         self._session, self._state, self._answers, self._is_stalled = session, state, answers, is_stalled
         self._published: dict[str, Body] = {}  # in this stall, by topic
-        self._limited_log, self._stopping = RateLimitedLog(logger), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="standby", daemon=True)
+        self._limited_log = RateLimitedLog(logger)
 
-    def start(self) -> None:
-        """Begin to look."""
-        self._thread.start()
-
-    def stop(self, timeout_s: float) -> None:
-        """End."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout_s)
-
-    def _run(self) -> None:
-        while not self._stopping.wait(STALLED_S / 4):
-            if self._is_stalled():
-                self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
-                self._publish()
-            elif self._published:
-                self._published.clear()
-                self._limited_log.clear("stalled")
+    def tick(self) -> None:
+        """Publish what is new, if the disk stalls; to be called some times in `edge.delivery.disk.STALLED_S`."""
+        if self._is_stalled():
+            self._limited_log.log("stalled", "outbox disk=stalled; alarms go out from memory", logging.ERROR)
+            self._publish()
+        elif self._published:
+            self._published.clear()
+            self._limited_log.clear("stalled")
 
     def _publish(self) -> None:
         for topic, body, expiry_s in self._state.unpublished():

@@ -107,7 +107,7 @@ class Store:
                 self._note("told", (name_of(record.key), record.state.rev))
         self.minutes.insert(rows.minutes, first_row + len(rows.records))
         if rows.streams:
-            self.minutes.keep(rows.streams)
+            self.minutes.forget_others(rows.streams)
         self._db.executemany("INSERT OR REPLACE INTO read_in VALUES(?,?)", list(rows.files.items()))
 
     def read_in(self) -> dict[str, str]:

@@ -46,7 +46,7 @@ SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body,
 COPIED = f"""
 SELECT seq, id, rev, event.body, event.written_s, topic, expiry_s, coalesce(priority, {MessagePriority.EVENT:d})
     FROM event LEFT JOIN outbox USING(seq) LEFT JOIN priority USING(seq)
-    WHERE outbox.seq IS NOT NULL OR (rev = (SELECT max(rev) FROM event AS said WHERE said.id = event.id) AND NOT (
+    WHERE outbox.seq IS NOT NULL OR (rev = (SELECT max(rev) FROM event AS later WHERE later.id = event.id) AND NOT (
         rev > 1 AND EXISTS(SELECT 1 FROM event AS onset WHERE onset.id = event.id AND onset.rev = 1)))
     ORDER BY seq DESC LIMIT ?
 """  # of events what waits, and what was said last unless both onset and end were delivered from here

@@ -107,17 +107,17 @@ def _check_readable(key: str, path: Path | None) -> None:
 
 
 def _load_client_certificate(context: ssl.SSLContext, cert: Path, key: Path | None) -> None:
-    asked: list[bool] = []
+    requested: list[bool] = []
 
     def no_password() -> str:
-        asked.append(True)
+        requested.append(True)
         return ""
 
     try:
         context.load_cert_chain(cert, key, no_password)
     except (ssl.SSLError, ValueError) as error:
         name = "mqtt.tls.cert" if key is None else "mqtt.tls.key"
-        if asked:
+        if requested:
             advice = f"openssl pkey -in {key or cert} -out PLAIN, readable for the service alone"
             raise ConfigError(f"{name}: {key or cert} is encrypted, and nobody is there to ask; {advice}") from None
         if "MISMATCH" in _name(error):

@@ -3,7 +3,8 @@
 What follows breathing (`edge.ward.respiratory_rate`) needs the model's breath score beside
 the level of the sound, which no model has judged. A chunk brings both at different times: its frames are decided
 `lookahead_frames` later. Here they are put side by side. The level is the mean of the chunk's bands in `BREATH_HZ`,
-in the unit of the features (dB), without the gain of the stream; a gain is no breath.
+and of those in each of `PARTS_HZ`, in the unit of the features (dB), without the gain of the stream; a gain is no
+breath.
 
 Not for gaps: frames that do not come are missing here too.
 """
@@ -25,6 +26,7 @@ from edge.model.specs import ChunkSpec
 from edge.types import BreathSound, Chunk, Fault, Scores
 
 BREATH_HZ = (200.0, 1200.0)  # above hearts, below where a chest lets nothing through
+PARTS_HZ = ((200.0, 450.0), (450.0, 800.0), (800.0, 1200.0))  # a heart and hum reach into the first alone
 BREATH = "breath"
 
 
@@ -54,15 +56,14 @@ class BreathSounds:
         self._column = model.classes.index(BREATH)
         self._frames = model.chunk.score_frames
         self._most_levels = model.chunk.lookahead_frames // self._frames + 2 * model.chunk.scores
-        scale = np.broadcast_to(np.asarray(model.spec.scale, np.float32), model.spec.width)
-        self._weights = np.asarray(band_weights(model.spec) * scale, np.float32)
+        self._weights = level_weights(model.spec)
         self._has_db = isinstance(model.spec.compression, Log) and model.spec.compression.unit == "db"
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, as a new object."""
         self._first = 0  # score frame of the first level that is kept
-        self._levels = np.zeros(0, np.float32)
+        self._levels = np.zeros((0, self._weights.shape[1]), np.float32)
 
     def push(self, chunk: Chunk, scores: Scores, fault: Fault | None = None) -> BreathSound:
         """The frames that a chunk decides.
@@ -74,33 +75,47 @@ class BreathSounds:
         """
         self._keep(chunk)
         count, at = len(scores.valid), scores.start - self._first
-        level_db = np.zeros(count, np.float32)
+        levels_db = np.zeros((count, self._weights.shape[1]), np.float32)
         known = self._levels[max(at, 0) : max(at + count, 0)]
-        level_db[max(-at, 0) : max(-at, 0) + len(known)] = known
+        levels_db[max(-at, 0) : max(-at, 0) + len(known)] = known
         usable = np.asarray(scores.valid, np.bool_)
         score = scores.values[:, self._column] if count else np.zeros(0, np.float32)
-        return BreathSound(scores.start, score, level_db, usable, fault)
+        return BreathSound(scores.start, score, levels_db[:, 0], levels_db[:, 1:], usable, fault)
 
     def _keep(self, chunk: Chunk) -> None:
         """Remember the levels of a chunk until its frames are decided."""
-        levels = (chunk.values @ self._weights).reshape(-1, self._frames).mean(axis=1)
+        levels = frame_levels(chunk.values, self._weights, self._frames)
         if self._has_db:
             levels -= np.float32(chunk.gain_db)
         start = chunk.start // self._frames
         if start != self._first + len(self._levels):  # sound was lost for long: nothing before it is decided any more
-            self._first, self._levels = start, np.zeros(0, np.float32)
+            self._first, self._levels = start, levels[:0]
         self._levels = np.concatenate([self._levels, levels])
         surplus = max(len(self._levels) - self._most_levels, 0)
         self._first, self._levels = self._first + surplus, self._levels[surplus:]
 
 
-def band_weights(spec: FeatureSpec) -> NDArray[np.float32]:
-    """(M,) what each number of a frame counts in the level: those of the bands in `BREATH_HZ` alike, the others not."""
+def frame_levels(values: NDArray[np.float32], weights: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+    """(T, 4) levels of score frames, of (`frames` T, M) frames by `level_weights`."""
+    return np.asarray((values @ weights).reshape(-1, frames, weights.shape[1]).mean(axis=1))
+
+
+def level_weights(spec: FeatureSpec) -> NDArray[np.float32]:
+    """(M, 4) what each number of a frame counts in the level of `BREATH_HZ` and of each of `PARTS_HZ`."""
+    scale = np.broadcast_to(np.asarray(spec.scale, np.float32), spec.width)
+    bands = [band_weights(spec, hz) * scale for hz in (BREATH_HZ, *PARTS_HZ)]
+    return np.ascontiguousarray(np.stack(bands, axis=1), np.float32)
+
+
+def band_weights(spec: FeatureSpec, hz: tuple[float, float] = BREATH_HZ) -> NDArray[np.float32]:
+    """(M,) weights of a mean over the bands in `hz`; where there is none, over those of breath, or all."""
     if isinstance(spec.analysis, Mel):
         centres_hz = mel_edges_hz(spec)[1:-1]
     else:
         centres_hz = (gammatone_centres_hz if isinstance(spec.analysis, Gammatone) else cwt_centres_hz)(spec)
-    inside = (centres_hz >= BREATH_HZ[0]) & (centres_hz < BREATH_HZ[1])
+    inside = (centres_hz >= hz[0]) & (centres_hz < hz[1])
+    if not inside.any() and hz != BREATH_HZ:
+        return band_weights(spec)
     weights = np.zeros(spec.width, np.float32)
     weights[: spec.levels] = np.tile(inside if inside.any() else np.ones_like(inside), spec.windows)
     return np.asarray(weights / weights.sum())

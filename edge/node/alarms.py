@@ -1,17 +1,16 @@
-"""The alarms of a running node: one thread that looks, records, publishes, and carries out commands.
+"""The alarms of a running node, in its main loop: looks, records, publishes, and carries out commands.
 
 Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is log,
 then wire: what changed is published when the disk has it, the record and the message that tells of it in one
 transaction. But no alarm waits longer than a second for a disk: then it goes out from memory, marked not durable, as it
-does at once where the disk refuses. While this thread does not come to publish, its alarms expire at the broker and are
-unknown.
+does at once where the disk refuses. Nothing here waits for a disk, for the same loop feeds the watchdog. While it does
+not come to publish, its alarms expire at the broker and are unknown.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +45,7 @@ from edge.ward.alarm_records import Answer, Key, Record, Rule, Transition, Value
 from edge.ward.alarms import Alarms
 
 LOOK_S = 0.5  # between two looks at the measurements
+LAST_LOOK_S = 0.01  # how long commands are taken after the last one
 STOPPED_S = 1.0  # how long the end may wait for a disk
 
 logger = logging.getLogger(__name__)
@@ -129,25 +129,42 @@ class AlarmService:
         self._published_s: dict[Key, float] = {}
         self._orders = OrderQueue()
         self._limited_log = RateLimitedLog(logger)
-        self._stopping = threading.Event()
-        self._looked_s = time.monotonic()
+        self._looked_s, self._next_look_s = time.monotonic(), -math.inf
         dispatch.on_answer = self._orders.wake
         dispatch.listen(Listening(command_filters(node), self._on_request))
 
     def start(self, look: Callable[[], WardReading]) -> None:
-        """Begin; `look` is called from the thread of the alarms, about every `LOOK_S`."""
-        self._thread = threading.Thread(target=self._run, args=(look,), name="alarms", daemon=True)
-        self._thread.start()
+        """Begin; `look` is called by `work`, about every `LOOK_S`."""
+        self._look = look
+
+    def work(self, seconds: float) -> None:
+        """For so long: look at the beds when that is due, and carry out commands as they come. Raises nothing."""
+        until_s = time.monotonic() + seconds
+        while (now_s := time.monotonic()) < until_s:
+            try:
+                if now_s >= self._next_look_s:
+                    self._next_look_s = now_s + LOOK_S
+                    self._step(self._look())
+                    self._looked_s = time.monotonic()
+                if (order := self._orders.get(min(until_s, self._next_look_s) - now_s)) is not None:
+                    self._carry_out(order)
+                self._settle()
+            except Exception:  # nobody else watches: this must outlive any one mistake
+                logger.exception("alarms error; going on")
+        self._dispatch.standby.tick()
 
     def stop(self) -> None:
         """End after a last look; what is signalled now is on the disk for the next start."""
-        self._stopping.set()
-        self._orders.wake()
-        self._thread.join(STOPPED_S)
+        self._next_look_s = -math.inf
+        self.work(LAST_LOOK_S)
+        self._next_look_s = math.inf
+        end_s = time.monotonic() + STOPPED_S / 2
+        while (self._unrecorded or self._unanswered) and (left_s := end_s - time.monotonic()) > 0:
+            self.work(min(left_s, LOOK_S / 2))
 
     @property
     def is_healthy(self) -> bool:
-        """Whether the thread moves and the log is on the disk."""
+        """Whether somebody looks and the log is on the disk."""
         return time.monotonic() - self._looked_s < REFRESH_S and not self._is_behind
 
     @property
@@ -177,37 +194,12 @@ class AlarmService:
             self._limited_log.log(f"too many {address.user}", line)
             refuse(self._node, self._dispatch, order, reason)
 
-    def _run(self, look: Callable[[], WardReading]) -> None:
-        while True:
-            is_last = self._stopping.is_set()
-            try:
-                self._step(look())
-                self._looked_s = time.monotonic()
-            except Exception:  # nobody else watches: this thread must outlive any one mistake
-                logger.exception("alarms error; going on in %.1f s", LOOK_S)
-                self._stopping.wait(LOOK_S)
-            if is_last:
-                self._await_disk()
-                return
-
-    def _await_disk(self) -> None:
-        """Publish what the last look found, when the disk has it."""
-        end_s = time.monotonic() + STOPPED_S / 2
-        while (self._unrecorded or self._unanswered) and (left_s := end_s - time.monotonic()) > 0:
-            self._orders.get(left_s)
-            self._settle()
-
     def _step(self, reading: WardReading) -> None:
-        """One look, the commands that wait, and until the next look those that come."""
+        """One look."""
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
         self._settle()
         self._refresh()
-        until_s = time.monotonic() + LOOK_S
-        while (left_s := until_s - time.monotonic()) > 0 and not self._stopping.is_set():
-            if (order := self._orders.get(left_s)) is not None:
-                self._carry_out(order)
-            self._settle()
 
     def _values_of(self, reading: WardReading) -> dict[Key, Value]:
         values: dict[Key, Value] = {}

@@ -1,9 +1,8 @@
 """Who looks at which beds of a node, and the one thread that makes pictures of those: the command `look`, topic `mel`.
 
-Not for what is kept of a stream (`edge.node.spectrogram_tiles`). Log-mel columns are made from sound, so they are off
-unless the settings have `look: true`. While nobody looks, the thread waits and no sound is kept. What it has no time
-for, and what the connection does not take at once, is dropped and counted: neither the scoring nor another message
-waits for it.
+Not for what is stored of a stream (`edge.node.spectrogram_tiles`). Log-mel columns are made from sound, so they are off
+unless the settings have `look: true`. While nobody looks, there is no thread, and no sound is stored. What has no time,
+and what the connection does not take at once, is dropped and counted: neither the scoring nor another message waits.
 """
 
 from __future__ import annotations
@@ -39,12 +38,13 @@ MOST_BEDS = 8  # at once; 28 kB/s
 MOST_USERS = 16  # of one bed; a board looks for all its viewers at once
 WAITING = 32  # segments and commands; of 8 beds two seconds
 STOPPED_S = 0.5  # how long the end may take
+IDLE_S = 1.0  # how soon the thread ends when nobody looks any more
 
 logger = logging.getLogger(__name__)
 
 
 class LiveViews:
-    """The looks at the beds of one node; `start` and `stop` once each.
+    """The looks at the beds of one node; commands are taken from the first connection on.
 
     Args:
         is_on: whether the settings have `look: true`.
@@ -72,7 +72,7 @@ class LiveViews:
         self._sent = 0
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
-        self._thread = threading.Thread(target=self._run, name="looks", daemon=True)
+        self._thread: threading.Thread | None = None  # while somebody looks
         dispatch.listen(Listening((node.filter("s", "+", "cmd", LOOK, "+"),), self._on_request))
 
     def join(self, settings: Sequence[Stream], streams: Sequence[NodeStream]) -> None:
@@ -96,15 +96,12 @@ class LiveViews:
             {name: every[name] for name in classes},
         )
 
-    def start(self) -> None:
-        """Begin to take commands."""
-        self._thread.start()
-
     def stop(self) -> None:
         """End, when what waits is made."""
-        with suppress(queue.Full):
-            self._waiting.put(None, timeout=STOPPED_S)
-            self._thread.join(STOPPED_S)
+        if (thread := self._thread) is not None:
+            with suppress(queue.Full):
+                self._waiting.put(None, timeout=STOPPED_S)
+                thread.join(STOPPED_S)
 
     def health(self) -> Body:
         """How many beds are looked at, and what became of the pictures since the start."""
@@ -118,10 +115,18 @@ class LiveViews:
     def _put(self, item: Segment | Order) -> None:
         try:
             self._waiting.put_nowait(item)
+            self._begin()
         except queue.Full:
             self._drop("queue full")
             if isinstance(item, Order):
                 refuse(self._node, self._dispatch, item, f"{WAITING} commands and pictures wait already; try again")
+
+    def _begin(self) -> None:
+        """Let there be a thread."""
+        with self._mutex:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="looks", daemon=True)
+                self._thread.start()
 
     def _drop(self, cause: str) -> None:
         with self._mutex:
@@ -131,11 +136,23 @@ class LiveViews:
         address = address_of(self._node, request.topic)
         if address is None:
             self._limited_log.log("address", f"look command=dropped topic={request.topic[:128]!r}; it names nobody")
-        else:
+        elif self._is_on:
             self._put(Order(address, request))
+        else:
+            self._answer(Order(address, request))
+
+    def _next(self) -> Segment | Order | None:
+        """What is to be made; None when nobody looks, and at the end."""
+        while True:
+            with suppress(queue.Empty):
+                return self._waiting.get(timeout=IDLE_S)
+            with self._mutex:
+                if not self._looked_at() and self._waiting.empty():
+                    self._thread = None
+                    return None
 
     def _run(self) -> None:
-        while (item := self._waiting.get()) is not None:
+        while (item := self._next()) is not None:
             try:
                 if isinstance(item, Order):
                     self._answer(item)
@@ -166,10 +183,10 @@ class LiveViews:
             scores[max(at, 0) : max(at, 0) + len(made)] = made
         return scores
 
-    def _answer(self, given: Order) -> None:
+    def _answer(self, received: Order) -> None:
         """Carry out a command and say so."""
-        carry_out = partial(self._look, given.address)
-        answer_to(self._node, self._dispatch, self._limited_log, given, LiveViewOrder, carry_out)
+        carry_out = partial(self._look, received.address)
+        answer_to(self._node, self._dispatch, self._limited_log, received, LiveViewOrder, carry_out)
 
     def _look(self, address: CommandAddress, order: LiveViewOrder) -> None:
         """Let a user look from now on, or no more.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -44,14 +45,20 @@ _Beds = TypeAdapter(dict[str, _Admitted])
 class Patients:
     """The patients of one node."""
 
-    def __init__(self, path: Path, settings: Sequence[Stream]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Sequence[Stream],
+        write: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
         """Read what was ordered; a file that cannot be read is as none, and the log says so.
 
         Args:
             path: one small JSON file beside the outbox, whose lock keeps a second node away from both.
             settings: of the streams.
+            write: lets something be done that may wait for the disk, before the command is on the disk.
         """
-        self._path, self._settings = path, {each.id: each for each in settings}
+        self._path, self._settings, self._write = path, {each.id: each for each in settings}, write
         self._admitted = {
             name: self._of_today(each, name) for name, each in self._read().items() if name in self._settings
         }
@@ -78,15 +85,18 @@ class Patients:
         return "" if not is_over else "nobody listens at this bed any more; it begins anew when the node starts"
 
     def admit(self, bed: str, age: str | None) -> None:
-        """Forget the patient before; the age is on the disk when this returns, or the log says why it is not."""
+        """Forget the patient before; the age is written, or the log says why it is not."""
         self._expected[bed] = self._expected.get(bed, 0) + 1
         own = self._settings[bed]
         self._admitted[bed] = _Admitted(age=age, settings=own.age, listen=_consent(own))
         self._streams[bed].inbox.put(NewPatient(age))
+        # Without an empty `listen`: releases that do not know it read the file too.
+        self._write(partial(self._store, _Beds.dump_json(self._admitted, exclude_defaults=True)))
+
+    def _store(self, beds: bytes) -> None:
         try:
             with written_whole(self._path) as file:
-                # Without an empty `listen`: releases that do not know it read the file too.
-                file.write(_Beds.dump_json(self._admitted, exclude_defaults=True))
+                file.write(beds)
         except OSError as error:
             logger.warning(
                 'patients=%s cannot be written reason="%s"; ages, and that consent ended, end with this run',

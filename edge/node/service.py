@@ -1,4 +1,4 @@
-"""A running node: a thread that scores, a few that read, two for messages, and the loop that watches them.
+"""A running node: a thread that scores, two that read, one each for disk and broker, and the loop that watches them.
 
 Their number does not depend on that of the streams. Not for signals or the command line (`edge.commands.run`). Ending
 is one `threading.Event`: set, it closes open events, writes them to disk, publishes `stopped` if the broker is there,
@@ -112,7 +112,8 @@ class Service:
         names = (config.mqtt.prefix, config.site, config.node, config.mode)
         self._node = Node(*names, new_boot_id(), box_fingerprint(), config_hash(config))
         self._dispatch = Dispatch(outbox, self._node, config.mqtt)
-        self._patients = Patients(outbox.path.with_name(f"patients-{config.node}.json"), config.streams)
+        patients = outbox.path.with_name(f"patients-{config.node}.json")
+        self._patients = Patients(patients, config.streams, self._dispatch.do)
         self._config = config = self._patients.config(config)
         self._streams = [
             NodeStream(settings, source, model, self._node, self._dispatch, phase_of(number, model.chunk))
@@ -192,7 +193,6 @@ class Service:
         self._publish_info()
         for topic in self._retained.begin(self._stream_topics):  # of what was taken out of the settings
             self._dispatch.set_state(topic, None)
-        self._live_views.start()
         self._dispatch.start()
         self._trends.start()
         if self._clips is not None:
@@ -208,7 +208,8 @@ class Service:
         self._alarms.start(self._look)
         self._watch.start(self._reports)
         next_health_s = time.monotonic()
-        while not stop.wait(TICK_S) and self._engine.is_alive():
+        while not stop.is_set() and self._engine.is_alive():
+            self._alarms.work(TICK_S)
             readers.replace_hung()
             self._publish_stream_states()
             self._patients.publish(
@@ -258,7 +259,7 @@ class Service:
         return Outcome(totals, self._outbox.status.waiting - lost if waiting else 0, failures, unaccepted)
 
     def _look(self) -> WardReading:
-        """What the alarms look at; called from their thread."""
+        """What the alarms look at."""
         now_s = time.monotonic()
         beds = {stream.id: bed_reading(stream, now_s, self._breath_alarms) for stream in self._views}
         outbox, dropped, is_stalled = self._outbox.status, self._dispatch.dropped, self._dispatch.is_stalled

@@ -5,7 +5,8 @@ in the last `WINDOW_S` are averaged: a reading comes 8 s after the begin, and is
 Breath slower than `SLOW` has too few breaths in a stretch: it is looked for in a minute, in frames four times as long,
 and said where so few breaths were counted, too. A rate is said where `CERTAIN` of the posterior lies within 10 % of it,
 or `POSSIBLE` and each breath that was counted follows the one before at about that time; and only where the breath
-score says that breath sounds, for a heart repeats as well. Everything else is unknown, with its reason, never a number.
+score says that breath sounds, for a heart repeats as well, and the next breath is not overdue: a breath that stopped
+has no rate. Everything else is unknown, with its reason, never a number.
 
 A fault of the sound takes it away where no breath can be heard for it (`BLOCKING`), and else is a reason only: a model
 may not know a stethoscope, which then fails the tests of its contact, and breath is heard all the same.
@@ -45,6 +46,7 @@ FAST, LEAST_LOUD_FAST = 55.0, 0.8  # breaths per minute from which on it may be 
 LEAST_PAUSE_S, LEAST_BREATH_S = 0.2, 0.25  # between two breaths, and of a breath
 UNEVEN = 1.5  # longest time between two breaths / shortest, from which on breath is irregular
 COUNTED = 1.5  # times the rate, that may be counted
+OVERDUE = 2.0  # times the time between two breaths, without any that sounds
 
 TOO_SHORT, LOST, NO_BREATH, IRREGULAR, NOT_CLEAR = (
     "too short",
@@ -187,6 +189,8 @@ class RespiratoryRate:
         mass = 0.0 if rhythm is None else rhythm.mass
         if rhythm is not None and not self._is_certain(rhythm, count, usable):
             rhythm = self._slow_rhythm()
+        if rhythm is not None and self._is_overdue(rhythm):
+            return RateReading(self._next, None, mass, measurable, NO_BREATH)
         if rhythm is not None:
             return RateReading(self._next, rhythm.breaths_per_min, rhythm.mass, measurable, "")
         return RateReading(self._next, None, mass, measurable, why or self._unclear(state))
@@ -200,6 +204,13 @@ class RespiratoryRate:
             return rhythm.mass >= CERTAIN
         times = np.diff(self._breaths(count, usable)) * rhythm.breaths_per_min / 60
         return len(times) > 0 and bool(times.min() > 1 / UNEVEN and times.max() < UNEVEN)
+
+    def _is_overdue(self, rhythm: Rhythm) -> bool:
+        """Whether more than one breath is missing since the last that sounded, in what is known of the sound."""
+        usable = IS_USABLE[self._state[self._end - self._scored : self._end]]
+        sounding = np.flatnonzero(usable & (self._newest(self._scored)[0] >= SOUNDS))
+        still = np.count_nonzero(usable[sounding[-1] :]) if len(sounding) else len(usable)
+        return still * self._frame_s * rhythm.breaths_per_min > OVERDUE * 60
 
     def _loud(self, count: int, usable: NDArray[np.bool_]) -> float:
         """The breath score that `LOUDEST` of a stretch's stay below."""

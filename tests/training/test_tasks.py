@@ -65,7 +65,7 @@ def test_every_mapped_label_is_one_of_the_tasks_and_the_negative_class_is_first(
 
 def test_a_label_without_an_example_is_named() -> None:
     task = TASKS["1-2"]
-    with pytest.raises(ConfigError, match="task 1-2: no example of Rhonchi, Wheeze, Coarse Crackle in 4 clips of sprs"):
+    with pytest.raises(ConfigError, match="task 1-2: no training clip of Rhonchi, Wheeze, Coarse Crackle among 4; add"):
         task.check_examples(task.clips([CHILD]))
     task = TASKS["1-1"]
     task.check_examples(task.clips([CHILD]))

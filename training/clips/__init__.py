@@ -2,6 +2,6 @@
 
 import training.python_version  # noqa: F401  # isort: skip
 
-from training.clips.restore import load_run
+from training.clips.trained import load_run
 
 __all__ = ["load_run"]

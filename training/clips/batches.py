@@ -1,10 +1,8 @@
 """Clips of one side of a split as batches: drawn, augmented, padded to one length; decided by seed, epoch and step.
 
-Every random choice about clip i of a batch comes from (seed, epoch, step, i).
-
+Every random choice about clip i of a batch comes from (seed, epoch, step, i). `ClipLearner` is what the loop trains: a
+classifier, with its batches and the official scores of the validation.
 Source: Park et al. 2019, SpecAugment (1904.08779), with the numbers of Patch-Mix's code (2305.14032).
-
-A clip classifier as a learner of the loop: views of a batch for the objectives, official scores for the validation.
 """
 
 from __future__ import annotations
@@ -17,13 +15,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge.errors import ConfigError
-from training.clips.classifier import ClipClassifier
+from training.clips.classifier import ClipClassifier, Mixed, View
 from training.clips.front_end import ClipFrames
-from training.clips.objectives import Mixed, View
-from training.clips.schema import Augment, Masks, Sampler
+from training.clips.schema import Augment, ClassifierRecipe, Masks, Sampler
 from training.loop import Batch, Losses
-from training.metrics.official import official_score
+from training.metrics.official import confusion, official_score
 from training.tasks import Clip, Task
 
 
@@ -49,19 +45,8 @@ class ClipSet:
 
     @property
     def counts(self) -> list[int]:
-        """(C,) clips of each label.
-
-        Raises:
-            ConfigError: naming the labels that have none.
-        """
-        counts = np.bincount(self.labels, minlength=len(self.task.labels)).tolist()
-        without = [label for label, count in zip(self.task.labels, counts, strict=True) if not count]
-        if without:
-            raise ConfigError(
-                f"task {self.task.name}: no training clip of {', '.join(without)} among {len(self.clips)}; add "
-                "recordings of it, choose another validation.fold, raise limit, or choose another task"
-            )
-        return counts
+        """(C,) clips of each label."""
+        return np.bincount(self.labels, minlength=len(self.task.labels)).tolist()
 
 
 class Batches:
@@ -189,18 +174,23 @@ CHUNK = 32  # clips that are clip_probabilities at once
 
 
 class ClipLearner:
-    """Trains one classifier.
+    """Trains one classifier; its network is made under the recipe's seed.
 
     Args:
-        network: made under the run's seed.
-        batches: of the training patients.
+        recipe: of the run.
+        training: clips of the patients to learn from.
         validation: of other patients.
+
+    Raises:
+        ConfigError: for sizes, or a checkpoint that does not fit.
     """
 
-    def __init__(self, network: ClipClassifier, batches: Batches, validation: ClipSet) -> None:
-        self.network: ClipClassifier = network
-        self._batches, self._validation = batches, validation
-        self.steps, self.micro_batches = batches.steps, 1
+    def __init__(self, recipe: ClassifierRecipe, training: ClipSet, validation: ClipSet) -> None:
+        torch.manual_seed(recipe.seed)
+        self.network: ClipClassifier = ClipClassifier(recipe, training.counts, recipe.frames)
+        self.training, self.validation = training, validation
+        self._batches = Batches(training, recipe.loop.batch, recipe.augment, recipe.sampler, recipe.seed)
+        self.steps, self.micro_batches = self._batches.steps, 1
 
     def batch(self, epoch: int, step: int) -> Batch:
         """As `Batches.batch`."""
@@ -236,8 +226,8 @@ class ClipLearner:
 
     def validate(self, network: nn.Module) -> Mapping[str, float]:
         """Official score, sensitivity, specificity and loss-free numbers of the validation patients."""
-        probabilities = clip_probabilities(network, self._validation, next(network.parameters()).device)
-        return validation_numbers(self._validation, probabilities)
+        probabilities = clip_probabilities(network, self.validation, next(network.parameters()).device)
+        return validation_numbers(self.validation, probabilities)
 
 
 @torch.no_grad()
@@ -255,9 +245,7 @@ def clip_probabilities(network: nn.Module, clips: ClipSet, device: torch.device)
 
 def validation_numbers(clips: ClipSet, probabilities: NDArray[np.float32]) -> dict[str, float]:
     """What a validation prints and what early stopping looks at; a score that is undefined counts as 0."""
-    confusion = np.zeros((len(clips.task.labels),) * 2, np.int64)
-    np.add.at(confusion, (clips.labels, probabilities.argmax(1)), 1)
-    official = official_score(clips.task, confusion)
+    official = official_score(clips.task, confusion(clips.task, clips.labels, probabilities.argmax(1)))
     return {
         "score": official.score or 0.0,
         "sensitivity": official.sensitivity or 0.0,

@@ -1,6 +1,8 @@
 """The network of one recipe as it is trained: backbone, head, losses.
 
-Not for training it (`training.clips.batches`), nor for probabilities of clips (`training.clips.trained`).
+A loss sees one `View` of the whole batch: embeddings, logits, labels, and what augmentation did to them. What a label
+means in a mixture is decided here once: kept * L(own label) + (1 - kept) * L(the other's). Not for training it
+(`training.clips.batches`), nor for answers (`training.clips.trained`).
 
 A backbone is an `nn.Module` with the attribute `embedding_size` and `forward(frames, valid) -> (B, D)`, where frames is
 (B, S, T, M) float32, S spectrograms of one sound, normalised, and valid is (B, T) float32, 1 where valid.
@@ -8,22 +10,30 @@ A backbone is an `nn.Module` with the attribute `embedding_size` and `forward(fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge.errors import ConfigError
 from edge.features import FeatureSpec
-from training.clips.objectives import Objectives, PatchMixSpec
-from training.clips.schema import ClassifierRecipe, NetworkChoice
-from training.papers.ngo2022 import InceptionResidual2022, InceptionSpec
-from training.papers.ngo2023 import InceptionResidual2023
-from training.papers.patchmix import draw_lambda, patch_mix
-from training.papers.qlung import AngularClassifier
+from training.clips.schema import (
+    ClassifierRecipe,
+    CrossEntropySpec,
+    DfamSpec,
+    FocalSpec,
+    NetworkChoice,
+    ObjectiveSpec,
+    PatchMixSpec,
+)
+from training.papers.ngo2022 import InceptionResidual2022, InceptionSpec, triplet_loss
+from training.papers.ngo2023 import InceptionResidual2023, class_focal
+from training.papers.patchmix import Projector, draw_lambda, patch_mix, patch_mix_contrastive, patch_mix_cross_entropy
+from training.papers.qlung import AngularClassifier, class_margins, dfam_loss, mixed_margin
 from training.papers.transformer import AudioSpectrogramTransformer, TransformerSpec, load_public_checkpoint
 
 
@@ -126,3 +136,104 @@ def _sized(kind: type, choice: NetworkChoice, given: dict[str, Any]) -> Any:
         raise ConfigError(f"network.sizes: {unknown[0]} is not known to {choice.kind}; expected {', '.join(known)}")
     lists = {key: tuple(value) if isinstance(value, list) else value for key, value in choice.sizes.items()}
     return kind(**{**given, **lists})
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """The same batch with patches of other clips in it."""
+
+    embeddings: Tensor
+    """(B, D)."""
+    logits: Tensor
+    """(B, C)."""
+    kept: float
+    """Share of a clip's own patches."""
+
+
+@dataclass(frozen=True)
+class View:
+    """One batch."""
+
+    embeddings: Tensor
+    """(B, D)."""
+    logits: Tensor
+    """(B, C)."""
+    cosines: Tensor
+    """(B, C), of an angular head; empty for a linear one."""
+    labels: Tensor
+    """(B,) int64."""
+    partner: Tensor
+    """(B,) int64: clip i was, or would be, mixed with clip partner[i]."""
+    kept: float
+    """Share of a clip's own sound after mixup; 1 without it."""
+    quality: Tensor
+    """(B,) AQS, 0 to 1."""
+    mixed: Mixed | None
+    """After Patch-Mix, if an objective asks for it."""
+
+    def by_label(self, loss: Callable[[Tensor], Tensor]) -> Tensor:
+        """A loss of labels (B,), shared between both sounds of a mixture."""
+        if self.kept == 1:
+            return loss(self.labels)
+        return self.kept * loss(self.labels) + (1 - self.kept) * loss(self.labels[self.partner])
+
+
+class Objectives(nn.Module):
+    """All losses of a recipe, with the weights that some of them learn.
+
+    Args:
+        specs: in the order in which they are written down.
+        counts: (C,) training clips of each label, none of them 0.
+        embedding_size: D.
+    """
+
+    def __init__(self, specs: Sequence[ObjectiveSpec], counts: Sequence[int], embedding_size: int) -> None:
+        super().__init__()
+        self.specs = tuple(specs)
+        learned: dict[str, nn.Module] = {}
+        for spec in self.specs:
+            if isinstance(spec, PatchMixSpec) and spec.contrastive:
+                learned["projector"] = Projector(embedding_size)
+        self.learned = nn.ModuleDict(learned)
+        self.register_buffer("margins", _margins(self.specs, counts), persistent=False)
+
+    @property
+    def patch_mix(self) -> PatchMixSpec | None:
+        """Numbers of the Patch-Mix objective, if there is one."""
+        return next((spec for spec in self.specs if isinstance(spec, PatchMixSpec)), None)
+
+    def forward(self, view: View) -> dict[str, Tensor]:
+        """Each loss by its kind, unweighted, and their weighted `total`."""
+        losses = {spec.kind: self._one(spec, view) for spec in self.specs}
+        total = torch.stack([spec.weight * losses[spec.kind] for spec in self.specs]).sum()
+        return losses | {"total": total}
+
+    def _one(self, spec: ObjectiveSpec, view: View) -> Tensor:
+        if isinstance(spec, CrossEntropySpec):
+            return view.by_label(lambda labels: F.cross_entropy(view.logits, labels))
+        if isinstance(spec, FocalSpec):
+            return view.by_label(lambda labels: class_focal(view.logits, labels, spec.gamma))
+        if isinstance(spec, DfamSpec):
+            return view.by_label(lambda labels: self._dfam(spec, view, labels))
+        if isinstance(spec, PatchMixSpec):
+            return self._patch_mix(spec, view)
+        return view.by_label(lambda labels: triplet_loss(view.embeddings, labels, spec.margin, spec.mining))
+
+    def _dfam(self, spec: DfamSpec, view: View, labels: Tensor) -> Tensor:
+        quality = view.quality if spec.quality == "each" else view.quality.mean().expand_as(view.quality)
+        margins = mixed_margin(quality, self.margins[labels], spec.kappa, spec.gamma)
+        return dfam_loss(view.cosines, labels, margins, spec.scale)
+
+    def _patch_mix(self, spec: PatchMixSpec, view: View) -> Tensor:
+        assert view.mixed is not None
+        mixed = view.mixed
+        if not spec.contrastive:
+            return patch_mix_cross_entropy(mixed.logits, view.labels, mixed.kept, view.partner)
+        projected = self.learned["projector"](mixed.embeddings)
+        return patch_mix_contrastive(projected, view.embeddings, mixed.kept, view.partner, spec.temperature)
+
+
+def _margins(specs: Sequence[ObjectiveSpec], counts: Sequence[int]) -> Tensor:
+    dfam = next((spec for spec in specs if isinstance(spec, DfamSpec)), None)
+    with torch.device("cpu"):  # they are checked, which needs numbers, wherever the network is made
+        return class_margins(counts, dfam.target) if dfam else torch.zeros(len(counts))

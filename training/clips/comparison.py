@@ -16,27 +16,31 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from edge.errors import ConfigError, LaennecError
-from training.clips.compared import COMPARISON, WHOLE, Variant, as_fields, read_results
-from training.clips.experiment import SHOWN
-from training.clips.method import train_method
+from training.clips.cost import answer_of
 from training.clips.schema import parse_recipe
-from training.clips.supervised import RESULT
+from training.clips.train import train_method
 from training.loop.checkpoint import whole_file
 from training.loop.precision import RECORD, share
-from training.loop.processes import answers, side_by_side
-from training.metrics.comparison import written
+from training.loop.processes import train_all
+from training.loop.run_folder import RESULT
+from training.metrics.comparison import WHOLE, mean_of, written
 from training.metrics.estimates import Metric
+from training.metrics.patient_scores import RULE, SHOWN, metrics_of, with_coarser
 from training.options import merged, with_changes
 from training.papers.recipes import SMALL, recipe_parts, recipe_path, sized_recipe
+from training.tasks import TASKS
 from training.terminal import count
 
+COMPARISON = "comparison.json"
+Results = Sequence[Mapping[str, Any]]
+"""`result.json` of a variant, one for each seed."""
 LAST_EPOCH: dict[str, Any] = {"loop.monitor": "", "loop.patience": 0}
 Call = tuple[Mapping[str, Any], Path, Path]  # of a run: its recipe, the data, its folder
 ONE_STRENGTH: dict[str, Any] = {"probe.strengths": [0.1]}  # of a probe: nothing is chosen on who validates
@@ -102,8 +106,8 @@ def compare(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
         for name, tree in trees.items()
     ]
     if not (_is_finished(calls[0]) or (calls[0][2] / RECORD).exists()):
-        _train_all(asked, calls[:1])  # alone: it says in which precision all compute
-    _train_all(asked, [call for call in calls if not _is_finished(call)])
+        train_all(1, [(_train, *calls[0])])  # alone: it says in which precision all compute
+    train_all(asked.processes, [(_train, *call) for call in calls if not _is_finished(call)])
     of = {name: [_folder(asked.out, name, seed) for seed in range(asked.seeds)] for name in trees}
     compared = [Variant(name, tree, read_results(of[name])) for name, tree in trees.items()]
     with whole_file(asked.out / COMPARISON) as draft:
@@ -123,12 +127,6 @@ def _is_finished(call: Call) -> bool:
     return (call[2] / RESULT).exists()
 
 
-def _train_all(asked: Query, calls: Sequence[Call]) -> None:
-    with side_by_side(asked.processes) as processes:
-        for name in answers(processes, [(_train, *call) for call in calls]):
-            print(f"trained {name}", flush=True)
-
-
 def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
     """One run, in a process of its own."""
     torch.set_num_threads(1)
@@ -140,6 +138,78 @@ def _train(tree: Mapping[str, Any], data: Path, out: Path) -> str:
     share(_folder(out.parent, WHOLE, 0), out)
     train_method(parse_recipe(tree, str(out)), data, out, report)
     return out.name
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One recipe, trained with every seed."""
+
+    name: str
+    tree: Mapping[str, Any]
+    """Its recipe."""
+    results: Results
+
+    def metrics(self) -> dict[str, dict[str, Metric]]:
+        """SE, SP and Score by task and name: means over the seeds."""
+        tables = [_by_patient(result) for result in self.results]
+        return {
+            task: _means([metrics_of(TASKS[task], table[task]) for table in tables])
+            for task in (tables[0] if tables else ())
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each task: Scores with intervals, weights, multiply-adds of an answer, seconds of a training."""
+        answer = answer_of(parse_recipe(self.tree, self.name))
+        taken = [result["seconds"] for result in self.results if "seconds" in result]
+        said = {"variant": self.name, "seeds": len(self.results), **asdict(answer)}
+        said["seconds"] = sum(taken) / len(taken) if taken else None
+        return [{"task": task, **said, **_estimates(found)} for task, found in self.metrics().items()]
+
+
+def read_results(folders: Sequence[Path]) -> list[dict[str, Any]]:
+    """What finished runs say.
+
+    Raises:
+        ConfigError: if one was finished before answers were kept by patient.
+    """
+    found = []
+    for folder in folders:
+        result = json.loads((folder / RESULT).read_text())
+        if not all(_by_patient(result).values()):
+            raise ConfigError(f"{folder / RESULT}: has no answers by patient; remove the folder and train again")
+        found.append(result)
+    return found
+
+
+def as_fields(variants: Sequence[Variant]) -> dict[str, Any]:
+    """Everything about some variants of one recipe, the whole one first, and the duration rule on the same patients."""
+    whole = variants[0]
+    rows = [row for variant in variants for row in variant.rows()]
+    rule = whole.results[0]["validation"].get(RULE)
+    if rule is not None:
+        own = TASKS[whole.results[0]["task"]]
+        for task, table in with_coarser(own, rule["by_patient"]).items():
+            rows.append({"task": task, "variant": RULE, **_estimates(metrics_of(TASKS[task], table))})
+    return {"recipe": whole.tree["name"], "epochs": whole.tree["loop"]["epochs"], "rows": rows}
+
+
+def _by_patient(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Confusion matrices by task and patient; empty for a task without them."""
+    if "task" in result:
+        return with_coarser(TASKS[result["task"]], result["validation"]["model"].get("by_patient", {}))
+    return {task: row.get("by_patient", {}) for task, row in result["validation"].items()}
+
+
+def _means(each: Sequence[Mapping[str, Metric]]) -> dict[str, Metric]:
+    return {part: mean_of([metrics[part] for metrics in each]) for part in SHOWN}
+
+
+def _estimates(metrics: Mapping[str, Metric]) -> dict[str, list[float | None]]:
+    """Value, low and high by name."""
+    found = {part: metric.estimate() for part, metric in metrics.items()}
+    return {
+        part: [one.value, *((one.bounds.low, one.bounds.high) if one.bounds else ())] for part, one in found.items()
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -31,14 +31,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from edge.errors import LaennecError
-from training.clips.batches import ClipLearner
 from training.clips.classifier import ClipClassifier
 from training.clips.cut import all_pieces, whole
-from training.clips.experiment import clip_sets, full_frames, part, side_clips, task_recordings
-from training.clips.pretraining import hear_sides, masked_learner
-from training.clips.probe import MaskedLearner, masked_network
+from training.clips.hear_learners import masked_network
 from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
-from training.clips.supervised import clip_learner
+from training.clips.sides import side_clips, sides_of
+from training.clips.train import learner_of
 from training.loop import RunFolder, best_device, train
 from training.papers.hear import masked_error, patchify, random_masking
 from training.tasks import TASKS
@@ -80,7 +78,7 @@ def first_steps(recipe: ClassifierRecipe | HearRecipe, data: Path, count: int) -
     few = recipe.model_copy(update={"limit": 2 * count * recipe.loop.batch})  # of these a fifth validates
     loop = recipe.loop.model_copy(update={"epochs": 1, "monitor": "", "save_minutes": 1e6})
     with TemporaryDirectory(prefix="laennec-steps-") as scratch:
-        learner = _learner(few, data, Path(scratch))
+        learner = learner_of(few, sides_of(few, data), Path(scratch), lambda line: None)
         learner.steps = count
         begun = time.monotonic()
         train(learner, loop, recipe.seed, RunFolder(Path(scratch)), lambda line: None)
@@ -90,13 +88,6 @@ def first_steps(recipe: ClassifierRecipe | HearRecipe, data: Path, count: int) -
     losses = tuple(float(line["total"]) for line in written if "step" in line)
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
     return FirstSteps(losses, recipe.loop.batch, seconds, most, on_gpu)
-
-
-def _learner(recipe: ClassifierRecipe | HearRecipe, data: Path, scratch: Path) -> ClipLearner | MaskedLearner:
-    if isinstance(recipe, HearRecipe):
-        return masked_learner(recipe, hear_sides(recipe, data), scratch, lambda line: None)
-    sides = part(task_recordings(data, TASKS[recipe.task]), recipe.validation)
-    return clip_learner(recipe, *clip_sets(recipe, sides, scratch))
 
 
 A100_PEAK = 312e12  # operations in a second, dense bf16; a multiply-add is two
@@ -142,12 +133,11 @@ def cost_of(recipe: ClassifierRecipe | HearRecipe, data: Path) -> Cost:
     Raises:
         ConfigError: if the recipe's recordings are not under `data`, or its sizes do not fit.
     """
+    sides = sides_of(recipe, data)
     if isinstance(recipe, HearRecipe):
-        recordings = [whole(r) for r in hear_sides(recipe, data).training]
+        recordings = [whole(r) for r in sides.training]
         return _of_hear(recipe, len(all_pieces(recordings, recipe.clip.seconds, recipe.overlap)[0]))
-    task = TASKS[recipe.task]
-    clips = side_clips(recipe, part(task_recordings(data, task), recipe.validation))[0]
-    return _of_classifier(recipe, len(clips))
+    return _of_classifier(recipe, len(side_clips(recipe, TASKS[recipe.task], sides)[0]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,24 +159,17 @@ def answer_of(recipe: ClassifierRecipe | HearRecipe) -> Answer:
         encoder = masked_network(recipe).encoder.eval()
         image = torch.zeros(1, 1, encoder.spec.frames, encoder.spec.bands)
         return Answer(_weights(encoder), _forward(lambda: encoder(image, torch.ones(1, encoder.spec.frames))))
-    length, width = _length(recipe), next(iter(recipe.features.values())).width
-    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), length).eval()
-    frames = torch.zeros(1, len(recipe.features), length, width)
-    counted = _forward(lambda: network(frames, torch.ones(1, length)))
+    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), recipe.frames).eval()
+    frames = torch.zeros(1, len(recipe.features), recipe.frames, recipe.spec.width)
+    counted = _forward(lambda: network(frames, torch.ones(1, recipe.frames)))
     return Answer(_weights(network.backbone) + _weights(network.head), counted)
 
 
-def _length(recipe: ClassifierRecipe) -> int:
-    return full_frames(recipe.clip.of(TASKS[recipe.task]), next(iter(recipe.features.values())))
-
-
 def _of_classifier(recipe: ClassifierRecipe, clips: int) -> Cost:
-    task, spec = TASKS[recipe.task], next(iter(recipe.features.values()))
-    length = _length(recipe)
-    network = ClipClassifier(recipe, [1] * len(task.labels), length)
-    frames = torch.zeros(1, len(recipe.features), length, spec.width)
+    network = ClipClassifier(recipe, [1] * len(TASKS[recipe.task].labels), recipe.frames)
+    frames = torch.zeros(1, len(recipe.features), recipe.frames, recipe.spec.width)
     passes = 2 if network.objectives.patch_mix else 1
-    counted = multiply_adds(network.eval(), lambda: network(frames, torch.ones(1, length)))
+    counted = multiply_adds(network.eval(), lambda: network(frames, torch.ones(1, recipe.frames)))
     return Cost(_weights(network), passes * counted, clips, recipe.loop.epochs)
 
 

@@ -74,6 +74,7 @@ def _sound(path: Path, rate_hz: int) -> NDArray[np.float32]:
 
 
 MAX_BAD_SHARE = 0.01  # of the recordings: more that do not decode are an error
+HEARD_AT_ONCE = 512  # clips whose frames are in memory together
 _SHOWN = 5  # recordings that do not decode, by name
 _log = logging.getLogger(__name__)
 

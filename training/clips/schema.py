@@ -7,15 +7,16 @@ only with an equal one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, TypeAdapter, model_validator
 
 from edge.errors import ConfigError
+from edge.features import FeatureSpec
 from training.clips.cut import ClipPolicy
-from training.clips.objectives import ObjectiveSpec
 from training.loop import LoopSpec
 from training.options import Sizes, Spec, checked, with_changes
+from training.papers.ngo2022 import Mining
 from training.papers.recipes import SMALL, recipe_path, sized_recipe
 from training.tasks import TASKS, Task
 
@@ -65,6 +66,76 @@ class Head(_Part):
     """s_a of the angular classifier."""
     normalise: Literal["none", "layer"] = "none"
     """Layer norm before a linear head, as AST has."""
+
+
+class _Loss(_Part):
+    weight: float = Field(1.0, gt=0)
+    retired: ClassVar[dict[str, Any]] = {}
+    """Keys of older runs, each with the one value that it had wherever it was used."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_before(cls, fields: Any) -> Any:
+        """Without the retired keys."""
+        if not isinstance(fields, dict):
+            return fields
+        kept = {key: value for key, value in fields.items() if key not in cls.retired}
+        for key, only in cls.retired.items():
+            if fields.get(key, only) != only:
+                raise ValueError(f"{key} = {fields[key]!r}: no longer trained, expected {only!r}")
+        return kept
+
+
+class CrossEntropySpec(_Loss):
+    """Plain."""
+
+    kind: Literal["cross-entropy"]
+    retired: ClassVar[dict[str, Any]] = {"balance": 0.0, "smoothing": 0.0}
+
+
+class FocalSpec(_Loss):
+    """Focal loss of classes (`training.papers.ngo2023`)."""
+
+    kind: Literal["focal"]
+    gamma: float = Field(2.0, ge=0)
+    retired: ClassVar[dict[str, Any]] = {"beta": 0.0}
+
+
+class DfamSpec(_Loss):
+    """Margins of quality and rarity (`training.papers.qlung`)."""
+
+    kind: Literal["dfam"]
+    scale: float = Field(15.0, gt=0)
+    kappa: float = Field(0.5, ge=0)
+    gamma: float = Field(0.5, ge=0, le=1)
+    target: float = Field(0.2, ge=0)
+    quality: Literal["each", "mean"] = "each"
+    """`mean`: every clip has the mean quality of its batch, so that the margins of a class are constant."""
+
+
+class PatchMixSpec(_Loss):
+    """Patch-Mix, contrastive or with the cross-entropy of mixed labels (`training.papers.patchmix`)."""
+
+    kind: Literal["patch-mix"]
+    contrastive: bool = True
+    temperature: float = Field(0.06, gt=0)
+    alpha: float = Field(1.0, gt=0)
+    """Of the Beta distribution of the share that stays."""
+    retired: ClassVar[dict[str, Any]] = {"axis": "both", "cell": [8, 8]}
+
+
+class TripletSpec(_Loss):
+    """Triplets within the batch (`training.papers.ngo2022`)."""
+
+    kind: Literal["triplet"]
+    margin: float = Field(0.3, gt=0)
+    mining: Mining = "hard"
+
+
+ObjectiveSpec = Annotated[
+    CrossEntropySpec | FocalSpec | DfamSpec | PatchMixSpec | TripletSpec,
+    Field(discriminator="kind"),
+]
 
 
 class Masks(_Part):
@@ -142,6 +213,11 @@ class Recipe(_Part):
             )
         return self
 
+    @property
+    def spec(self) -> FeatureSpec:
+        """The first of its spectrograms; the others have its hop and its width."""
+        return next(iter(self.features.values()))
+
 
 class ClassifierRecipe(Recipe):
     """A classifier of clips: backbone, head, losses."""
@@ -169,6 +245,11 @@ class ClassifierRecipe(Recipe):
         if "patch-mix" in kinds and self.augment.mixup:
             raise ValueError("augment.mixup: clips are mixed by patch-mix already; set it to 0")
         return self
+
+    @property
+    def frames(self) -> int:
+        """T of a full clip."""
+        return -(-self.clip.of(TASKS[self.task]).length(self.spec.rate_hz) // self.spec.hop_samples)
 
 
 class Probe(_Part):

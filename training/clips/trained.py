@@ -1,8 +1,6 @@
-"""A finished run of a classifier as a `Predictor`: it hears clips and answers its task, and coarser ones.
+"""A finished run of a published method as a `Predictor`: it hears clips and answers its task, and coarser ones.
 
-A model of a task answers another one when each of its labels means one label there: 1-2 answers 1-1 and all tasks of
-ICBHI, 2-2 answers 2-1, icbhi-4 answers icbhi-2 and 1-1 and `ood` (its labels on SPRSound). Which label means which says
-`training.tasks.members`, and a table says it too (`translated`).
+Not for artefacts of the edge (`training.evaluation.artefact`).
 """
 
 from __future__ import annotations
@@ -17,16 +15,26 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from training.clips.batches import ClipSet, clip_probabilities
 from training.clips.classifier import ClipClassifier
-from training.clips.experiment import TRAINED_ON, full_frames
-from training.clips.front_end import computed_clip_frames
+from training.clips.front_end import HEARD_AT_ONCE, computed_clip_frames
+from training.clips.hear_learners import masked_network
+from training.clips.probe import PROBES, Embed, LinearProbe, embedder, pooled
 from training.clips.schema import ClassifierRecipe, HearRecipe, parse_recipe
+from training.clips.sides import TRAINED_ON
 from training.loop import RunFolder, best_device
 from training.loop.checkpoint import load
 from training.loop.run_folder import spec_differences
-from training.metrics.predictions import Provenance
-from training.tasks import TASKS, Clip, Task, members
+from training.metrics.predictions import Predictor, Provenance
+from training.tasks import TASKS, Clip, Task, translated, translation
 
-HEARD_AT_ONCE = 512  # clips whose frames are in memory together
+
+def load_run(path: Path) -> Predictor:
+    """The model of a run folder of any recipe of a paper.
+
+    Raises:
+        ConfigError: if there is no finished run of this version's features.
+    """
+    recipe = read_run(path)
+    return load_probe(path, recipe) if isinstance(recipe, HearRecipe) else load_classifier(path, recipe)
 
 
 class ClipPredictor:
@@ -71,42 +79,9 @@ class ClipPredictor:
         if not frames.lengths.all():
             first = clips[int(np.flatnonzero(frames.lengths == 0)[0])]
             raise ConfigError(f"{first.recording.path}: does not decode; remove it or fetch it again")
-        bands = next(iter(self._recipe.features.values())).levels
         unknown = np.zeros(len(clips), np.float32)
-        held = ClipSet(own, tuple(clips), frames, np.arange(len(clips)), unknown, bands)
+        held = ClipSet(own, tuple(clips), frames, np.arange(len(clips)), unknown, self._recipe.spec.levels)
         return clip_probabilities(self._network, held, self._device)
-
-
-def translation(own: Task, asked: Task) -> NDArray[np.float32] | None:
-    """(L, L') from the labels of one task to those of another; None where a label would mean several, or none."""
-    if own.unit != asked.unit:
-        return None
-    mine, theirs = members(own), members(asked)
-    fits = np.array([[set(mine[label]) <= set(theirs[other]) for other in asked.labels] for label in own.labels])
-    return fits.astype(np.float32) if (fits.sum(axis=1) == 1).all() else None
-
-
-def coarser_tasks(own: Task) -> dict[str, NDArray[np.float32]]:
-    """Other tasks on the same clips that the answers to this one answer, as 2-1 by 2-2, each with its `translation`.
-
-    Not of ICBHI, whose two classes are read off what was decided in four.
-    """
-    same = [t for t in TASKS.values() if t.dataset == own.dataset and t.map.keys() == own.map.keys()]
-    others = [t for t in same if t is not own and t.dataset != "icbhi"]
-    found = {task.name: translation(own, task) for task in others}
-    return {name: matrix for name, matrix in found.items() if matrix is not None}
-
-
-def translated(own: Task, asked: Task) -> str:
-    """What a table says of it; empty where nothing was translated."""
-    matrix = translation(own, asked)
-    if matrix is None or own.labels == asked.labels:
-        return ""
-    means = [
-        f"{other} = {' or '.join(label for label, fits in zip(own.labels, column, strict=True) if fits)}"
-        for other, column in zip(asked.labels, matrix.T, strict=True)
-    ]
-    return f"from the answers to {own.name}: {'; '.join(means)}"
 
 
 def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:
@@ -115,10 +90,8 @@ def load_classifier(path: Path, recipe: ClassifierRecipe) -> ClipPredictor:
     Raises:
         ConfigError: if the run has no weights yet, or they do not fit its recipe.
     """
-    task = TASKS[recipe.task]
-    spec = next(iter(recipe.features.values()))
     bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"checkpoint": ""})})
-    network = ClipClassifier(bare, [1] * len(task.labels), full_frames(recipe.clip.of(task), spec))
+    network = ClipClassifier(bare, [1] * len(TASKS[recipe.task].labels), recipe.frames)
     try:
         network.load_state_dict(load(path / "best.pt")["network"])
     except (KeyError, RuntimeError) as error:
@@ -149,3 +122,61 @@ def read_run(path: Path) -> ClassifierRecipe | HearRecipe:
     if differences:
         raise ConfigError(f"{path}: trained with {'; '.join(differences)}; train again with this version")
     return recipe
+
+
+class ProbePredictor:
+    """A finished run of `hear`.
+
+    Args:
+        recipe: of the run.
+        embed: from pieces to embeddings.
+        probes: by task.
+        path: of the run.
+    """
+
+    def __init__(self, recipe: HearRecipe, embed: Embed, probes: dict[str, LinearProbe], path: Path) -> None:
+        self.name, self.provenance = f"{recipe.name} ({path.name})", provenance(path)
+        self._recipe, self._embed, self._probes = recipe, embed, probes
+
+    def predict(self, task: Task, clips: Sequence[Clip]) -> NDArray[np.float32]:
+        """(n, L) probabilities.
+
+        Raises:
+            ConfigError: if no probe says anything about the task.
+        """
+        own = self._own(task)
+        matrix = None if own is None else translation(own, task)
+        if own is None or matrix is None:
+            raise ConfigError(f"{self.name}: has probes for {', '.join(self._probes)}, none answers {task.name}")
+        embeddings = pooled(clips, self._recipe.clip.seconds, self._embed)
+        return np.asarray(self._probes[own.name].probabilities(embeddings) @ matrix, np.float32)
+
+    def note(self, task: Task) -> str:
+        """How the answers came about, where no probe is of this task."""
+        own = self._own(task)
+        return "" if own is None else translated(own, task)
+
+    def _own(self, task: Task) -> Task | None:
+        """The task of the probe that answers: its own, else the first whose labels say those of this one."""
+        names = sorted(self._probes, key=lambda name: name != task.name)
+        return next((TASKS[name] for name in names if translation(TASKS[name], task) is not None), None)
+
+
+def load_probe(path: Path, recipe: HearRecipe) -> ProbePredictor:
+    """The predictor of a finished run of `hear`.
+
+    Raises:
+        ConfigError: if it is not finished, or of another version.
+    """
+    encoder, kept = masked_network(recipe).encoder, load(path / PROBES)
+    if kept.keys() != {"encoder", "probes"}:
+        raise ConfigError(f"{path / PROBES}: of another version, without the encoder; train again")
+    try:
+        encoder.load_state_dict(kept["encoder"])
+    except RuntimeError:
+        raise ConfigError(f"{path / PROBES}: not the encoder that {path / 'run.json'} describes; train again") from None
+    probes = {
+        task: LinearProbe(**{name: x.numpy() for name, x in numbers.items()})
+        for task, numbers in kept["probes"].items()
+    }
+    return ProbePredictor(recipe, embedder(recipe, encoder.eval()), probes, path)

@@ -25,7 +25,6 @@ from training.detector.answers import (
     TaskAnswers,
     answer,
     best_offsets,
-    confusion,
     decide,
     record_statistics,
 )
@@ -38,7 +37,7 @@ from training.detector.thresholds import SEARCH, Chosen, RecordingLogits, choose
 from training.detector.training_data import TrainingData
 from training.detector.ward_limits import ward_limits
 from training.metrics.estimates import Estimate, bounds, of_counts, values
-from training.metrics.official import official_score
+from training.metrics.official import confusion, confusions, official_score
 from training.metrics.streaming import ScoredRecording
 from training.tasks import TASKS, Task
 
@@ -273,9 +272,7 @@ def cross_fitted_decisions(asked: TaskClips) -> NDArray[np.int64]:
 def _task_estimates(asked: TaskClips, decided: NDArray[np.int64]) -> list[Estimate]:
     """SE, SP, Score and the recall of what the task ignores, each with its interval."""
     task = asked.task
-    names, owner = np.unique(np.array(asked.patients), return_inverse=True)
-    each = np.zeros((len(names), len(task.labels), len(task.labels)))
-    np.add.at(each, (owner, asked.truth, decided), 1)
+    each = np.array([*confusions(task, asked.truth, decided, asked.patients).values()], np.float64)
 
     def part(attribute: str) -> Callable[[NDArray[np.float64]], float | None]:
         return lambda total: getattr(official_score(task, total), attribute)

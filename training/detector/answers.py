@@ -21,7 +21,7 @@ from edge.detector.recording import log_probabilities, statistics_of
 from edge.errors import ConfigError
 from training.datasets import CLASSES, CONTINUOUS, DISCONTINUOUS
 from training.metrics.intervals import patient_weights
-from training.metrics.official import official_score, score_parts
+from training.metrics.official import confusion, confusions, official_score, score_parts
 from training.tasks import CLIP_LABELS, TASKS, Task, members
 
 RECORD_LABELS = TASKS["2-2"].labels
@@ -139,12 +139,10 @@ def _errors(
     task: Task, truth: NDArray[np.int64], decided: Sequence[NDArray[np.int64]], patients: Sequence[str], best: int
 ) -> NDArray[np.float64]:
     """(O,) standard error, over patients, of how far the Score of each offset lies below that of the best."""
-    names, owner = np.unique(np.array(patients), return_inverse=True)
-    weights = patient_weights(len(names), DRAWS).astype(np.float64)
+    weights = patient_weights(len(set(patients)), DRAWS).astype(np.float64)
     drawn = []
     for one in decided:
-        each = np.zeros((len(names), len(task.labels), len(task.labels)))
-        np.add.at(each, (owner, truth, one), 1)
+        each = np.array([*confusions(task, truth, one, patients).values()], np.float64)
         drawn.append(np.nan_to_num(score_parts(task, np.tensordot(weights, each, 1))[-1]))
     return np.asarray(np.std(np.stack(drawn) - drawn[best], axis=1))
 
@@ -166,13 +164,6 @@ def _offsets(
         highest = np.quantile(rest[truth != column], CALLED_POOR, method="lower")
         offsets[column] = np.floor(100 * highest) / 100  # never upwards: the limit holds for what is shipped
     return offsets
-
-
-def confusion(task: Task, truth: NDArray[np.int64], decided: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(L, L) counts, rows the annotated label."""
-    matrix = np.zeros((len(task.labels),) * 2, np.int64)
-    np.add.at(matrix, (truth, decided), 1)
-    return matrix
 
 
 def _rounded(values: NDArray[np.floating]) -> Any:

@@ -7,12 +7,13 @@
     runs/<name>/result.json          calibration, detection parameters, answers, validation metrics, data fingerprint
 
 Each network has a run folder of `training.loop`: killed at any instant, it goes on to the same weights. On CPUs the
-networks are trained side by side (`training.detector.process_pool`); on a GPU one after the other.
+networks are trained side by side (`training.loop.processes`); on a GPU one after the other.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +31,6 @@ from training.detector.inference import clip_answers, fit_clip_head, stream_logi
 from training.detector.known_sound import known_of
 from training.detector.model import Detector
 from training.detector.networks import PROBE, best_detector, load_network
-from training.detector.process_pool import pool, take_share, train_in_pool
 from training.detector.student import EdgeLearner
 from training.detector.thresholds import RecordingLogits
 from training.detector.training_data import FINAL, FIRST_SHIFT, TrainingData
@@ -38,6 +38,7 @@ from training.loop import checkpoint
 from training.loop.fit import best_device
 from training.loop.fit import train as train_loop
 from training.loop.precision import is_settled, settled, share
+from training.loop.processes import side_by_side, take_share, train_all
 from training.loop.run_folder import Identity, RunFolder, code_hash, recipe_differences
 
 FINAL_NAME = "final"
@@ -86,6 +87,11 @@ class Job:
     """Fingerprint of the recordings."""
     answers_tasks: bool = True
     """False for a trial of streams alone: no probe is fitted on clips."""
+
+    @property
+    def side_by_side(self) -> int:
+        """Networks trained at once: one for each core, or fewer."""
+        return min(os.cpu_count() or 1, self.recipe.folds + 1)
 
     def name(self, fold: int, number: int = 0) -> str:
         """Folder of one network; several final ones are numbered."""
@@ -136,8 +142,7 @@ def train(job: Job) -> dict[str, Any]:
     result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
     result["known"] = known_of(job.training_data, job.recipe)
-    with checkpoint.whole_file(job.folder / "result.json") as draft:
-        draft.write_text(json.dumps(result, indent=1))
+    RunFolder(job.folder).finish(result)
     return result
 
 
@@ -154,12 +159,8 @@ def train_networks(jobs: list[Job], fold: int, processes: int | None = None) -> 
         job.folder.mkdir(parents=True, exist_ok=True)
     first.training_data.frames(first.recipe)
     first.training_data.clips(first.recipe)
-    train_in_pool(
-        first.recipe,
-        [(_train_one, job, fold) for job in jobs],
-        (settle, jobs, fold, 0),
-        processes,
-    )
+    count = min(first.side_by_side, processes or first.side_by_side)
+    train_all(count, [(_train_one, job, fold) for job in jobs], (settle, jobs, fold, 0))
 
 
 def _train_one(job: Job, fold: int) -> str:
@@ -168,7 +169,7 @@ def _train_one(job: Job, fold: int) -> str:
 
 def train_beside(job: Job, fold: int, number: int = 0) -> str:
     """`train_network` in a process of its own, beside others."""
-    take_share(job.recipe)
+    take_share(job.side_by_side)
     return train_network(job, fold, number)
 
 
@@ -199,7 +200,7 @@ def settle(jobs: list[Job], fold: int, number: int) -> None:
     """
     first = jobs[0]
     if not is_settled(first.recipe.loop, first.folder):
-        take_share(first.recipe)
+        take_share(first.side_by_side)
         learner, _ = _learner(first, fold, number)
         settled(learner, first.recipe.loop, first.folder, best_device(), lambda line: print(line, flush=True))
     for job in jobs[1:]:
@@ -242,13 +243,13 @@ def _train_all(job: Job, networks: Sequence[tuple[int, int]]) -> None:
         for fold, number in networks:
             train_network(job, fold, number)
         return
-    train_in_pool(job.recipe, [(train_beside, job, *one) for one in networks], (settle, [job], *networks[0]))
+    train_all(job.side_by_side, [(train_beside, job, *one) for one in networks], (settle, [job], *networks[0]))
 
 
 def _score_all(job: Job) -> tuple[list[RecordingLogits], list[AnsweredClip], dict[str, list[RecordingLogits]]]:
     """Recordings and clips of all folds, and recordings of each shift."""
     folds, shifts = range(job.recipe.folds), job.training_data.shifts(job.recipe)
-    with pool(job.recipe) as processes:
+    with side_by_side(job.side_by_side) as processes:
         pairs = list(processes.map(score_fold, [job] * len(folds), folds))
         streams = replace(job, answers_tasks=False)
         shifted = [heard for heard, _ in processes.map(score_fold, [streams] * len(shifts), shifts)]
@@ -269,7 +270,7 @@ def score_fold(job: Job, fold: int, is_alone: bool = False) -> tuple[list[Record
         fold: whose patients are scored.
         is_alone: by the run's own network, whatever earlier runs there are.
     """
-    take_share(job.recipe)
+    take_share(job.side_by_side)
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
     earlier = Earlier([], {}) if is_alone or fold >= FIRST_SHIFT else read_earlier(recipe, training_data)

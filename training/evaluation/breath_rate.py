@@ -35,7 +35,7 @@ from scipy.optimize import minimize
 from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.api.recording import BreathRate
-from edge.detector.breath_sound import band_weights
+from edge.detector.breath_sound import frame_levels, level_weights
 from edge.errors import ConfigError, LaennecError, SourceError
 from edge.model.model import load_model
 from edge.types import BreathSound
@@ -77,8 +77,14 @@ class Breathing:
     """(n,) begins of the annotated breaths."""
     score: NDArray[np.float32]
     """(T,)."""
-    level_db: NDArray[np.float32]
-    """(T,)."""
+    levels_db: NDArray[np.float32]
+    """(T, 4) where breath is, and in each of its bands."""
+
+    @property
+    def sound(self) -> BreathSound:
+        """As it is heard."""
+        levels_db = self.levels_db
+        return BreathSound(0, self.score, levels_db[:, 0], levels_db[:, 1:], np.ones(len(self.score), np.bool_))
 
     @property
     def is_chosen_on(self) -> bool:
@@ -121,7 +127,7 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
     recordings = read_recordings(data, recipe)
     job = Job(recipe, TrainingData(recordings, cache), checkpoint, fingerprint(list(recordings)), answers_tasks=False)
     frames = dict(zip((r.path for r in recordings), job.training_data.frames(recipe), strict=True))
-    bands = band_weights(recipe.features) * np.float32(recipe.features.scale[0])
+    weights, score_frames = level_weights(recipe.features), recipe.chunk.score_frames
     found = []
     for fold in range(recipe.folds):
         for heard in score_fold(job, fold, is_alone=True)[0]:
@@ -130,25 +136,24 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
                 continue
             odds = calibration["scale"][0] * heard.logits[:, 0].astype(np.float64) + calibration["bias"][0]
             each, count = frames[recording.path].astype(np.float32), len(heard.logits)
-            level_db = (each @ bands)[: count * recipe.chunk.score_frames].reshape(count, -1).mean(axis=1)
+            levels_db = frame_levels(each[: count * score_frames], weights, score_frames)
             begins_s = np.array(sorted({event.start_s for event in recording.events}))
             score = (1 / (1 + np.exp(-odds))).astype(np.float32)
             label = recording.record_label or ""
-            found.append(Breathing(recording.path.stem, recording.patient, label, begins_s, score, level_db))
+            found.append(Breathing(recording.path.stem, recording.patient, label, begins_s, score, levels_db))
     return found, recipe.frame_s
 
 
 def windows(one: Breathing, frame_s: float) -> Iterator[Window]:
     """The windows of one recording that have a truth."""
     rate = RespiratoryRate(frame_s)
-    sound = BreathSound(0, one.score, one.level_db, np.ones(len(one.score), np.bool_))
-    for reading in rate.push(sound) + rate.flush():
+    for reading in rate.push(one.sound) + rate.flush():
         known = truth(one.begins_s, reading.stop * frame_s)
         if known is None or reading.stop * frame_s < LEAST_S:
             continue
         begin = max(reading.stop - round(WINDOW_S / frame_s), 0)
         answers: dict[str, Peak] = {"this": (reading.breaths_per_min, reading.confidence)}
-        for name, signal in (("breath score", one.score), ("level", one.level_db)):
+        for name, signal in (("breath score", one.score), ("level", one.sound.level_db)):
             part = signal[begin : reading.stop].astype(np.float64)
             answers[f"autocorrelation of the {name}"] = autocorrelation_peak(part, frame_s)
             answers[f"spectral peak of the {name}"] = spectral_peak(part, frame_s)
@@ -164,7 +169,7 @@ def fitted(chosen_on: Sequence[Breathing], frame_s: float) -> NDArray[np.float64
         for end in sorted(each for each in ends if each * frame_s >= LEAST_S - 2 * frame_s):
             known = truth(one.begins_s, end * frame_s)
             if known is not None and known[2]:
-                signals = np.stack([one.score, one.level_db])[:, :end].astype(np.float64)
+                signals = np.stack([one.score, one.sound.level_db])[:, :end].astype(np.float64)
                 found, inside = of.measures(signals, np.ones(end, np.bool_))
                 measures.append(found)
                 fits.append(inside)

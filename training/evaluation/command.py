@@ -12,14 +12,16 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
+import numpy as np
+
 from edge.errors import ConfigError
 from training.datasets import Recording, read_datasets
+from training.datasets.records import draw
 from training.evaluation.artefact import load_predictor
 from training.evaluation.delays import StreamDetector, StreamedRecording
 from training.evaluation.illustrate import illustrate
 from training.evaluation.patientwise import streaming_estimates
 from training.evaluation.report import Report, StreamTable, write_tables
-from training.evaluation.sample import sample
 from training.evaluation.split_scores import Judged, judge, provenance_of, splits_of, totals, two_classes
 from training.metrics.predictions import Predictor, Provenance
 from training.tasks import TASKS
@@ -27,7 +29,7 @@ from training.tasks import TASKS
 STREAMING, ALL = "streaming", "all"
 TWO, FOUR = "icbhi-2", "icbhi-4"
 CHOICES = (*TASKS, STREAMING, ALL)
-
+SEED = 0  # of the look: the same sample each time
 Progress = Callable[[str], None]
 
 
@@ -192,3 +194,23 @@ def _stream_tables(
             some = [h for h in mine if h.scored.recording.path in split.paths]
             tables.append(StreamTable(dataset, split, tuple(streaming_estimates(some, detector.detection))))
     return tables
+
+
+def sample(recordings: Sequence[Recording], limit: int) -> list[Recording]:
+    """For a look: at most `limit` recordings of each split of each set and each kind of other sounds, in their order.
+
+    Args:
+        recordings: everything in DATA.
+        limit: at least 1; with as many as a split has labels, each label is among them.
+    """
+    groups: dict[tuple[str, str, str], list[Recording]] = {}
+    for r in recordings:
+        groups.setdefault((r.dataset, r.split, r.record_label if r.is_negative else ""), []).append(r)
+    rng = np.random.default_rng(SEED)
+    kept = {r.path for group in groups.values() for r in _at_most(group, limit, rng)}
+    return [r for r in recordings if r.path in kept]
+
+
+def _at_most(group: Sequence[Recording], limit: int, rng: np.random.Generator) -> list[Recording]:
+    labels = len({r.record_label for r in group})
+    return draw(group, limit, int(labels <= limit), rng)

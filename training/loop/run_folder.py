@@ -4,6 +4,7 @@
     last.pt  best.pt   where to go on; the weights of the best validation
     metrics.jsonl  tensorboard/
     precision.json     what loop.precision = auto became here
+    result.json        what came of it; there once it is finished
 
 The `edge` recipe has one for each of its networks (`training.detector.cross_validation`).
 """
@@ -26,6 +27,7 @@ from edge.errors import ConfigError
 from training.loop.checkpoint import whole_file
 
 SCHEMA = "laennec.run/1"
+RESULT = "result.json"
 _ROOT = Path(__file__).parents[2]
 _DECIDING = (
     "training/loop",
@@ -95,6 +97,11 @@ class RunFolder:
         content = {"schema": SCHEMA, **asdict(identity), **_circumstances()}
         with whole_file(path) as draft:
             draft.write_text(json.dumps(content, indent=1, default=str))
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """Write what came of it; from now on the run counts as finished."""
+        with whole_file(self.path / RESULT) as draft:
+            draft.write_text(json.dumps(result, indent=1))
 
     def identity(self) -> Identity:
         """Of the run that lies here.

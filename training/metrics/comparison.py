@@ -18,6 +18,8 @@ from training.loop.checkpoint import whole_file
 from training.metrics.estimates import Estimate, Metric
 from training.metrics.intervals import Weights
 
+WHOLE = "whole"  # in `comparison.json`: the recipe with all of its parts
+
 
 def written(found: Mapping[str, Mapping[str, Mapping[str, Metric]]], folder: Path, shown: Sequence[str]) -> str:
     """Tables as text; with every number in `ablation.md` and `ablation.json` of the folder.

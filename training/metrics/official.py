@@ -89,12 +89,33 @@ def fit_duration(task: Task, clips: Sequence[Clip]) -> DurationRule | None:
     column = task.labels.index(named)
 
     def score(threshold_s: float) -> float:
-        matrix = np.zeros((len(task.labels),) * 2)
-        np.add.at(matrix, (truth, np.where(lengths < threshold_s, column, 0)), 1)
+        matrix = confusion(task, truth, np.where(lengths < threshold_s, column, 0))
         return official_score(task, matrix).score or 0.0
 
     best = max(candidates, key=score)
     return DurationRule(round(float(best), 3), named, is_fitted=True)
+
+
+def confusion(task: Task, truth: NDArray[np.int64], decided: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(L, L) clips by annotated label (rows) and decided label (columns), in the order of `task.labels`."""
+    matrix = np.zeros((len(task.labels),) * 2, np.int64)
+    np.add.at(matrix, (truth, decided), 1)
+    return matrix
+
+
+def confusions(
+    task: Task, truth: NDArray[np.int64], decided: NDArray[np.int64], patients: Sequence[str]
+) -> dict[str, NDArray[np.int64]]:
+    """The same of each patient, in order of their names.
+
+    Args:
+        task: whose labels.
+        truth: (n,) annotated label.
+        decided: (n,) decided label.
+        patients: (n,) names.
+    """
+    owner = np.asarray(patients, np.str_)
+    return {str(name): confusion(task, truth[owner == name], decided[owner == name]) for name in np.unique(owner)}
 
 
 PARTS = ("sensitivity", "specificity", "average", "harmonic", "score")

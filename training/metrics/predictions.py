@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import ModelError
+from training.metrics.official import confusion, confusions
 from training.tasks import Clip, Task
 
 ARGMAX = "the label with the highest probability; of equal ones the first"
@@ -108,17 +109,13 @@ class Predictions:
     @property
     def confusion(self) -> NDArray[np.int64]:
         """(L, L) clips by annotated label (rows) and decided label (columns)."""
-        matrix = np.zeros((len(self.task.labels),) * 2, np.int64)
-        np.add.at(matrix, (self.truth, self.decided), 1)
-        return matrix
+        return confusion(self.task, self.truth, self.decided)
 
     @property
     def patient_confusions(self) -> NDArray[np.int64]:
         """(P, L, L) the same for each patient, patients in order of their names."""
-        names, index = np.unique(self.patients, return_inverse=True)
-        matrices = np.zeros((len(names), *(len(self.task.labels),) * 2), np.int64)
-        np.add.at(matrices, (index, self.truth, self.decided), 1)
-        return matrices
+        each = confusions(self.task, self.truth, self.decided, self.patients.tolist())
+        return np.array([*each.values()], np.int64).reshape(-1, *(len(self.task.labels),) * 2)
 
     def take(self, kept: Sequence[bool] | NDArray[np.bool_]) -> Predictions:
         """The clips where `kept`, (n,), is true."""

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.papers.blocks import halved, invalid_keys, masked_mean, mean_of_map, padded
-from training.papers.published import Published
+from training.options import Published
+from training.papers.pooling import halved, invalid_keys, masked_mean, mean_of_map, padded
 
 _FRAMES: dict[str, Any] = {
     "rate_hz": 4000,

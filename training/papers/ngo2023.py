@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.papers.blocks import invalid_keys, masked_mean, mean_of_map
+from training.options import Published
 from training.papers.ngo2022 import (
     AUGMENT,
     CLIPS,
@@ -29,7 +29,7 @@ from training.papers.ngo2022 import (
     InceptionSpec,
     Stages,
 )
-from training.papers.published import Published
+from training.papers.pooling import invalid_keys, masked_mean, mean_of_map
 
 RECIPE = Published(
     name="ngo2023",

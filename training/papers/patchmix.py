@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.papers.published import Published
+from training.options import Published
 
 FBANK: dict[str, Any] = {  # kaldi's filter banks, normalised as AST
     "rate_hz": 16000,

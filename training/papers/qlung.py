@@ -11,10 +11,11 @@
     R = (rms - low) / (high - low), clipped to 0..1                                   RMS between train percentiles
     AQS = clip(1 - alpha H + beta R, 0, 1),  alpha = .7, beta = .3
 
-A flat spectrum and a faint sound are worth less. The margin is for training alone: the answer is the largest z. How H
-and R are normalised is not in the text at hand: the mean power spectrum, the 5th and 95th percentile of the training
-clips, and linear rather than decibel RMS are ours. The network of size `paper` is Patch-Mix's transformer, that of
-size `small` (ours) Ngo's of 2023.
+A flat spectrum and a faint sound are worth less. The margin is for training alone: the answer is the largest z. A
+number is the paper's where `ours` does not stand beside it; clips, masks and loop are those of Patch-Mix. How H and R
+are normalised is not in the text at hand: the mean power spectrum, the 5th and 95th percentile of the training clips,
+and linear rather than decibel RMS are ours. The network of size `paper` is Patch-Mix's transformer, that of size
+`small` (ours) Ngo's of 2023.
 Source: Deng et al. 2019, ArcFace (1801.07698), for the additive angle.
 """
 
@@ -33,8 +34,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
+from training.options import Published
 from training.papers.patchmix import CLIPS, CROSS_ENTROPY, FBANK, LOOP, MASKS, SMALL_CLIPS
-from training.papers.published import Published
 
 MARGINS: dict[str, Any] = {
     "kind": "dfam",
@@ -114,7 +115,7 @@ RECIPE = Published(
     },
 )
 
-SMALLEST_SINE_SQUARED = 1e-12  # keeps the gradient of the square root finite; moves cos(theta + m) by less than 1e-6
+SMALLEST_SINE_SQUARED = 1e-12  # ours: keeps the root's gradient finite; moves cos(theta + m) by less than 1e-6
 
 
 class AngularClassifier(nn.Module):
@@ -207,7 +208,7 @@ def dfam_loss(cosines: Tensor, labels: Tensor, margins: Tensor, scale: float = 1
     return F.cross_entropy(scale * cosines.scatter(1, labels[:, None], widened[:, None]), labels)
 
 
-SEGMENT_SAMPLES = 512  # of the Hann windows whose power is averaged, half overlapping; our choice
+SEGMENT_SAMPLES = 512  # of the Hann windows whose power is averaged, half overlapping; ours
 
 
 def mean_power(samples: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -268,8 +269,3 @@ class AudioQuality:
         span = self.high_rms - self.low_rms
         loudness = np.clip((level - self.low_rms) / span, 0, 1) if span > 0 else float(level >= self.high_rms)
         return float(np.clip(1 - self.alpha * entropy + self.beta * loudness, 0, 1))
-
-    def score(self, samples: NDArray[np.floating]) -> float:
-        """AQS, 0 to 1, of (N,) samples, full scale = 1; nothing at all scores as digital silence."""
-        entropy = spectral_entropy(mean_power(samples)) if len(samples) > 1 else 1.0
-        return self.combine(entropy, rms(samples))

@@ -7,13 +7,14 @@ A patch (f, t) is token f * columns + t. `tokens` and `encode` are separate so t
 (`training.papers.patchmix`). Positions belong to the grid of the spec; an input of another length takes them as the
 authors do: the middle ones if it is shorter, bilinear interpolation if it is longer.
 The published Patch-Mix code exchanges the two axes of the positions by the order of its arguments; this does not.
-Source: Gong et al. 2021 (2104.01778) and the authors' implementation; Touvron et al. 2021, DeiT (2012.12877).
+Blocks are DeiT's, with the names of its public checkpoints: x + attn(norm1(x)), then x + mlp(norm2(x)); GELU; layer
+norms with epsilon 1e-6; bias on query, key, value. The masked auto-encoder (`hear`) has the same.
 
-Load the public AudioSet checkpoint of the Audio Spectrogram Transformer, which the user has fetched.
-
-The file is `audioset_10_10_0.4593.pth` of the authors' repository (github.com/YuanGongND/ast, BSD-3-Clause): a
-state dict whose keys are those of a DeiT under `module.v.`, beside an AudioSet classifier that is left out here.
+Public AudioSet weights are a file that the user has fetched, `audioset_10_10_0.4593.pth` of the authors' repository
+(github.com/YuanGongND/ast, BSD-3-Clause): keys of a DeiT under `module.v.`, beside a classifier that is left out here.
 Only tensors are read (`weights_only`), so a file can do no more than fail to fit. Nothing is downloaded.
+Source: Gong et al. 2021 (2104.01778) and the authors' implementation; Dosovitskiy et al. 2021 (2010.11929); Touvron et
+al. 2021, DeiT (2012.12877).
 """
 
 from __future__ import annotations
@@ -22,21 +23,114 @@ import pickle
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edge.errors import ConfigError
-from training.papers.blocks import EPSILON, Block, PatchEmbed, initialise, token
 
-Fit = Literal["cut", "interpolate"]
+EPSILON = 1e-6  # of the layer norms, as the public checkpoints were trained
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention; query, key and value from one matrix.
+
+    Args:
+        size: D, a multiple of heads.
+        heads: each sees D / heads dimensions.
+    """
+
+    def __init__(self, size: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(size, 3 * size)
+        self.proj = nn.Linear(size, size)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        """(B, L, D), and (B, L) bool, True for tokens that may be attended to, to (B, L, D)."""
+        query, key, value = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)  # (B, heads, L, D / h)
+        mask = None if valid is None else valid[:, None, None, :]
+        attended = F.scaled_dot_product_attention(query, key, value, mask)
+        return self.proj(attended.transpose(1, 2).flatten(2))
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between.
+
+    Args:
+        size: D.
+        hidden: between them.
+    """
+
+    def __init__(self, size: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(size, hidden)
+        self.fc2 = nn.Linear(hidden, size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., D) to (..., D)."""
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class Block(nn.Module):
+    """One transformer layer; 12 D^2 + 13 D weights.
+
+    Args:
+        size: D.
+        heads: of the attention.
+        dropout: probability on both residual branches; 0 in the papers.
+    """
+
+    def __init__(self, size: int, heads: int, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(size, eps=EPSILON)
+        self.attn = Attention(size, heads)
+        self.norm2 = nn.LayerNorm(size, eps=EPSILON)
+        self.mlp = Mlp(size, 4 * size)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None) -> Tensor:
+        """(B, L, D), and perhaps (B, L) bool, True for tokens that may be attended to, to (B, L, D)."""
+        x = x + self.dropout(self.attn(self.norm1(x), valid))
+        return x + self.dropout(self.mlp(self.norm2(x)))
+
+
+class PatchEmbed(nn.Module):
+    """Patches of an image to tokens.
+
+    Args:
+        channels: of the image.
+        size: D.
+        patch: side of a square patch.
+        stride: from one patch to the next; below `patch` they overlap.
+    """
+
+    def __init__(self, channels: int, size: int, patch: int, stride: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(channels, size, patch, stride)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, channels, H, W) to (B, rows * columns, D), row by row."""
+        return self.proj(image).flatten(2).transpose(1, 2)
+
+
+def initialise(module: nn.Module) -> None:
+    """DeiT's start: normal weights of .02 cut at 2, biases 0; for `Module.apply`."""
+    if isinstance(module, (nn.Linear, nn.Conv2d)):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def token(size: int, count: int = 1) -> nn.Parameter:
+    """(1, count, D) learned tokens or positions, started as DeiT does."""
+    return nn.Parameter(nn.init.trunc_normal_(torch.empty(1, count, size), std=0.02))
 
 
 @dataclass(frozen=True, slots=True)
 class TransformerSpec:
-    """Sizes of the transformer."""
+    """Sizes of the transformer; as they stand here, the published ones: 86.2 M weights."""
 
     size: int = 768
     """D, a multiple of heads."""
@@ -56,8 +150,6 @@ class TransformerSpec:
     """From one patch to the next, frames and bands."""
     dropout: float = 0.0
     """Probability on residual branches; the paper has none."""
-    fit: Fit = "cut"
-    """Positions of a shorter input: `cut` from the middle as the authors do, or `interpolate`."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot be.
@@ -82,12 +174,6 @@ class TransformerSpec:
         return (length - self.patch) // self.stride + 1
 
 
-BASE = TransformerSpec()  # as published: 86.2 M weights, 87 M with its AudioSet classifier
-SMALL = TransformerSpec(
-    size=160, depth=4, heads=4, frames=400, bands=64, dropout=0.1
-)  # our choice for two cores: 1.3 M
-
-
 class AudioSpectrogramTransformer(nn.Module):
     """Audio spectrogram transformer as a backbone.
 
@@ -95,7 +181,7 @@ class AudioSpectrogramTransformer(nn.Module):
         spec: sizes.
     """
 
-    def __init__(self, spec: TransformerSpec = SMALL) -> None:
+    def __init__(self, spec: TransformerSpec) -> None:
         super().__init__()
         self.spec, self.embedding_size = spec, spec.size
         rows, columns = spec.grid
@@ -121,7 +207,7 @@ class AudioSpectrogramTransformer(nn.Module):
             (B, D).
         """
         rows, columns = self.spec.grid
-        places = resized(self.pos_embed[:, 2:], (rows, columns), (rows, tokens.shape[1] // rows), self.spec.fit)
+        places = resized(self.pos_embed[:, 2:], (rows, columns), (rows, tokens.shape[1] // rows))
         leaders = torch.cat([self.cls_token, self.dist_token], 1) + self.pos_embed[:, :2]
         x = torch.cat([leaders.expand(len(tokens), -1, -1), tokens + places], 1)
         always = None if valid is None else F.pad(valid, (2, 0), value=True)
@@ -139,14 +225,15 @@ class AudioSpectrogramTransformer(nn.Module):
         return self.encode(self.tokens(frames * valid[:, None, :, None]), self.valid_patches(valid))
 
 
-def resized(places: Tensor, grid: tuple[int, int], wanted: tuple[int, int], fit: Fit = "cut") -> Tensor:
+def resized(places: Tensor, grid: tuple[int, int], wanted: tuple[int, int]) -> Tensor:
     """Positions of one grid of patches for another, each axis by itself.
+
+    Of a longer axis the middle is taken, as the authors do; a shorter one is interpolated, bilinear.
 
     Args:
         places: (1, rows * columns, D), row by row.
         grid: rows and columns they were learned for.
         wanted: rows and columns of the input.
-        fit: what a shorter axis takes: its middle, or a bilinear interpolation. A longer one is interpolated.
 
     Returns:
         (1, rows' * columns', D).
@@ -154,9 +241,9 @@ def resized(places: Tensor, grid: tuple[int, int], wanted: tuple[int, int], fit:
     image = places.transpose(1, 2).unflatten(2, grid)  # (1, D, rows, columns)
     for axis in (3, 2):
         have, want = image.shape[axis], wanted[axis - 2]
-        if have > want and fit == "cut":
+        if have > want:
             image = image.narrow(axis, have // 2 - want // 2, want)
-        elif have != want:
+        elif have < want:
             size = (image.shape[2], want) if axis == 3 else (want, image.shape[3])
             image = F.interpolate(image, size, mode="bilinear")
     return image.flatten(2).transpose(1, 2)
@@ -176,7 +263,7 @@ def load_public_checkpoint(network: AudioSpectrogramTransformer, path: Path) -> 
     """Put the file's weights into the network, positions resized to the network's grid.
 
     Args:
-        network: of the file's size (`BASE` for the public one), one spectrogram, patches of 16.
+        network: of the file's size (`TransformerSpec()` for the public one), one spectrogram, patches of 16.
         path: of the file.
 
     Raises:
@@ -227,4 +314,4 @@ def _positions(places: Tensor, network: AudioSpectrogramTransformer, path: Path)
             f"the grid of 128 bands; {SOURCE}"
         )
     grid = (ROWS, (places.shape[1] - 2) // ROWS)
-    return torch.cat([places[:, :2], resized(places[:, 2:], grid, network.spec.grid, network.spec.fit)], 1)
+    return torch.cat([places[:, :2], resized(places[:, 2:], grid, network.spec.grid)], 1)

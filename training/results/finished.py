@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
-from training.clips.compared import with_coarser
-from training.clips.experiment import row_from
+from training.metrics.patient_scores import row_from, with_coarser
 from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
 from training.results.stored import Stored, UnreadableError
 from training.tasks import TASKS

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from training.clips.compared import WHOLE
-from training.clips.experiment import RULE
 from training.detector.budget import BUDGETS
+from training.metrics.comparison import WHOLE
+from training.metrics.patient_scores import RULE
 from training.results.finished import HELD_OUT
 from training.results.latency import Timed
 from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value

@@ -185,6 +185,17 @@ def test_where_many_come_they_are_written_once_a_second_but_no_alarm_waits_for_t
     assert (len(outbox.batches), outbox.last_seq) == (before + 1, 602)
 
 
+def test_what_waits_for_the_disk_is_done_by_its_thread_before_what_was_sent_later_is_written(
+    dispatch: Dispatch, outbox: Box
+) -> None:
+    done: list[tuple[int, ...]] = []
+    dispatch.do(lambda: done.append(outbox.batches))
+    dispatch.send(event(1))
+    assert done == []
+    dispatch._step()
+    assert (done, outbox.batches) == ([()], (1,))
+
+
 def test_half_an_inbox_waits_for_nothing(dispatch: Dispatch, clock: Time, outbox: Box) -> None:
     for number in range(10_000):
         dispatch.send(event(number))
@@ -331,7 +342,7 @@ def test_the_thread_outlives_what_it_cannot_write_and_stops_when_asked(
     assert waits == [1.0]
     assert waiting(outbox) == [1]  # event 2: what was in the inbox at the stop is written all the same
     assert session.calls == ["start", "stop"]
-    assert (dispatch._thread.name, dispatch._thread.daemon) == ("dispatch", True)
+    assert (dispatch._thread.name, dispatch._thread.daemon) == ("disk", True)
 
 
 def test_an_answer_beyond_the_quota_lets_no_retained_state_go_with_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,20 @@ def test_the_thresholds_are_those_of_the_new_age_and_no_event_lasts_from_one_pat
     bed.settle()
     bed.feed(*seconds(12, 15))
     assert len(published.events()) > count
+
+
+def test_who_admits_waits_for_no_disk_and_what_is_written_is_what_was_ordered_then(tmp_path: Path) -> None:
+    works: list[Callable[[], None]] = []
+    path = tmp_path / "patients-node.json"
+    patients = Patients(path, [SETTINGS], works.append)
+    patients.join([Driven(SETTINGS, Script(), Published())])
+    patients.admit("bed1", "8 months")
+    patients.admit("bed1", "4 years")
+    assert not path.exists()
+    works[0]()
+    assert Patients(path, [SETTINGS]).settings("bed1").age == "8 months"
+    works[1]()
+    assert Patients(path, [SETTINGS]).settings("bed1").age == "4 years"
 
 
 def test_until_the_detector_has_begun_anew_what_is_known_is_of_the_patient_before(tmp_path: Path) -> None:

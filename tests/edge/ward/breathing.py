@@ -29,7 +29,8 @@ def at(begins_s: NDArray[np.float64], stop_s: float, start: int = 0, loud: float
     noise = np.random.default_rng(7).normal(0, 1, len(time))
     score = np.clip(0.05 + (loud - 0.05) * shape + 0.03 * noise, 0, 1).astype(np.float32)
     level_db = (-60 + 12 * shape + 1.5 * noise).astype(np.float32)
-    return BreathSound(start, score, level_db, np.ones(len(time), np.bool_))
+    bands_db = np.stack([level_db] * 3, axis=1)
+    return BreathSound(start, score, level_db, bands_db, np.ones(len(time), np.bool_))
 
 
 def regular(per_min: float, stop_s: float, start: int = 0, loud: float = 0.95) -> BreathSound:
@@ -40,4 +41,5 @@ def regular(per_min: float, stop_s: float, start: int = 0, loud: float = 0.95) -
 def part(sound: BreathSound, begin: int, end: int, fault: Fault | None = None) -> BreathSound:
     """Frames `begin` to `end` of a sound, counted from its first."""
     some = slice(begin, end)
-    return BreathSound(sound.start + begin, sound.score[some], sound.level_db[some], sound.usable[some], fault)
+    levels = sound.level_db[some], sound.bands_db[some]
+    return BreathSound(sound.start + begin, sound.score[some], *levels, sound.usable[some], fault)

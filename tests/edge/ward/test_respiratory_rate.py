@@ -45,6 +45,15 @@ def test_a_rate_that_changes_is_followed_within_the_window() -> None:
     assert all(each.breaths_per_min is None or 18 <= each.breaths_per_min <= 44 for each in readings)
 
 
+@pytest.mark.parametrize("per_min", [5, 7, 10, 15, 24, 40, 60])
+def test_a_breath_that_stopped_has_no_rate_once_the_next_is_overdue(per_min: float) -> None:
+    still = at(np.array([1000.0]), 40.0, start=round(70 / FRAME_S))
+    readings = _readings(regular(per_min, 70.0), still)
+    late = [each for each in readings if each.stop * FRAME_S > 70 + 2 * 60 / per_min + 1]
+    assert late
+    assert {(each.breaths_per_min, each.why) for each in late} == {(None, NO_BREATH)}
+
+
 def test_readings_are_five_seconds_apart_and_say_where_they_end() -> None:
     rate = RespiratoryRate(FRAME_S)
     assert [reading.stop for reading in rate.push(regular(30, 16))] == [156, 312, 468]
@@ -65,9 +74,8 @@ def test_what_repeats_and_is_no_breath_has_no_rate() -> None:
 
 def test_noise_has_no_rate() -> None:
     rng = np.random.default_rng(3)
-    noise = BreathSound(
-        0, rng.uniform(0, 1, 3000).astype(np.float32), rng.normal(-60, 3, 3000).astype(np.float32), np.ones(3000, bool)
-    )
+    score, level_db = rng.uniform(0, 1, 3000).astype(np.float32), rng.normal(-60, 3, 3000).astype(np.float32)
+    noise = BreathSound(0, score, level_db, np.stack([level_db] * 3, axis=1), np.ones(3000, bool))
     assert all(reading.breaths_per_min is None for reading in _readings(noise))
 
 

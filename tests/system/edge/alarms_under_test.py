@@ -43,11 +43,18 @@ class Ward:
         node = Node("laennec/v1", "ward", "node", "Test", new_boot_id(), "00000000")
         self.dispatch = Dispatch(self.outbox, node, config.mqtt)
         self.alarms = AlarmService(rules_of(config, GROUPS), past_alarms(self.outbox, node), node, self.dispatch)
+        self._thread, self._stopping = threading.Thread(target=self._run, daemon=True), threading.Event()
 
     def start(self) -> None:
         """Begin to look and to publish."""
         self.dispatch.start()
         self.alarms.start(self.look)
+        self._thread.start()
+
+    def _run(self) -> None:
+        """As the loop of a node."""
+        while not self._stopping.is_set():
+            self.alarms.work(0.05)
 
     def look(self) -> WardReading:
         """What the alarms see."""
@@ -56,10 +63,11 @@ class Ward:
 
     def stop(self) -> None:
         """End in order."""
+        self._stopping.set()
+        self._thread.join(PATIENCE_S)
         self.alarms.stop()
         self.dispatch.stop()
-        for thread in (self.alarms._thread, self.dispatch._thread):  # which a slow disk may hold up
-            thread.join(PATIENCE_S)
+        self.dispatch._thread.join(PATIENCE_S)  # which a slow disk may hold up
         self.outbox.close()
 
 

@@ -7,18 +7,23 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
 from edge.delivery.message_inbox import nothing_dropped
+from edge.delivery.outbox import Outbox
 from edge.delivery.outbox_reading import logged_events
 from edge.node.health import release
+from edge.node.service import Service
+from edge.settings.node import parse_config
 from tests.conftest import HANGS_S
 from tests.edge.conftest import OF_A_NODE, Watcher, wait_for
-from tests.edge.fakes import RudeBroker
+from tests.edge.fakes import Bursts, LoudnessModel, RudeBroker
 from tests.edge.full_disk import small_disk
 
 Node = subprocess.Popen[str]
@@ -59,6 +64,22 @@ def test_a_deployed_node_knows_its_release_and_another_has_none(tmp_path: Path) 
     (tmp_path / "current").symlink_to(deployed)
     assert release(str(tmp_path / "current/venv")) == "0.1.0-1a2b3c4d"
     assert release() is None
+
+
+def test_a_node_of_many_beds_has_six_threads(broker: Broker, tmp_path: Path) -> None:
+    streams = [{"id": f"bed{number}", "source": "bursts"} for number in range(8)]
+    tree = {"node": "node", "streams": streams, "mqtt": {"port": broker.port}, "look": True}
+    before, stop = {*threading.enumerate()}, threading.Event()
+    with closing(Outbox(tmp_path / "outbox.db", 10, 1)) as outbox:
+        sources = [Bursts(1000, True) for _ in streams]
+        service = Service(parse_config(tree, "test"), LoudnessModel(), sources, outbox)  # type: ignore[arg-type]
+        main = threading.Thread(target=service.run, args=(stop,), name="main")
+        main.start()
+        wait_for(lambda: all(each.status.totals.events for each in service._streams), "an event of each bed")
+        names = sorted(each.name for each in {*threading.enumerate()} - before)
+        stop.set()
+        main.join()
+    assert names == ["disk", "main", "mqtt", "read", "read", "score"]
 
 
 def types(watcher: Watcher) -> list[str]:

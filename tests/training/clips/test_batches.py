@@ -13,9 +13,9 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import make_ward, tiny_recipe, ward_clips
 from training.clips.batches import Batches, ClipSet, augmented, padded
 from training.clips.cut import ClipPolicy
-from training.clips.experiment import limited, part
 from training.clips.front_end import computed_clip_frames
 from training.clips.schema import Augment, Masks, Sampler, Validation
+from training.clips.sides import limited, part
 from training.datasets import read_datasets
 from training.tasks import TASKS
 
@@ -97,14 +97,6 @@ def test_clips_of_other_lengths_are_padded_and_marked(clip_set: ClipSet) -> None
     assert frames.shape[2] == valid.shape[1] == clip_set.frames.lengths[:2].max()
     np.testing.assert_array_equal(valid.sum(1), clip_set.frames.lengths[:2])
     np.testing.assert_array_equal(frames[0, :, : clip_set.frames.lengths[0]], clip_set.frames.clip(0))
-
-
-def test_a_label_without_a_clip_is_named(clip_set: ClipSet) -> None:
-    normal = [i for i, clip in enumerate(clip_set.clips) if clip.label == "Normal"]
-    clips = tuple(clip_set.clips[i] for i in normal)
-    alone = ClipSet(clip_set.task, clips, clip_set.frames, np.array(normal), clip_set.quality[normal], 16)
-    with pytest.raises(ConfigError, match=r"task 1-1: no training clip of Adventitious among 8"):
-        _ = alone.counts
 
 
 def test_the_sides_of_a_split_share_no_patient(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ import torch
 
 from edge.errors import ConfigError
 from tests.training.clips.ward import tiny_recipe
-from training.clips.classifier import ClipClassifier
-from training.clips.objectives import Mixed, Objectives, View
+from training.clips.classifier import ClipClassifier, Mixed, Objectives, View
 from training.clips.schema import parse_recipe
-from training.papers.blocks import Block
+from training.papers.transformer import Block
 
 COUNTS = [6, 3, 1]
 NETWORKS: dict[str, dict[str, Any]] = {

@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from tests.training.clips.ward import TINY, make_ward
-from training.clips.comparison import WHOLE, Query, main, variants
-from training.clips.experiment import RULE, metrics_of
+from training.clips.comparison import Query, main, variants
 from training.clips.schema import parse_recipe
+from training.metrics.comparison import WHOLE
+from training.metrics.patient_scores import RULE, metrics_of
 from training.options import merged
 from training.papers.recipes import recipe_names, recipe_parts, sized_recipe
 from training.tasks import TASKS

@@ -14,8 +14,8 @@ from torch import nn
 
 from tests.training.clips.ward import TINY, make_ward
 from training.clips.cost import Cost, main, multiply_adds
-from training.clips.method import train_method
 from training.clips.schema import load_recipe
+from training.clips.train import train_method
 from training.options import merged
 from training.papers.recipes import read_recipe
 

@@ -19,11 +19,10 @@ from training.detector.answers import (
     TaskAnswers,
     answer,
     best_offsets,
-    confusion,
     decide,
     record_statistics,
 )
-from training.metrics.official import official_score
+from training.metrics.official import confusion, official_score
 from training.tasks import CLIP_LABELS, TASKS
 
 

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 from edge.errors import ConfigError
 from tests.training.evaluation.made import DETECTION, PERFECT, clip, recording, scores_of
 from training.datasets import Annotation, Recording
-from training.evaluation.command import Options, evaluate_predictor
+from training.evaluation.command import Options, evaluate_predictor, sample
 from training.evaluation.delays import StreamedRecording
 from training.evaluation.detection_curves import called
 from training.evaluation.plots import questions
-from training.evaluation.sample import sample
 from training.metrics.predictions import ARGMAX, Predictions
 from training.results.judged import read_evaluations
 from training.tasks import TASKS, Clip, Task

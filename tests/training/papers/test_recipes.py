@@ -10,9 +10,8 @@ import yaml
 
 from edge.errors import ConfigError
 from training.clips.classifier import ClipClassifier
-from training.clips.experiment import full_frames
-from training.clips.probe import masked_network
-from training.clips.schema import HearRecipe, load_recipe
+from training.clips.hear_learners import masked_network
+from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
 from training.options import merged
 from training.papers.recipes import read_recipe, recipe_names
 from training.tasks import TASKS
@@ -44,18 +43,17 @@ def test_a_recipe_builds_its_network_for_every_task(name: str, size: str) -> Non
             assert sum(p.numel() for p in masked_network(recipe).parameters()) > 1e6
             return
         for task in TASKS.values():
-            spec = next(iter(recipe.features.values()))
-            frames = full_frames(recipe.clip.of(task), spec)
+            frames = recipe.model_copy(update={"task": task.name}).frames
             network = ClipClassifier(recipe, [1] * len(task.labels), frames)
             embedding = torch.zeros(2, network.backbone.embedding_size)
             assert network.head(embedding).shape == (2, len(task.labels))
 
 
 def _weights(name: str, size: str) -> int:
-    recipe = load_recipe(name, size)
+    recipe = load_recipe(name, size, {"task": "icbhi-4"})
+    assert isinstance(recipe, ClassifierRecipe)
     with torch.device("meta"):
-        frames = full_frames(recipe.clip.cycle, next(iter(recipe.features.values())))
-        return sum(p.numel() for p in ClipClassifier(recipe, [1] * 4, frames).backbone.parameters())
+        return sum(p.numel() for p in ClipClassifier(recipe, [1] * 4, recipe.frames).backbone.parameters())
 
 
 def test_the_papers_sizes_are_the_published_ones_where_they_are_published() -> None:

@@ -1,6 +1,6 @@
 """Pictures of the board in Chromium: those of its page, of the demo; or every page as every screen shows it.
 
-.venv/bin/python -m tests.system.edge.server.board.pictures                   # board.png and bed.png, in four minutes
+.venv/bin/python -m tests.system.edge.server.board.pictures            # demo.png, board.png, bed.png, in four minutes
 .venv/bin/python -m tests.system.edge.server.board.pictures --every FOLDER --language ja  # pages, 390 to 3840 pixels
 """
 
@@ -21,12 +21,14 @@ from typing import Any
 from edge.commands.demo_broker import Broker, choose
 from edge.contract.fields import rfc3339
 from edge.delivery.messages import ulid
+from edge.sources.file_search import DEMO_AUDIO
 from edge.ward.respiratory_rate import IRREGULAR
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import FLAGS, RunningBoard, bed_path, steady
 
-PAGE = Path(__file__).parents[5] / "edge/server/board"
+EDGE = Path(__file__).parents[5] / "edge"
+PAGE = EDGE / "server/board"
 OF_PAGE = {"width": 1440, "height": 810}
 PLAYED_S = 180  # of the demo, before its picture
 QUIET = 5  # beds of it, once they are measured
@@ -47,7 +49,9 @@ def browser() -> Iterator[Any]:
 
 
 def of_the_demo() -> None:
-    """Write the two pictures of the board's page."""
+    """Write the three pictures of the pages: of the demo's sound, of its ward, of a bed."""
+    of_sound = ["spectrogram", DEMO_AUDIO, "--events", "--from", "3", "--to", "21", "-o", EDGE / "pictures/demo.png"]
+    subprocess.run([sys.executable, "-m", "edge", *map(str, of_sound)], check=True)
     command = [sys.executable, "-m", "edge", "demo", "--board", "--listen", "0"]
     with ExitStack() as stack:
         demo = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
@@ -57,7 +61,7 @@ def of_the_demo() -> None:
         time.sleep(PLAYED_S)
         page = stack.enter_context(browser()).new_page(viewport=OF_PAGE, color_scheme="dark", reduced_motion="reduce")
         page.goto(url)
-        page.locator(".level-alarm.kind-Phy").first.wait_for()
+        page.locator(".level-alarm.kind-Phy").first.wait_for(timeout=1000 * PLAYED_S)
         page.locator(".level-quiet").nth(QUIET - 1).wait_for(timeout=1000 * PLAYED_S)
         steady(page)
         _shoot(page, PAGE / "board.png")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from training.clips.batches import ClipSet
-from training.clips.experiment import scores_of
 from training.clips.front_end import ClipFrames
+from training.clips.train import scores_of
 from training.datasets import Recording
 from training.frames import FrameStore
 from training.tasks import TASKS, Clip

@@ -18,14 +18,13 @@ from edge.errors import ConfigError
 from tests.training.clips.ward import RATE_HZ, TINY, make_ward, ward_clips
 from training.__main__ import main
 from training.clips import load_run
-from training.clips.trained import coarser_tasks, translated, translation
 from training.datasets import read_datasets
 from training.evaluation.artefact import load_predictor
 from training.evaluation.command import Options, evaluate
 from training.loop.checkpoint import load
 from training.metrics.predictions import ask
 from training.options import merged
-from training.tasks import TASKS
+from training.tasks import TASKS, coarser_tasks, translated, translation
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from training.papers.blocks import halved, masked_mean, padded
+from training.papers.pooling import halved, masked_mean, padded
 
 
 def test_frames_are_appended_up_to_a_multiple_and_what_was_not_heard_is_silent() -> None:

@@ -10,18 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from edge.errors import ConfigError
 from training.detector.model import parameter_count
-from training.papers.event_detector import (
-    LABELS,
-    EventDetector,
-    EventSpec,
-    Separable,
-    SeparableBody,
-    event_loss,
-    known_labels,
-)
-from training.papers.hear import MaskedEncoder, MaskedSpec
+from training.papers.hear import LABELS, EventDetector, Separable, SeparableBody, event_loss
 
 
 def _settled(module: torch.nn.Module) -> torch.nn.Module:
@@ -42,11 +32,9 @@ def test_block_is_a_depthwise_and_a_pointwise_convolution() -> None:
 
 
 @settings(deadline=None, max_examples=10)
-@given(st.integers(1, 3), st.integers(1, 210), st.integers(1, 2))
-def test_eight_logits_for_clips_of_any_length(batch: int, frames: int, spectrograms: int) -> None:
-    body = SeparableBody(EventSpec(stem=4, widths=(4, 8), strides=(1, 2)), spectrograms)
-    detector = EventDetector(body).eval()
-    logits = detector(torch.randn(batch, spectrograms, frames, 48), torch.ones(batch, frames))
+@given(st.integers(1, 3), st.integers(1, 210))
+def test_eight_logits_for_clips_of_any_length(batch: int, frames: int) -> None:
+    logits = EventDetector().eval()(torch.randn(batch, 1, frames, 48), torch.ones(batch, frames))
     assert logits.shape == (batch, len(LABELS)) == (batch, 8)
 
 
@@ -64,12 +52,6 @@ def test_what_was_not_heard_and_how_far_a_clip_is_padded_change_nothing() -> Non
     assert body(frames, 0 * valid).isfinite().all()
 
 
-def test_any_backbone_may_carry_the_head() -> None:
-    spec = MaskedSpec(frames=32, bands=32, size=8, depth=1, heads=2, decoder_size=8, decoder_heads=2, decoder_depth=1)
-    logits = EventDetector(MaskedEncoder(spec), ("Cough", "Speech"))(torch.randn(3, 1, 32, 32), torch.ones(3, 32))
-    assert logits.shape == (3, 2)
-
-
 def test_loss_by_hand_over_what_is_known() -> None:
     logits, targets = torch.tensor([[0.0, math.log(3), 5.0], [0.0, 0.0, 5.0]]), torch.tensor([[1.0, 1, 0], [0, 0, 1]])
     per_label = event_loss(logits, targets, torch.tensor([False, True, False]))
@@ -79,7 +61,7 @@ def test_loss_by_hand_over_what_is_known() -> None:
 
 
 def test_unknown_answers_have_no_gradient() -> None:
-    logits, known = torch.randn(4, 8, requires_grad=True), known_labels({"Cough": 3, "Speech": 1})
+    logits, known = torch.randn(4, 8, requires_grad=True), torch.arange(8) % 7 == 0
     event_loss(logits, torch.rand(4, 8), known).backward()
     assert logits.grad is not None
     assert torch.equal((logits.grad != 0).all(0), known)
@@ -91,17 +73,14 @@ def test_unknown_answers_have_no_gradient() -> None:
     assert not logits.grad.any()
 
 
-def test_labels_are_those_of_the_released_detector_and_others_are_an_error() -> None:
+def test_labels_are_those_of_the_released_detector() -> None:
     assert LABELS == ("Cough", "Snore", "Baby Cough", "Breathe", "Sneeze", "Throat Clear", "Laugh", "Speech")
-    assert known_labels({"Cough": 2, "Laugh": 0}).tolist() == [True] + [False] * 7
-    with pytest.raises(ConfigError, match="'Infant Cry' is none of Cough, Snore"):
-        known_labels({"Infant Cry": 4})
 
 
 def test_stated_size_and_every_weight_learns() -> None:
     torch.manual_seed(0)
     body = SeparableBody()
     assert parameter_count(body) == 35_584
-    detector = EventDetector(body).train()
+    detector = EventDetector().train()
     detector(torch.randn(4, 1, 200, 48), torch.ones(4, 200)).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in detector.parameters())

@@ -1,10 +1,15 @@
-"""Training of the detector of health sounds, on what there is: negatives by kind, and breath from chest recordings.
+"""What `hear` trains, as learners of the loop: the masked auto-encoder, and the detector of health sounds.
 
-Every piece is taught the label of its kind and the absence of the other taught labels: a cough is called no breath
-though there may be one behind it. A piece of a chest recording is breath when it holds an annotated phase, and teaches
-nothing when it does not. Kinds without a label among the eight (an infant's cry, heart sounds) are taught as none of
-them. Breath comes from a stethoscope here and the others do not, so `Breathe` may have learnt the stethoscope.
-Source: the labels of HeAR's released detector (2403.02522); which sounds stand for which label is our choice.
+The auto-encoder learns from pieces without labels; it is validated by the same loss on patients (speakers, infants)
+that are not trained on, with masks that never change.
+
+The detector learns from what there is: negatives by kind, and breath from chest recordings. Every piece is taught the
+label of its kind and the absence of the other taught labels: a cough is called no breath though there may be one behind
+it. A piece of a chest recording is breath when it holds an annotated phase, and teaches nothing when it does not. Kinds
+without a label among the eight (an infant's cry, heart sounds) are taught as none of them. Breath comes from a
+stethoscope here and the others do not, so `Breathe` may have learnt the stethoscope.
+Source: Baur et al. 2024 (2403.02522): 200 frames are resized to 192, bilinear; the labels of its released detector.
+Which sounds stand for which label is ours.
 """
 
 from __future__ import annotations
@@ -18,7 +23,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edge.errors import ConfigError
 from training.clips.batches import padded
@@ -27,12 +33,96 @@ from training.clips.front_end import ClipFrames, cached_clip_frames
 from training.clips.schema import Detector, HearRecipe
 from training.datasets import Recording
 from training.loop import Batch, LoopSpec, Losses
-from training.papers.event_detector import LABELS, EventDetector, SeparableBody, event_loss
+from training.papers.hear import (
+    LABELS,
+    EventDetector,
+    MaskedAutoencoder,
+    MaskedSpec,
+    event_loss,
+    masked_error,
+    patchify,
+    random_masking,
+)
 from training.tasks import Clip
+
+CHUNK = 64  # pieces that are validated at once
+
+
+def masked_network(recipe: HearRecipe) -> MaskedAutoencoder:
+    """The auto-encoder of a recipe, untrained.
+
+    Raises:
+        ConfigError: for sizes that it does not have.
+    """
+    known = set(MaskedSpec.__dataclass_fields__) - {"bands"}
+    unknown = sorted(recipe.sizes.keys() - known)
+    if unknown:
+        raise ConfigError(f"sizes: {unknown[0]} is not known; expected {', '.join(sorted(known))}")
+    return MaskedAutoencoder(MaskedSpec(**{"bands": recipe.features["pcen"].width, **recipe.sizes}))
+
+
+def resized(frames: Tensor, count: int) -> Tensor:
+    """(B, S, T, M) to (B, S, count, M), bilinear over time."""
+    return F.interpolate(frames, (count, frames.shape[3]), mode="bilinear", align_corners=False)
+
+
+class MaskedLearner:
+    """Trains one masked auto-encoder.
+
+    Args:
+        network: made under the run's seed.
+        frames: of every piece, all of one length.
+        sides: rows of `frames` to train on, and to validate on.
+        recipe: of the run: B, in how many parts, and the seed.
+    """
+
+    def __init__(
+        self,
+        network: MaskedAutoencoder,
+        frames: ClipFrames,
+        sides: tuple[NDArray[np.int64], NDArray[np.int64]],
+        recipe: HearRecipe,
+    ) -> None:
+        self.network = network
+        self._frames, (self._rows, self._kept_apart) = frames, sides
+        self._size, self._seed = recipe.loop.batch, recipe.seed
+        self.steps, self.micro_batches = max(1, len(self._rows) // self._size), recipe.micro_batches
+
+    def batch(self, epoch: int, step: int) -> Batch:
+        """Every piece once in an epoch."""
+        order = np.random.default_rng([self._seed, epoch]).permutation(self._rows)
+        chosen = order[np.arange(step * self._size, (step + 1) * self._size) % len(order)]
+        return {"frames": padded(self._frames, chosen.tolist())[0], "places": torch.arange(self._size)}
+
+    def loss(self, network: nn.Module, batch: Batch, rng: torch.Generator) -> Losses:
+        """Error on the masked patches of a (micro-)batch; a piece's mask is that of its place in the whole batch."""
+        assert isinstance(network, MaskedAutoencoder)
+        spec, places = network.spec, batch["places"].cpu()
+        kept, masked = (x[places] for x in random_masking(self._size, spec.patches, spec.kept, rng))
+        return {"total": _error(network, batch["frames"], kept, masked)}
+
+    def validate(self, network: nn.Module) -> Mapping[str, float]:
+        """`loss` on the patients kept apart."""
+        assert isinstance(network, MaskedAutoencoder)
+        spec, rng = network.spec, torch.Generator().manual_seed(0)
+        device, errors = next(network.parameters()).device, []
+        for start in range(0, len(self._kept_apart), CHUNK):
+            rows = self._kept_apart[start : start + CHUNK]
+            frames, _ = padded(self._frames, rows.tolist())
+            kept, masked = random_masking(len(rows), spec.patches, spec.kept, rng)
+            errors += [float(_error(network, frames.to(device), kept, masked))] * len(rows)
+        return {"loss": float(np.mean(errors))}
+
+
+def _error(network: MaskedAutoencoder, frames: Tensor, kept: Tensor, masked: Tensor) -> Tensor:
+    image = resized(frames, network.spec.frames)
+    device = image.device
+    predicted = network.reconstruct(image, kept.to(device))
+    return masked_error(predicted, patchify(image, network.spec.patch), masked.to(device))
+
 
 BREATH, CHEST = "breath", "chest"  # kinds of pieces of chest recordings: with an annotated phase, and without
 LEAST_BREATH_S = 0.5  # of an annotated phase in a piece, to call it breath
-CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -99,7 +189,7 @@ class DetectorLearner:
         spec: Detector,
         seed: int,
     ) -> None:
-        self.network: nn.Module = EventDetector(SeparableBody())
+        self.network: nn.Module = EventDetector()
         self._pieces, (rows, apart) = pieces, sides
         self._kept_apart = np.array([row for row in apart if pieces.known[row].any()])
         self._rows = np.array([row for row in rows if pieces.kinds[row] != CHEST and pieces.frames.lengths[row]])

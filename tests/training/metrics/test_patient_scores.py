@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.clips.compared import with_coarser
+from training.metrics.patient_scores import with_coarser
 from training.tasks import TASKS
 
 
