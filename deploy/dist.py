@@ -135,7 +135,8 @@ def image() -> str:
     """
     for engine in ENGINES:
         if _answers(engine):
-            how = ("build", "-f", "deploy/container/Dockerfile", "-t", f"laennec:{__version__}", ".")
+            kind = ("--format", "docker") if engine == "podman" else ()  # an OCI image has no HEALTHCHECK
+            how = ("build", *kind, "-f", "deploy/container/Dockerfile", "-t", f"laennec:{__version__}", ".")
             must([engine, *how], "building the image", cwd=PROJECT)
             return f"image laennec:{__version__} in {engine}"
     return f"no image: neither {' nor '.join(ENGINES)} answers here"

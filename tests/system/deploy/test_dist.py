@@ -106,7 +106,7 @@ def test_an_image_is_built_by_the_first_engine_that_answers(engines: Path) -> No
     engine(engines / "podman", answers=0)
     assert dist.image() == f"image laennec:{__version__} in podman"
     output = (engines / "podman.said").read_text()
-    assert output == f"build -f deploy/container/Dockerfile -t laennec:{__version__} .\n"
+    assert output == f"build --format docker -f deploy/container/Dockerfile -t laennec:{__version__} .\n"
 
 
 def test_an_image_that_cannot_be_built_is_said_with_the_engine_s_words(engines: Path) -> None:
