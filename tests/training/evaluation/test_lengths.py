@@ -72,7 +72,7 @@ def test_a_clip_of_any_length_is_one_stream_as_the_edge_hears_it(artefact: Artef
     model = load_model(DEFAULT)
     frames = extract(sound, FrontEnd(model.spec))
     backend = OnnxBackend(DEFAULT.read_bytes())
-    (scored,) = of_backend(backend, model.chunk).hear([Sound.whole(frames)])
+    (scored,) = of_backend(backend, model.chunk).score([Sound.whole(frames)])
     answered = artefact.predict(TASKS["1-2"], [clip])[0]
     columns = [CLIP_LABELS.index(label) for label in TASKS["1-2"].labels]
     np.testing.assert_allclose(answered, np.exp(scored.clip)[columns], atol=1e-6)
