@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 NOBODY = 65534
 NOWHERE = "/dev/null/none"  # nobody can make a folder there, root neither
 AS_NOBODY = f"""
-import encodings.cp437, edge.kernels, numba, numba.core.event  # the interpreter may be readable by root alone
+import encodings.cp437, edge.errors, edge.kernels, numba, numba.core.event  # that root alone may read, perhaps
 numba.njit(lambda x: x + 1.0)(1.0)
 os.setgroups([]), os.setgid({NOBODY}), os.setuid({NOBODY})
 """
