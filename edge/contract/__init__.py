@@ -16,10 +16,9 @@ from edge.contract.alarms import AlarmMessage, ResultMessage, TransitionMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage, GapMessage
 from edge.contract.fields import Body
-from edge.contract.listening import ListeningMessage, SoundMessage
+from edge.contract.live import ListeningMessage, MelMessage, SoundMessage
 from edge.contract.message import Message, decode, read
 from edge.contract.pauses import PauseMessage
-from edge.contract.spectrogram import MelMessage
 from edge.contract.status import IngestStatus, NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import ShadowMessage, StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import OF_BED, Address, TopicNames, read_topic

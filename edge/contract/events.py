@@ -152,7 +152,40 @@ UNTIL: Body = {"required": ["until"]}
 NO_UNTIL: Body = {"properties": {"until": False}}
 
 
-class EventMessage(Message):
+class Occurrence(Message):
+    """What begins and ends at a bed: each change of it is a message with the next rev, all with the same id."""
+
+    id: Ulid = Field(description="The same in all of its messages.")
+    rev: Number = Field(description="Of one id each is higher than the one before.")
+    seq: Seq
+    type: Literal["onset", "update", "end"]
+    mode: Mode
+    node: Id
+    stream: Id
+    site: Id = Field(
+        description="As it was, like node and mode, when this was decided. The topic has the names that the node "
+        "had when it sent this: they differ after a correction.",
+    )
+    boot_id: Hex = Field(
+        description="Sample indices count from the start of the process that has this id (for a source link:NAME from "
+        "where the device's counter stood); an end with end_reason restart has that of its onset.",
+    )
+    late: Late
+    sample: EventSample
+    time: EventTime
+
+    @property
+    def at_s(self) -> float:
+        """Its onset."""
+        return self.time.onset
+
+    @property
+    def key(self) -> str:
+        """The same for every copy of a message."""
+        return f"{self.id}/{self.rev}"
+
+
+class EventMessage(Occurrence):
     """One change of an adventitious sound: it began (onset, rev 1), it lasts (update), or it is over (end).
 
     An update comes every so often (update_s in the stream's info) with the next rev, the end has the last; all with the
@@ -190,24 +223,6 @@ class EventMessage(Message):
         }
     )
 
-    id: Ulid = Field(description="Of the sound, the same in its onset, its updates and its end.")
-    rev: Number = Field(description="Of one id each is higher than the one before.")
-    seq: Seq
-    type: Literal["onset", "update", "end"]
-    mode: Mode
-    node: Id
-    stream: Id
-    site: Id = Field(
-        description="As it was, like node and mode, when the event was decided. The topic has the names that the node "
-        "had when it sent the event: they differ after a correction.",
-    )
-    boot_id: Hex = Field(
-        description="Sample indices count from the start of the process that has this id (for a source link:NAME from "
-        "where the device's counter stood); an end with end_reason restart has that of its onset.",
-    )
-    late: Late
-    sample: EventSample
-    time: EventTime
     label: Name = Field(description="Class name of the model.")
     scores: EventScores
     model: ModelName
@@ -240,16 +255,6 @@ class EventMessage(Message):
         description="true: published again from the node's log, by an operator, because a broker may have lost it. "
         "Perhaps a copy: drop what you have by (id, rev). Else absent.",
     )
-
-    @property
-    def at_s(self) -> float:
-        """Its onset."""
-        return self.time.onset
-
-    @property
-    def key(self) -> str:
-        """The same for every copy of a message."""
-        return f"{self.id}/{self.rev}"
 
     @property
     def end_s(self) -> float | None:

@@ -9,13 +9,13 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from edge.contract.events import AN_END, EVENT_EXPIRY_S, NO_END, EventSample, EventTime
-from edge.contract.fields import Absent, Hash, Hex, Id, Late, Mode, Number, Seconds, Seq, SeqBefore, SeqStart, Ulid
-from edge.contract.message import Message, Wire
+from edge.contract.events import AN_END, EVENT_EXPIRY_S, NO_END, Occurrence
+from edge.contract.fields import Absent, Hash, Seconds, SeqBefore, SeqStart
+from edge.contract.message import Wire
 from edge.contract.tables import OF_OCCURRENCE, Row
 
 
-class PauseMessage(Message):
+class PauseMessage(Occurrence):
     """A stretch of measurable sound without breath: it has lasted limit_s (onset, rev 1), or it is over (end, rev 2).
 
     Only where the settings ask for alarms of pauses. Both have the same id; copies, order, and a node that was killed
@@ -43,18 +43,7 @@ class PauseMessage(Message):
         }
     )
 
-    id: Ulid = Field(description="Of the pause, the same in its onset and its end.")
-    rev: Number
-    seq: Seq
     type: Literal["onset", "end"]
-    mode: Mode
-    node: Id
-    stream: Id
-    site: Id = Field(description="As it was, like node and mode, when it was decided.")
-    boot_id: Hex = Field(description="As of an event.")
-    late: Late
-    sample: EventSample
-    time: EventTime
     limit_s: Seconds = Field(description="From which length on it is a pause, seconds: an onset is told so late.")
     contact: bool = Field(
         description="Whether there was evidence, so far, that the sensor touches somebody. false: no breath is heard, "
@@ -69,16 +58,6 @@ class PauseMessage(Message):
     seq_start: SeqStart = None
     seq_before: SeqBefore = None
     resent: Literal[True] | Absent = Field(None, description="true: published again from the node's log. Else absent.")
-
-    @property
-    def at_s(self) -> float:
-        """Its onset."""
-        return self.time.onset
-
-    @property
-    def key(self) -> str:
-        """The same for every copy of a message."""
-        return f"{self.id}/{self.rev}"
 
     @property
     def end_s(self) -> float | None:

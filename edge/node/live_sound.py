@@ -22,7 +22,7 @@ from functools import partial
 from edge.clips.voice_mute import MutedPiece, VoiceMute
 from edge.contract.commands import LISTEN, ListenOrder
 from edge.contract.fields import Body
-from edge.contract.listening import LISTENING_EXPIRY_S, MAX_LISTENERS, SOUND_EXPIRY_S
+from edge.contract.live import LISTENING_EXPIRY_S, MAX_LISTENERS, MOMENT_EXPIRY_S
 from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
@@ -30,8 +30,8 @@ from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import Order, answer_to, refuse
 from edge.node.inbox import Item
+from edge.node.live_messages import Leave, listening_body, sound_body
 from edge.node.observer import StreamObserver
-from edge.node.sound_messages import Leave, listening_body, sound_body
 from edge.node.stream import NodeStream
 from edge.settings.node import Config
 from edge.types import Block
@@ -284,7 +284,7 @@ class NodeListening:
         first_s = stream.timeline.wall_s(piece.start)
         body = sound_body(self._node, stream.id, self._rate_hz, piece, (first_s, time.time()))
         topic = self._node.topic("s", stream.id, "sound")
-        if cause := self._dispatch.best_effort.publish(topic, body, SOUND_EXPIRY_S):
+        if cause := self._dispatch.best_effort.publish(topic, body, MOMENT_EXPIRY_S):
             self._drop(cause)
         else:
             self._totals.sent += 1

@@ -20,16 +20,16 @@ import numpy as np
 
 from edge.contract.commands import LOOK, LiveViewOrder
 from edge.contract.fields import Body
-from edge.contract.spectrogram import MEL_EXPIRY_S
+from edge.contract.live import MOMENT_EXPIRY_S
 from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.mel_message import Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import Listening, Request
 from edge.detector.class_rules import EventOptions
 from edge.log import RateLimitedLog
 from edge.model.model import Model
 from edge.node.alarm_inputs import Order, answer_to, refuse
+from edge.node.live_messages import Bytes, MelScale, MelTile, mel_body, mel_topic, score_bytes
 from edge.node.spectrogram_tiles import MelColumns, Segment, StreamMel
 from edge.node.stream import NodeStream
 from edge.settings.node import Stream
@@ -168,7 +168,7 @@ class LiveViews:
         first = segment.first * self._columns.samples
         tile = MelTile(first, segment.first_s, mel, self._scores(segment))
         body = mel_body(self._node, bed.id, bed.scale, tile, time.time())
-        if cause := self._dispatch.best_effort.publish(mel_topic(self._node, bed.id), body, MEL_EXPIRY_S):
+        if cause := self._dispatch.best_effort.publish(mel_topic(self._node, bed.id), body, MOMENT_EXPIRY_S):
             self._drop(cause)
         else:
             self._sent += 1

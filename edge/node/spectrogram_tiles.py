@@ -29,12 +29,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.delivery.mel_message import LOWEST_DB, Bytes, MelScale, level_bytes
 from edge.detector.sound_check import SoundAssessment
 from edge.features import FeatureSpec, FrontEnd, Log, Mel
 from edge.features.logmel import mel_edges_hz
 from edge.model.specs import ChunkSpec
 from edge.node.inbox import Item
+from edge.node.live_messages import LOWEST_DB, Bytes, MelScale, level_bytes
 from edge.node.observer import StreamObserver
 from edge.types import Block, Chunk, Event, Frames, Scores
 

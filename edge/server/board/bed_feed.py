@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pydantic import TypeAdapter
 
 from edge.contract.commands import MOST_LOOK_S
+from edge.contract.live import MelMessage
 from edge.contract.message import encode
-from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Address
 from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer, publish_to, server_sent
 from edge.server.board.latest import Sound

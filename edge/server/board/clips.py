@@ -116,7 +116,7 @@ MOST_COLUMNS = 1600
 
 
 def picture_of(folder: Path, about: ClipFile) -> bytes:
-    """JSON: the fields of a tile (`edge.contract.spectrogram`), without scores, and the events of the clip.
+    """JSON: the fields of a tile (`edge.contract.live`), without scores, and the events of the clip.
 
     Raises:
         SourceError: the clip is not there any more, or damaged.

@@ -20,7 +20,7 @@ from edge.contract.alarms import AlarmMessage
 from edge.contract.clips import ClipMessage
 from edge.contract.events import EventMessage
 from edge.contract.fields import Kind, Priority
-from edge.contract.listening import ListeningMessage
+from edge.contract.live import ListeningMessage
 from edge.contract.pauses import PauseMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamStatus

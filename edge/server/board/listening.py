@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge.contract.listening import SoundMessage
+from edge.contract.live import SoundMessage
 from edge.contract.message import encode
 from edge.contract.topics import Address
 from edge.server.board.feed import Viewer, publish_to, server_sent

@@ -18,9 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge.contract import MAX_BYTES, filters
-from edge.contract.listening import SoundMessage
+from edge.contract.live import MelMessage, SoundMessage
 from edge.contract.pauses import PauseMessage
-from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import is_name
 from edge.delivery.mqtt_client import Listening, Request
 from edge.delivery.session import Connected, Disconnected, MqttSession, Signal

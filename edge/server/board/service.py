@@ -14,9 +14,8 @@ from contextlib import suppress
 from edge.contract import parse
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import printable
-from edge.contract.listening import SoundMessage
+from edge.contract.live import MelMessage, SoundMessage
 from edge.contract.pauses import PauseMessage
-from edge.contract.spectrogram import MelMessage
 from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state

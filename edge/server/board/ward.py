@@ -19,7 +19,7 @@ from statistics import median
 
 from edge.contract import Received
 from edge.contract.alarms import AlarmMessage
-from edge.contract.listening import ListeningMessage
+from edge.contract.live import ListeningMessage
 from edge.contract.status import NodeHealth, NodeInfo, NodeStatus
 from edge.contract.stream_status import StreamHealth, StreamInfo, StreamStatus
 from edge.contract.topics import Address

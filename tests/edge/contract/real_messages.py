@@ -19,7 +19,6 @@ from edge.contract.message import encode
 from edge.delivery.alarm_messages import AlarmNow, alarm_body, answer_body, transition_message
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.latency import Sending, with_sending
-from edge.delivery.mel_message import MelScale, MelTile, mel_body
 from edge.delivery.messages import (
     ClockReading,
     EventTimes,
@@ -41,8 +40,8 @@ from edge.model.adaptation import Adaptation
 from edge.model.training_domain import TrainingDomain
 from edge.node.breath import breath_body
 from edge.node.health import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
+from edge.node.live_messages import Leave, MelScale, MelTile, listening_body, mel_body, sound_body
 from edge.node.model_comparison import ShadowBed
-from edge.node.sound_messages import Leave, listening_body, sound_body
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamStatus, StreamTotals
 from edge.server.history.presence import Presence

@@ -12,7 +12,7 @@ import pytest
 
 from edge.clips.voice_mute import VoiceMute
 from edge.contract.fields import Body, seconds_of
-from edge.contract.listening import MAX_LISTENERS
+from edge.contract.live import MAX_LISTENERS
 from edge.delivery.mqtt_client import Request
 from edge.node.inbox import NewPatient
 from edge.node.live_sound import MOST_BEDS, ORDERS, WAITING, NodeListening

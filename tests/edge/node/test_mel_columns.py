@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.delivery.mel_message import LOWEST_DB, STEP_DB
 from edge.features import FeatureSpec, FrontEnd, Gammatone, Log, Mel
 from edge.features.logmel import mel_edges_hz
 from edge.model.specs import ChunkSpec
+from edge.node.live_messages import LOWEST_DB, STEP_DB
 from edge.node.spectrogram_tiles import MelColumns
 from edge.types import Block
 

@@ -15,7 +15,7 @@ export class Columns {
     this.count = 0;
   }
 
-  // Take a tile (edge/contract/spectrogram.py).
+  // Take a tile (edge/contract/live.py).
   take(tile) {
     const { mel, scores, ...head } = tile;
     if (!this.#isAlike(head)) this.#begin(head);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from edge.contract.spectrogram import MelMessage
+from edge.contract.live import MelMessage
 from edge.contract.topics import Address
 from edge.server.board.bed_feed import MAX_TILES, BedHub, BedState
 from edge.server.board.feed import MAX_VIEWERS, MAX_WAITING, Viewer

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.contract.listening import SoundMessage
+from edge.contract.live import SoundMessage
 from edge.contract.topics import Address
 from edge.server.board.feed import Viewer
 from edge.server.board.listening import MAX_LISTENERS, MAX_PIECES, NO_SOUND, OVER, SILENT_S, ListeningHub

@@ -1,21 +1,32 @@
-"""The topic `mel`: a segment of log-mel columns and scores of a bed that somebody looks at, as bytes in JSON.
+"""The messages of a bed that somebody looks at or listens to, built by pure functions: picture, sound, who listens.
 
-Not for making columns of sound (`edge.node.spectrogram_tiles`), nor for who looks (`edge.node.live_view`). A byte of 0
-says that something is not known: sound that was not heard, a score that was not given; silence is a level, and has its
-own byte.
+Not for making columns of sound (`edge.node.spectrogram_tiles`), nor for who may look or listen (`edge.node.live_view`,
+`edge.node.live_sound`). A byte of 0 in a picture says that something is not known: sound that was lost, a score that
+there is not; silence is a level, and has its own byte.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.clips.voice_mute import MutedPiece
 from edge.contract.fields import Body
-from edge.contract.spectrogram import Grid, Levels, MelMessage
+from edge.contract.live import (
+    MAX_SILENCES,
+    Grid,
+    Levels,
+    Listener,
+    ListeningMessage,
+    MelMessage,
+    Piece,
+    Silence,
+    SoundMessage,
+)
 from edge.delivery.messages import Node
 
 LOWEST_DB = -100.0  # of byte 1
@@ -94,4 +105,52 @@ def mel_body(node: Node, stream: str, scale: MelScale, tile: MelTile, wall_s: fl
         classes=list(scale.classes),
         scores=b64encode(tile.scores.tobytes()).decode(),
         thresholds={name: round(value, 4) for name, value in scale.thresholds.items()},
+    ).body()
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """One person who listens."""
+
+    user: str
+    by: str
+    since_s: float
+    """Wall time, seconds since 1970."""
+    until_s: float
+    """Monotonic, seconds."""
+
+
+def listening_body(node: Node, people: Sequence[Leave], now_s: float, wall_s: float) -> Body:
+    """Who listens to a bed, on the clock of `Leave` and in seconds since 1970."""
+    listeners = [
+        Listener.model_construct(by=each.by, user=each.user, since=each.since_s, until=wall_s + each.until_s - now_s)
+        for each in people
+    ]
+    return ListeningMessage.model_construct(boot_id=node.boot_id, listeners=listeners, ts=wall_s).body()
+
+
+def sound_body(node: Node, stream: str, rate_hz: int, piece: MutedPiece, times_s: tuple[float, float]) -> Body:
+    """The message of one stretch of sound.
+
+    Args:
+        node: in whose name.
+        stream: of which bed.
+        rate_hz: of the sound.
+        piece: the stretch.
+        times_s: when its first sample was recorded and when this is made, seconds since 1970.
+    """
+    silent = [
+        Silence.model_construct(None, from_=begin, to=end, why=why) for begin, end, why in piece.silent[:MAX_SILENCES]
+    ]
+    return SoundMessage.model_construct(
+        node=node.node,
+        stream=stream,
+        site=node.site,
+        boot_id=node.boot_id,
+        mode=node.mode,
+        ts=times_s[1],
+        sample=Piece.model_construct(rate=rate_hz, first=piece.start, count=len(piece.pcm)),
+        time=times_s[0],
+        pcm=b64encode(piece.pcm.astype("<i2").tobytes()).decode(),
+        silent=silent,
     ).body()

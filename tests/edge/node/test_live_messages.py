@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge.contract.message import encode
-from edge.delivery.mel_message import MelScale, MelTile, level_bytes, mel_body, mel_topic, score_bytes
+from edge.node.live_messages import MelScale, MelTile, level_bytes, mel_body, mel_topic, score_bytes
 from tests.edge.conftest import SCHEMAS
 from tests.edge.streaming import NODE
 

@@ -13,7 +13,7 @@ from jsonschema import ValidationError
 
 from edge.contract import parse
 from edge.contract.events import EventMessage
-from edge.contract.spectrogram import MelMessage
+from edge.contract.live import MelMessage
 from edge.contract.topics import Address
 from tests.edge.conftest import SCHEMAS
 from tests.edge.server.board import ward_messages as made
