@@ -25,13 +25,12 @@ PROGRESS_S = 10.0  # between two lines of progress
 ARCHIVE_HELP = "Sound files, folders, or patterns in quotes."
 
 
-def score(  # noqa: PLR0913 - the options of the command
+def score(
     archive: Annotated[list[str], typer.Argument(metavar="ARCHIVE", help=ARCHIVE_HELP)],
     out: Annotated[Path, typer.Option("--out", help="Folder of the tables; made if it is not there.")],
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; default: its cores.")] = None,
     scheduler: Annotated[str | None, typer.Option(metavar="URL", help="A Dask cluster, tcp://host:8786.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where --out holds results already.")] = False,
-    report: Annotated[bool, typer.Option("--report", help="Also a page of what the archive holds.")] = False,
     channel: ChannelOption = None,
     model: ModelOption = None,
 ) -> None:
@@ -65,10 +64,6 @@ def score(  # noqa: PLR0913 - the options of the command
                 f"{total - done} of {total} recordings have no result, so the tables in {out} are not whole;"
                 " run again with --resume"
             )
-        if report:
-            from edge.server.archive.report import make_report
-
-            print(f"report: {make_report(out)}")
 
 
 def _run(

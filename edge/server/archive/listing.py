@@ -42,11 +42,6 @@ def name_of(path: Path) -> str:
     return whole.decode("utf-8", "backslashreplace")
 
 
-def path_of_name(name: str) -> Path:
-    """The file of a name."""
-    return Path(os.fsdecode(re.sub(rb"\\x" + ESCAPED, lambda found: bytes([int(found[1], 16)]), name.encode())))
-
-
 def text_of(text: str) -> str:
     """Text that every table takes, also where it tells a name that is no UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -88,14 +88,6 @@ def write_parquet(path: Path, columns: Columns, rows: Iterable[Row]) -> int:
     return count
 
 
-def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a table, some at once."""
-    check_installed()
-    with parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(ROWS_AT_ONCE):
-            yield from batch.to_pylist()
-
-
 def _pieces(rows: Iterable[Row]) -> Iterator[list[Row]]:
     left = iter(rows)
     while piece := list(islice(left, ROWS_AT_ONCE)):

@@ -17,7 +17,7 @@ def test_recordings_without_a_result_are_an_error(tmp_path: Path, monkeypatch: p
     (tmp_path / "a.wav").write_bytes(b"s")
     monkeypatch.setattr(run_module.Run, "go", lambda *_: None)
     with pytest.raises(SourceError, match=r"1 of 1 recordings have no result, .* are not whole; run again with --res"):
-        score([str(tmp_path)], tmp_path / "out", workers=1, report=True)
+        score([str(tmp_path)], tmp_path / "out", workers=1)
 
 
 def test_the_command_says_how_many_recordings_it_forgets(
