@@ -6,34 +6,28 @@ latencies, of which each event carries its own. The tables give names and kinds;
 a gauge called after its path. Labels are the configured streams and the fixed words of the reports, so there are never
 more series than those.
 
-The server has one thread and gives one answer at a time. Whoever asks and then hangs, or asks all the time, costs
-nobody anything: an exchange is cut off after `EXCHANGE_S`, the text is made at most once in `FRESH_S`, and connections
-beyond those that the kernel queues are refused by it.
+The server is the library's: a thread for each reader, at every path. It listens on this machine alone by default.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-import socketserver
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler
-from typing import Any
+from typing import TYPE_CHECKING
 
-from prometheus_client import PROCESS_COLLECTOR, generate_latest
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, start_http_server
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from edge.contract.fields import Body
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
-from edge.log import RateLimitedLog
 from edge.node.health import STATES, Reports
 from edge.settings.sections import Metrics
+
+if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
 
 PREFIX = "laennec"
 LEVELS = {"ok": 0, "warn": 1, "crit": 2}  # of a check
@@ -172,14 +166,10 @@ def _add(families: dict[str, Metric], named: Named, path: Path, value: float, la
     families[name].add_metric(tuple(every.values()), value)  # type: ignore[attr-defined]
 
 
-EXCHANGE_S = 2.0
-FRESH_S = 1.0
-LOOK_S = 0.2  # how soon the thread notices the end
-
 logger = logging.getLogger(__name__)
 
 
-class MetricsServer(Collector):  # which is what the text is made of
+class MetricsServer(Collector):  # which is what the page is made of
     """The listener; `start` and `stop` once each."""
 
     def __init__(self, settings: Metrics, reports: Callable[[], Reports]) -> None:
@@ -187,24 +177,22 @@ class MetricsServer(Collector):  # which is what the text is made of
 
         Args:
             settings: address, with a port.
-            reports: what the node says of itself now; called from the thread of this.
+            reports: what the node says of itself now; called from a thread of this.
         """
         self._settings, self._reports = settings, reports
-        self._text, self._made_s = b"", -FRESH_S
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._limited_log = RateLimitedLog(logger)
+        self._server: WSGIServer | None = None
 
     @property
     def is_healthy(self) -> bool:
         """Whether it listens."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._server is not None
 
     def start(self) -> None:
         """Listen; a port that cannot be had is one line in the log, for beds are heard without metrics."""
-        host, port = self._settings.host, self._settings.port
+        host, port, registry = self._settings.host, self._settings.port, CollectorRegistry()
+        registry.register(self)
         try:
-            server = _Server(self, host, port or 0)
+            self._server, _ = start_http_server(port or 0, host, registry)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             logger.error(
@@ -213,87 +201,16 @@ class MetricsServer(Collector):  # which is what the text is made of
                 port,
                 reason,
             )
-            return
-        self._thread = threading.Thread(target=self._run, args=(server,), name="metrics", daemon=True)
-        self._thread.start()
-        logger.info("metrics url=http://%s:%s/metrics", host, port)
+        else:
+            logger.info("metrics url=http://%s:%s/metrics", host, port)
 
     def stop(self) -> None:
-        """End; an exchange under way is not waited for."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(2 * LOOK_S)
+        """End; a page under way is not waited for."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
 
     def collect(self) -> list[Metric]:
         """What the reports say, and memory, processor time and open files of the node."""
         return [*metrics_of(self._reports()), *PROCESS_COLLECTOR.collect()]
-
-    def text(self) -> bytes:
-        """The page, `FRESH_S` old at most."""
-        if time.monotonic() - self._made_s >= FRESH_S:
-            self._text, self._made_s = generate_latest(self), time.monotonic()
-        return self._text
-
-    def warn(self) -> None:
-        """Log what is wrong with an exchange, rarely."""
-        self._limited_log.log("exchange", "metrics exchange=broken; a reader hangs, or left early")
-
-    def _run(self, server: _Server) -> None:
-        with server:
-            while not self._stopping.is_set():
-                server.handle_request()
-
-
-class _Server(socketserver.TCPServer):
-    """One exchange at a time."""
-
-    allow_reuse_address = True
-    timeout = LOOK_S
-
-    def __init__(self, metrics: MetricsServer, host: str, port: int) -> None:
-        self.metrics = metrics
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Exchange)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        """Answer, in `EXCHANGE_S` all told, however slowly the other reads or writes."""
-        cut = threading.Timer(EXCHANGE_S, _cut, (request,))
-        cut.daemon = True
-        cut.start()
-        try:
-            super().finish_request(request, client_address)
-        finally:
-            cut.cancel()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say it in the log and go on."""
-        self.metrics.warn()
-
-
-class _Exchange(BaseHTTPRequestHandler):
-    """One request."""
-
-    server: _Server
-    timeout = EXCHANGE_S
-    server_version, sys_version = "laennec", ""
-
-    def do_GET(self) -> None:
-        """The page, or that there is none."""
-        if self.path.partition("?")[0] != "/metrics":
-            return self.send_error(404, "expected /metrics")
-        text = self.server.metrics.text()
-        self.send_response(200)
-        self.send_header("Content-Type", CONTENT_TYPE_LATEST)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    def log_message(self, *args: Any, **kwargs: Any) -> None:
-        """Each scrape is no event."""
-
-
-def _cut(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # it is closed already
