@@ -35,19 +35,16 @@ def alarms(
     bed: Annotated[str | None, typer.Option(help="Of this bed alone; `node` for what belongs to none.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also when a condition began, or was not known.")] = False,
     config: Annotated[Path | None, typer.Option(help="Settings (YAML) of the node.")] = None,
-    log: Annotated[
-        Path | None, typer.Option(help="Another outbox than that of the settings, or an old log.", readable=False)
-    ] = None,
+    log: Annotated[Path | None, typer.Option(help="Another outbox than that of the settings.", readable=False)] = None,
 ) -> None:
     """List what the alarms of this box did and who acknowledged, paused or changed them; at last what is signalled."""
-    from edge.delivery.alarm_log_reading import is_database, read_all
-    from edge.delivery.before_one_file import before
+    from edge.delivery.outbox_reading import alarm_log
     from edge.delivery.resend import parse_time
     from edge.ward.alarm_records import NOT_PUBLISHED, Transition
 
     path = log if log is not None else _log_of(config)
     begin_s = parse_time(since, "--since", time.time())
-    reading = read_all(path, begin_s)
+    reading = alarm_log(path, begin_s)
     transitions = [each for each in reading.records if isinstance(each, Transition)]
     if bed is not None:
         transitions = [each for each in transitions if (each.key.stream or "node") == bed]
@@ -72,8 +69,7 @@ def alarms(
         raise SourceError(f"log of alarms {path}: has none{whose}: what is signalled there is not known")
     print(f"{len(shown)} entries since {since}; signalled now: {named or 'nothing'}")
     if reading.damaged_before:
-        history = path if is_database(path) else before(path)
-        raise SourceError(f"{_lines(reading.damaged_before, history)}: entries are missing above")
+        raise SourceError(f"{_lines(reading.damaged_before, path)}: entries are missing above")
 
 
 def _lines(number: int, path: Path) -> str:
@@ -95,18 +91,9 @@ def _row(each: Transition) -> str:
 
 
 def _log_of(path: Path | None) -> Path:
-    from edge.delivery.alarm_log_reading import has_log
-    from edge.delivery.before_one_file import log_beside
     from edge.delivery.outbox_reading import outbox_of
-    from edge.settings.node import parse_config
-    from edge.settings.yaml_file import read_yaml
 
-    tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
-    settings = parse_config(tree, str(path or "command line"))
-    outbox = outbox_of(settings)
-    old = log_beside(outbox, settings.node)
-    if old.exists() and not (outbox.exists() and has_log(outbox)):  # this release has not run yet, which reads it in
-        return old
+    outbox = outbox_of(_settings(path, None, None, None))
     if not outbox.exists():
         raise ConfigError(f"no log of alarms: no outbox {outbox}; give --config with the settings of the node")
     return outbox
@@ -146,13 +133,12 @@ def budget(
 
 
 def _history(config: Path | None, history: Path | None) -> Path | None:
-    from edge.delivery.minutes import history_of
     from edge.delivery.outbox_reading import outbox_of
     from edge.settings.node import load_config
 
     if config is None or history is not None:
         return history
-    return history_of(outbox_of(load_config(config)))
+    return outbox_of(load_config(config))
 
 
 def _print_of_model(name: str, table: BurdenLimits, most: float) -> None:

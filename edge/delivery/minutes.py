@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -95,18 +95,6 @@ class MinuteTable:
 def history_path(outbox: Path) -> Path:
     """Where the release before kept the minutes of the node that has this outbox."""
     return outbox.with_suffix(".history")
-
-
-def history_of(outbox: Path) -> Path:
-    """Where the minutes of a node are: in its outbox, before the first start of this release in the file beside it."""
-    old = history_path(outbox)
-    with (
-        suppress(sqlite3.Error),
-        closing(sqlite3.connect(f"file:{quote(str(outbox.resolve()))}?mode=ro", uri=True)) as db,
-    ):
-        if old.exists() and db.execute("SELECT 1 FROM sqlite_master WHERE name = 'minute'").fetchone() is None:
-            return old
-    return outbox
 
 
 def read_history(path: Path) -> list[Minute]:

@@ -1,4 +1,4 @@
-"""An outbox read by other processes: the doctor and `laennec resend`. Nothing is written, locked or created.
+"""An outbox read by other processes: the doctor, `laennec alarms` and `resend`. Nothing is written, locked or created.
 
 Not for the service (`edge.delivery.store`), which may work on the same file meanwhile: with SQLite's write-ahead log
 others may read. A file that no process has open and that was closed in order is opened as immutable; SQLite would else
@@ -7,26 +7,26 @@ make two files beside it, which might then belong to the wrong user.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
-import struct
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from edge.contract.fields import Body
+from edge.delivery.alarm_table import LINE, parse, salvaged
 from edge.delivery.database import SCHEMA_VERSION, refuse_other_databases
 from edge.errors import ConfigError, SourceError
 from edge.settings.node import SERVICE_STATE, Config
+from edge.ward.alarm_records import Record
 
 BUSY_S = 1.0
 PAGE_ROWS = 200
-LOCK = "hhqqi4x"  # struct flock of 64-bit Linux: type, whence, start, length, process
-WRITING = (("", 0x40000000, 512), ("-shm", 120, 1))  # what SQLite locks to write: the whole file; WAL_WRITE_LOCK
+CLOCKS_S = 86_400.0  # how far the clock of the alarms may be from that on the wall
 
 
 class DamagedError(SourceError):
@@ -118,15 +118,43 @@ def logged_events(path: Path) -> Iterator[Body]:
             return
 
 
-def locked_by(path: Path) -> int | None:
-    """Id of the process that has kept the service from writing for longer than any write takes; None if none has.
+@dataclass(frozen=True)
+class LogReading:
+    """What a log of alarms says to a person, and what of it cannot be read."""
 
-    Asks the kernel, takes no lock itself. Not from a process that has `path` open: POSIX would release its locks.
+    records: list[Record]
+    """Of what is known now and of the history, oldest first and once."""
+    damaged: int
+    """Lines that are none among those that say what each alarm is now: any may be another one."""
+    damaged_before: int
+    """The same of the history, on which no alarm depends."""
+
+
+def alarm_log(path: Path, since_s: float = 0.0) -> LogReading:
+    """The log of alarms as a person reads it, also of an outbox that was damaged.
+
+    Args:
+        path: the outbox.
+        since_s: history before this is left out, seconds since 1970.
+
+    Raises:
+        ConfigError, SourceError: as `open_read_only`, where nothing can be read; it holds no log.
     """
-    deadline_s = time.monotonic() + BUSY_S
-    while (holder := _writer(path)) is not None and time.monotonic() < deadline_s:
-        time.sleep(BUSY_S / 20)
-    return None if holder in _services(path) else holder
+    try:
+        with open_read_only(path) as db:
+            if not _has(db, "alarm_state"):
+                raise SourceError(f"outbox {path}: holds no log of alarms; start its node once with this release")
+            known, damaged = parse(line for (line,) in db.execute(f"SELECT {LINE} FROM alarm_state"))
+            query = f"SELECT {LINE} FROM alarm WHERE at_s >= ? ORDER BY seq"
+            history, damaged_before = parse(line for (line,) in db.execute(query, (since_s - CLOCKS_S,)))
+    except DamagedError as error:
+        with closing(sqlite3.connect(f"file:{path.resolve()}?mode=ro", uri=True)) as db:
+            records = salvaged(db)
+        if not records:
+            raise error from None
+        return LogReading(records, 1, 0)
+    merged = sorted(dict.fromkeys([*history, *known]), key=lambda record: record.at_s)
+    return LogReading(merged, damaged, damaged_before)
 
 
 def _services(path: Path) -> list[int]:
@@ -136,16 +164,6 @@ def _services(path: Path) -> list[int]:
         locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
         return [int(lock[4]) for lock in locks if lock[1] == "FLOCK" and lock[5].endswith(f":{inode}")]
     return []
-
-
-def _writer(path: Path) -> int | None:
-    for suffix, start, length in WRITING:
-        with suppress(OSError), open(f"{path}{suffix}", "rb") as file:
-            request = struct.pack(LOCK, fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
-            kind, *_, process = struct.unpack(LOCK, fcntl.fcntl(file, fcntl.F_GETLK, request))
-            if kind == fcntl.F_WRLCK:
-                return int(process)
-    return None
 
 
 def _check_format(path: Path, db: sqlite3.Connection) -> None:

@@ -32,7 +32,7 @@ from edge.delivery.database import refuse_other_files
 from edge.delivery.messages import Node
 from edge.delivery.mqtt_client import ClientFactory
 from edge.delivery.one_off_session import OneOffSession
-from edge.delivery.outbox_reading import DamagedError, ExclusiveLockError, locked_by, open_read_only, outbox_of, waiting
+from edge.delivery.outbox_reading import DamagedError, ExclusiveLockError, open_read_only, outbox_of, waiting
 from edge.delivery.session import FIRST_FAILURE, VERSIONS
 from edge.delivery.tls import certificate_ends_s
 from edge.errors import ConfigError, SourceError
@@ -80,9 +80,6 @@ def _file(path: Path) -> Check:
         return ok("outbox", f"{whose}; nothing waits")
     try:
         refuse_other_files(path)
-        if path.is_file() and (process := locked_by(path)) is not None:
-            found = f"{whose}: locked by process {process} ({_name(process)}), so nothing can be written"
-            return fail("outbox", found, "end that program; no other may write there")
         with open_read_only(path) as db:
             if (result := db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
                 raise DamagedError(f"outbox {path}: is damaged: {result}")
@@ -142,12 +139,6 @@ def _former(other: Path, path: Path) -> list[Check]:
             advice = f"laennec resend --config FILE --outbox {other} --since 30d sends its events; then remove it"
             return [warn("outbox", found, advice)]
     return []
-
-
-def _name(process: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{process}/comm").read_text().strip()
-    return "of another user"
 
 
 def _shown(age_s: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ from edge.commands.app import main
 from edge.contract.commands import Acknowledge, Inactivate
 from edge.contract.fields import rfc3339
 from edge.node.alarms import AlarmClock
-from edge.ward.alarm_records import Key, Rule, Value, to_line
+from edge.ward.alarm_records import Key, Rule, Value
 from edge.ward.alarms import Alarms
-from tests.edge.alarm_logs import append_old, record
+from tests.edge.alarm_logs import record
 from tests.edge.dispatching import Time
 from tests.edge.wards import ward
 
@@ -74,7 +75,7 @@ def test_a_bed_a_span_and_everything_may_be_asked_for(
 
 def test_a_log_that_is_not_there_is_one_line(tmp_path: Path, mistake: Callable[..., str]) -> None:
     assert "no log of alarms" in mistake("alarms", "--config", ward(tmp_path))
-    assert "cannot be read" in mistake("alarms", "--log", tmp_path / "none.log")
+    assert "no outbox at" in mistake("alarms", "--log", tmp_path / "none.db")
 
 
 def test_after_a_step_of_the_clock_each_line_says_when_it_was_by_the_clock_that_was_right_then(
@@ -92,24 +93,10 @@ def test_after_a_step_of_the_clock_each_line_says_when_it_was_by_the_clock_that_
     assert lines[1][:19] == rfc3339(now_s - 600.0)[:19].replace("T", " ")
 
 
-def test_a_log_of_a_release_that_did_not_note_the_wall_clock_is_printed_as_it_was(
+def test_a_record_that_does_not_note_the_wall_clock_is_printed_by_that_of_the_alarms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = time.time()
-    lines = [to_line(each) for each in Alarms(RULES).advance(now_s - 60, {CLOCK: True})]
-    (tmp_path / "alarms.log").write_bytes(b"".join(each.replace(b'"wall_s":null,', b"") + b"\n" for each in lines))
-    assert b"wall_s" not in (tmp_path / "alarms.log").read_bytes()
-    row = printed(capsys, monkeypatch, "--log", tmp_path / "alarms.log")[1]
+    record(tmp_path / "a.db", [replace(each, wall_s=None) for each in Alarms(RULES).advance(now_s - 60, {CLOCK: True})])
+    row = printed(capsys, monkeypatch, "--log", tmp_path / "a.db")[1]
     assert row[:19] == rfc3339(now_s - 60)[:19].replace("T", " ")
-
-
-def test_before_the_first_start_of_this_release_the_log_of_the_one_before_is_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config, alarms = ward(tmp_path), Alarms(RULES)
-    append_old(tmp_path / "state" / "alarms-n1.log", alarms.advance(time.time() - 60, LOUD))
-    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("now: bed1 continuous (On), node clock (On)")
-    record(tmp_path / "state" / "outbox.db", [])
-    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("now: bed1 continuous (On), node clock (On)")
-    record(tmp_path / "state" / "outbox.db", alarms.advance(time.time(), {CLOCK: False}))
-    assert printed(capsys, monkeypatch, "--config", config)[-1].endswith("signalled now: bed1 continuous (On)")

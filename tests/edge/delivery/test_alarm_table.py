@@ -9,10 +9,10 @@ import pytest
 
 from edge.contract.commands import Acknowledge, Pause
 from edge.delivery import alarm_table
-from edge.delivery.alarm_log_reading import read_all
 from edge.delivery.alarm_table import DAY_S, HistoryBound
 from edge.delivery.message_inbox import Rows
 from edge.delivery.outbox import Outbox
+from edge.delivery.outbox_reading import alarm_log
 from edge.ward.alarm_records import Key, Record, Rule, Transition
 from edge.ward.alarms import Alarms
 
@@ -68,7 +68,7 @@ def path(tmp_path: Path) -> Path:
 def reported(path: Path) -> list[tuple[float, str, str]]:
     """Every change of a signal: when, of which bed, what."""
     causes = ("raised", "acknowledged", "cleared")
-    records = [each for each in read_all(path).records if isinstance(each, Transition) and each.cause in causes]
+    records = [each for each in alarm_log(path).records if isinstance(each, Transition) and each.cause in causes]
     return [(each.at_s, each.key.stream, each.cause) for each in records]
 
 
@@ -101,7 +101,7 @@ def test_a_flood_of_pauses_erases_nothing_that_was_signalled(path: Path) -> None
     node.write([*node.alarms.advance(1000.0, {KEYS[0]: 20.0})])
     node.flood(1001.0, 300)
     assert reported(path)[: len(before)] == before
-    pauses = [each for each in read_all(path).records if isinstance(each, Transition) and each.cause == "audio paused"]
+    pauses = [each for each in alarm_log(path).records if isinstance(each, Transition) and each.cause == "audio paused"]
     assert sum(each.repeats + 1 for each in pauses) == 300
     assert len(pauses) < 200, "folded"
     by_the_books, counted = room(path)

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import edge.delivery.database
-from edge.delivery.alarm_log_reading import read_all
 from edge.delivery.disk import REPLACE_S
 from edge.delivery.message_inbox import DAMAGED, Rows
 from edge.delivery.minutes import Minute
 from edge.delivery.outbox import Outbox
+from edge.delivery.outbox_reading import alarm_log
 from edge.ward.alarm_records import Key, Record, Rule, Transition
 from edge.ward.alarms import Alarms
 from tests.edge.outboxes import ALL, change, event, gap, numbers
@@ -83,7 +83,7 @@ def test_what_waits_and_what_the_alarms_are_goes_on_in_a_new_file_though_nothing
     (aside,) = asides(path)
     assert any(f"moved_to={aside}; a new one was begun" in line for line in errors(caplog))
     outbox.close()
-    assert [each for each in read_all(path).records if isinstance(each, Transition)][-1].state == alarms.state(BED)
+    assert [each for each in alarm_log(path).records if isinstance(each, Transition)][-1].state == alarms.state(BED)
     again = Outbox(path, 10, 1)
     assert numbers(again) == [*range(4, 51)]
     assert Alarms(RULES, *again.alarm_records()).state(BED).signal == alarms.state(BED).signal

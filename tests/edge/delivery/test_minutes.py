@@ -11,7 +11,7 @@ import pytest
 
 from edge.delivery import minutes as minute_table
 from edge.delivery.message_inbox import Rows
-from edge.delivery.minutes import Minute, history_of, history_path, read_history
+from edge.delivery.minutes import Minute, read_history
 from edge.delivery.outbox import Outbox
 from edge.errors import LaennecError, SourceError
 from tests.edge.outboxes import event, refusing
@@ -71,19 +71,6 @@ def test_a_reader_does_not_hinder_the_writer(tmp_path: Path) -> None:
             assert rows.fetchone() == (60.0,)
             assert outbox.put([event(1)], Rows(minutes=_minutes([2])))
         assert read_history(path) == _minutes([1, 2])
-
-
-def test_before_the_first_start_of_this_release_the_old_file_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "outbox.db"
-    assert history_of(path) == path
-    history_path(path).touch()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE outbox(a)")
-        db.commit()
-    assert history_of(path) == history_path(path)
-    path.unlink()
-    _written(path, _minutes([1]))
-    assert history_of(path) == path
 
 
 def test_a_history_that_is_not_there_says_who_writes_it(tmp_path: Path) -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +15,6 @@ from edge.delivery.lock_file import LockFile
 from edge.delivery.outbox_reading import (
     DamagedError,
     ExclusiveLockError,
-    locked_by,
     logged_events,
     open_read_only,
     outbox_of,
@@ -29,17 +24,6 @@ from edge.delivery.store_tables import SCHEMA
 from edge.errors import ConfigError, SourceError
 from tests.edge.outboxes import event, gap
 from tests.edge.wards import settings
-
-LOCKER = """
-import fcntl, os, sqlite3, sys
-path, how, is_service = sys.argv[1:]
-if is_service == "True":
-    fcntl.flock(os.open(path + ".lock", os.O_RDWR | os.O_CREAT), fcntl.LOCK_EX)
-db = sqlite3.connect(path, isolation_level=None)
-db.execute(f"BEGIN {how}")
-print("locked", flush=True)
-sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -69,17 +53,6 @@ def change(path: Path, script: str) -> None:
 def found(path: Path) -> tuple[int, float]:
     with open_read_only(path) as db:
         return waiting(db)
-
-
-@contextmanager
-def locked(path: Path, how: str, is_service: bool = False) -> Iterator[int]:
-    """Another process has locked it; gives the id of that process."""
-    command = [sys.executable, "-S", "-c", LOCKER, str(path), how, str(is_service)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "locked\n"
-        yield other.pid
-        other.communicate("")
 
 
 def test_what_waits_is_counted_and_as_old_as_the_box_has_run_since_then(path: Path) -> None:
@@ -202,38 +175,6 @@ def test_one_that_is_locked_belongs_to_another_program_or_to_a_service_that_read
     )
     claim.close()
     alone.close()
-
-
-@pytest.mark.parametrize(("journal", "how"), [("WAL", "IMMEDIATE"), ("DELETE", "EXCLUSIVE")])
-def test_the_process_that_has_locked_it_is_named_unless_it_is_the_service(path: Path, journal: str, how: str) -> None:
-    change(path, f"PRAGMA journal_mode={journal}")
-    assert locked_by(path) is None
-    with locked(path, how) as pid:
-        assert locked_by(path) == pid
-    with locked(path, how, is_service=True):
-        assert locked_by(path) is None
-    assert locked_by(path.with_name("none.db")) is None
-
-
-def test_who_only_reads_has_not_locked_it(path: Path) -> None:
-    with locked(path, "DEFERRED"):
-        assert locked_by(path) is None
-
-
-def test_a_write_that_ends_meanwhile_is_not_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox_reading, "BUSY_S", 30.0)
-    slept: list[float] = []
-    with locked(path, "IMMEDIATE") as pid:
-
-        def sleep(seconds: float) -> None:
-            slept.append(seconds)
-            if len(slept) == 2:
-                os.kill(pid, 9)
-                os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-
-        monkeypatch.setattr(outbox_reading.time, "sleep", sleep)
-        assert locked_by(path) is None
-    assert slept == [1.5, 1.5]
 
 
 def test_by_hand_on_a_box_the_outbox_of_its_service_is_meant_if_there_is_no_other(

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from edge.contract.commands import Acknowledge
-from edge.delivery.alarm_log_reading import read_all
 from edge.delivery.alarm_messages import name_of
 from edge.delivery.alarm_table import DAY_S, HistoryBound
 from edge.delivery.before_one_file import before, log_beside, read_minutes, remove_old
 from edge.delivery.message_inbox import Rows
 from edge.delivery.minutes import Minute, history_path, read_history
 from edge.delivery.outbox import Outbox
+from edge.delivery.outbox_reading import alarm_log
 from edge.node.past_alarms import PastAlarms, is_published, past_alarms
 from edge.ward.alarm_records import AlarmState, Key, Record, Rule, Transition, to_line
 from edge.ward.alarms import Alarms
@@ -97,9 +97,9 @@ def test_the_alarms_go_on_from_the_old_log_and_the_log_stays_as_it_is(box: Path)
     assert snapshot(start(box)) == Alarms(RULES, records).snapshot()
     assert log.read_bytes() == lines(records)
     assert waiting(box) == [], "nothing is told twice"
-    assert read_all(box).records == records
+    assert alarm_log(box).records == records
     assert snapshot(start(box)) == Alarms(RULES, records).snapshot(), "and from the outbox alone"
-    assert len(read_all(box).records) == len(records), "read in once"
+    assert len(alarm_log(box).records) == len(records), "read in once"
 
 
 def test_cut_at_any_byte_everything_before_it_is_read_in(box: Path, tmp_path: Path) -> None:
@@ -148,9 +148,9 @@ def test_history_in_parts_is_read_in_with_it(box: Path) -> None:
         log.with_name(f"{log.name}.{number}").write_bytes(lines(each))
     before(log).write_bytes(lines([*parts[1], *parts[2]]))  # a death left some in both
     log.write_bytes(lines(Alarms(RULES, parts[2]).snapshot()))
-    old = read_all(log).records
+    old = [each for part in parts for each in part]
     start(box)
-    assert {(each.at_s, to_line(each)) for each in read_all(box).records} == {
+    assert {(each.at_s, to_line(each)) for each in alarm_log(box).records} == {
         (each.at_s, to_line(each)) for each in old
     }
 
@@ -186,14 +186,14 @@ def test_after_a_rollback_what_the_old_release_wrote_meanwhile_is_read_in_too(bo
         outbox.put([], Rows(episodes(1, NOW_S + 1000.0, past.records)))
     with closing(sqlite3.connect(box)) as db:
         highest = dict(db.execute("SELECT alarm, rev FROM told"))["bed1/continuous"]
-    assert highest == max(each.state.rev for each in read_all(box).records if isinstance(each, Transition))
+    assert highest == max(each.state.rev for each in alarm_log(box).records if isinstance(each, Transition))
     later = episodes(1, NOW_S + 2000.0, first, floor=highest)  # as the old one goes on, above all that was told
     log.write_bytes(lines([*first, *later]))
     reported(box, later)
     again = start(box)
     assert snapshot(again)[-1] == Alarms(RULES, [*first, *later]).snapshot()[-1]
     assert waiting(box) == []
-    assert len(read_all(box).records) == len({to_line(each) for each in read_all(box).records})
+    assert len(alarm_log(box).records) == len({to_line(each) for each in alarm_log(box).records})
 
 
 def test_while_the_disk_refuses_the_alarms_go_on_from_the_old_log_and_it_is_read_in_later(
@@ -212,9 +212,9 @@ def test_while_the_disk_refuses_the_alarms_go_on_from_the_old_log_and_it_is_read
             assert outbox.status.records_in_memory == len(records)
         outbox.tidy()
         assert outbox.status.records_in_memory == 0
-    assert read_all(box).records == records
+    assert alarm_log(box).records == records
     assert snapshot(start(box)) == Alarms(RULES, records).snapshot()
-    assert len(read_all(box).records) == len(records)
+    assert len(alarm_log(box).records) == len(records)
 
 
 def test_old_files_go_when_all_that_they_say_is_too_old_and_not_before_they_are_read_in(box: Path) -> None:

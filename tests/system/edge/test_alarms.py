@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
-from edge.delivery.alarm_log_reading import read_all
+from edge.delivery.outbox_reading import alarm_log
 from edge.node import alarms as alarm_service
 from edge.ward.alarm_records import Transition
 from tests.edge.conftest import Watcher, wait_for
@@ -118,7 +118,7 @@ def test_a_command_that_comes_twice_is_carried_out_once(
         == answers[1]["conditions"]
         == ["contact", "continuous", "discontinuous", "not-measurable", "rate-high", "rate-low", "signal-lost"]
     )
-    records = read_all(tmp_path / "outbox.db").records
+    records = alarm_log(tmp_path / "outbox.db").records
     made = [each for each in records if isinstance(each, Transition) and each.cause == "inactivated"]
     assert len(made) == len(answers[0]["conditions"])
     assert until(watcher, lambda found: found["activation"] == "Psd")["inactivated"]["why"] == "physiotherapy"
@@ -204,7 +204,7 @@ def test_kill_9_at_any_moment_loses_no_alarm_and_no_acknowledgement(tmp_path: Pa
             watcher.close()
             terminal.close()
             assert seen == sorted(seen)
-    read = read_all(tmp_path / "outbox.db")
+    read = alarm_log(tmp_path / "outbox.db")
     mine = [each for each in read.records if isinstance(each, Transition) and each.key.condition == "continuous"]
     revs = [each.state.rev for each in mine]
     assert (read.damaged, read.damaged_before, revs) == (0, 0, list(range(1, len(revs) + 1)))
@@ -245,7 +245,7 @@ def test_a_whole_node_has_its_alarms_and_answers(tmp_path: Path, broker: Broker,
         node.terminate()
         node.wait()
         terminal.close()
-    assert read_all(tmp_path / "outbox.db").records
+    assert alarm_log(tmp_path / "outbox.db").records
 
 
 def test_a_flood_of_one_user_is_answered_to_the_last_command_and_delays_nobodys_acknowledgement(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo_broker import Broker
-from edge.delivery.alarm_log_reading import read_all
+from edge.delivery.outbox_reading import alarm_log
 from edge.node import alarms as alarm_service
 from edge.ward.alarm_records import Key, Transition
 from tests.edge.conftest import Watcher, wait_for
@@ -35,6 +35,6 @@ def test_an_alarm_goes_on_and_is_in_the_new_file(
     wait_for(lambda: [each["cause"] for each in watcher.bodies(f"{ALARM}/transition")] == ["raised", "cleared"], "both")
     wait_for(lambda: list(tmp_path.glob("outbox.db.damaged-*")), "the damaged one beside it")
     ward.stop()
-    found = [each for each in read_all(path).records if isinstance(each, Transition)]
+    found = [each for each in alarm_log(path).records if isinstance(each, Transition)]
     signals = [each.state.signal for each in found if each.key == Key("bed1", "continuous")]
     assert signals[-1] == "Latch"

@@ -5,49 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.delivery.outbox import Outbox
-from tests.edge.commands.doctor.test_doctor_outbox import filled, look
+from tests.edge.commands.doctor.test_doctor_outbox import look
 from tests.edge.conftest import wait_for
 from tests.edge.wards import settings
 
-LOCKER = """
-import sqlite3, sys
-db = sqlite3.connect(sys.argv[1], isolation_level=None)
-db.execute(sys.argv[2])
-db.execute("BEGIN " + sys.argv[3])
-db.execute("SELECT count(*) FROM outbox").fetchall()
-print("locked", flush=True)
-sys.stdin.read()
-"""
 is_root = pytest.mark.skipif(os.geteuid() != 0 or sys.platform != "linux", reason="mounting needs root")
-
-
-@pytest.fixture
-def locker(tmp_path: Path) -> Iterator[list[subprocess.Popen[str]]]:
-    programs: list[subprocess.Popen[str]] = []
-    yield programs
-    for program in programs:
-        program.kill()
-        program.communicate()
-
-
-@pytest.mark.parametrize("how", [("SELECT 1", "IMMEDIATE"), ("PRAGMA locking_mode=EXCLUSIVE", "EXCLUSIVE")])
-def test_another_program_that_has_locked_it_is_named(
-    how: tuple[str, str], tmp_path: Path, locker: list[subprocess.Popen[str]]
-) -> None:
-    config = settings(tmp_path)
-    filled(config, 1)
-    command = [sys.executable, "-c", LOCKER, str(config.outbox_path()), *how]
-    locker.append(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
-    assert locker[0].stdout is not None
-    assert locker[0].stdout.readline() == "locked\n"
-    check = look(config)["outbox"]
-    assert (check.verdict, f"locked by process {locker[0].pid} (python" in check.found) == ("fail", True), check
 
 
 @is_root

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.delivery.alarm_log_reading import read_all
+from edge.delivery.outbox_reading import alarm_log
 from edge.ward.alarm_records import Transition
 from tests.edge.conftest import Watcher, wait_for
 from tests.system.edge.ordering import Staff
@@ -47,6 +47,6 @@ def test_a_new_patient_begins_with_no_figure_and_with_its_own_age(watcher: Watch
     alarm = wait_for(lambda: watcher.bodies("alarm/continuous/transition"), "it is told")[0]
     assert (alarm["cause"], alarm["by"], alarm["signal"]) == ("new patient", None, "Off")
     wait_for(lambda: watcher.bodies("/s/bed1/info")[-1].get("age") == "8 months", "the age")
-    records = read_all(tmp_path / "o.db").records
+    records = alarm_log(tmp_path / "o.db").records
     made = [each.key.condition for each in records if isinstance(each, Transition) and each.cause == "new patient"]
     assert sorted(made) == ["continuous", "discontinuous", "rate-high", "rate-low"]

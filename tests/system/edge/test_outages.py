@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
-from edge.delivery.alarm_log_reading import read_all
-from edge.delivery.outbox_reading import logged_events
+from edge.delivery.outbox_reading import alarm_log, logged_events
 from edge.ward.alarm_records import NOT_PUBLISHED, Transition
 from tests.conftest import HANGS_S
 from tests.edge.conftest import Watcher, wait_for
@@ -77,7 +76,7 @@ def decided(folder: Path) -> set[tuple[str, int]]:
 
 def recorded(folder: Path) -> set[tuple[str, int, str]]:
     """What is told of the changes of alarms, by the log of the node."""
-    changes = [each for each in read_all(folder / "o.db").records if isinstance(each, Transition)]
+    changes = [each for each in alarm_log(folder / "o.db").records if isinstance(each, Transition)]
     return {(each.key.condition, each.state.rev, each.cause) for each in changes if each.cause not in NOT_PUBLISHED}
 
 
@@ -139,7 +138,7 @@ def test_random_kills_of_the_node_and_outages_of_the_broker_lose_nothing_and_dou
         watcher = Watcher(port)
         now = wait_for(lambda: watcher.bodies(ALARM), "the retained alarm")[-1]
         watcher.close()
-    last = [each for each in read_all(tmp_path / "o.db").records if isinstance(each, Transition)]
+    last = [each for each in alarm_log(tmp_path / "o.db").records if isinstance(each, Transition)]
     state = next(each.state for each in reversed(last) if each.key.condition == "continuous")
     assert (now["signal"], now["episode"], now["rev"]) == (state.signal, state.episode, state.rev)
     assert {body["cause"] for body in consumer.transitions} >= {"raised"}
