@@ -6,6 +6,9 @@ spectrum), and how alike it is to itself one, a half and two periods later (the 
 these twelve and of the logarithm of the rate is the candidate's log-odds, a softmax over all candidates the posterior.
 So the octave is not a rule but a comparison of all that speaks for a period, for its half and for its double.
 
+Breath that is not regular has no period; there breaths are **counted**: the peaks of both signals' sum, smoothed over
+half a period, that rise and fall by a share of its range. It holds where it does not matter which share (`RISES`).
+
 Lost and masked frames are zeros of a signal without mean and slope, and both measures are divided by how much was
 there. The same weights serve any speed: slow breathing is looked at in frames that are four times as long.
 
@@ -34,6 +37,10 @@ MOST_FRAMES = POINTS // 2
 BLUR = 0.05  # of the logarithm of the rate: how near candidates add up, to find the best one
 NEAR = 0.1  # the same: as far as a rate may be off, so what lies within is what is trusted
 TYPICAL = 25.0  # breaths per minute, where the logarithm is 0
+SMOOTHED, SMOOTHED_S = 0.5, (0.3, 1.2)  # of a period, and seconds: over which signals are smoothed to count breaths
+RISES, AGREE = (0.2, 0.4), 0.05  # of the range, that a peak must rise and fall by; how far the two counts may differ
+RANGE = 0.05, 0.95  # quantiles that a signal ranges between
+LEAST_COUNTED = 3
 FEATURES = (
     "spectrum", "spectrum of double", "spectrum of half", "alike", "alike after half", "alike after double",
 )  # fmt: skip  # of each signal
@@ -71,6 +78,15 @@ class Rhythm:
     breaths_per_min: float
     mass: float
     """Probability within `NEAR` of it, 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Breaths that were counted one by one."""
+
+    breaths_per_min: float
+    spread: float
+    """Longest time between two of them / shortest."""
 
 
 class Candidates:
@@ -147,6 +163,54 @@ class Candidates:
 def candidates(frame_s: float, slower: float = 1.0) -> Candidates:
     """As `Candidates`, one for all streams: it keeps nothing of any."""
     return Candidates(frame_s, slower)
+
+
+def counted(signals: Floats, usable: NDArray[np.bool_], frame_s: float, per_min: float) -> Count | None:
+    """The breaths of a stretch; None where their number is not certain, or one may have been in lost sound.
+
+    Args:
+        signals: (2, T) breath score and level.
+        usable: (T,) which frames of them are known.
+        frame_s: seconds from one to the next.
+        per_min: about how fast they are.
+    """
+    seconds = min(max(SMOOTHED * 60 / per_min, SMOOTHED_S[0]), SMOOTHED_S[1])
+    window = _taper(round(seconds / frame_s) + 2)  # its ends are 0
+    known = np.convolve(usable.astype(np.float64), window, "same")
+    if known.min() <= 0:
+        return None
+    both = np.zeros(len(usable))
+    for signal in signals:
+        smooth = np.convolve(np.where(usable, signal, 0.0), window, "same") / known
+        low, high = np.quantile(smooth, RANGE)
+        both += 0.5 * (smooth - low) / (high - low + 1e-6)
+    (more, at_least), times = (_peaks(both, rise) for rise in RISES), frame_s / 60
+    if len(at_least) < LEAST_COUNTED:
+        return None
+    rate, other = ((len(each) - 1) / ((each[-1] - each[0]) * times) for each in (more, at_least))
+    if abs(rate / other - 1) > AGREE or not LOWEST <= rate <= HIGHEST:
+        return None
+    between = np.diff(more)
+    return Count(rate, float(between.max() / between.min()))
+
+
+def _peaks(signal: Floats, rise: float) -> list[int]:
+    """Where it is highest between rising by so much and falling by as much."""
+    steps = np.diff(signal)
+    turns = [*(np.flatnonzero(steps[1:] * steps[:-1] <= 0) + 1).tolist(), len(signal) - 1]
+    peaks, place, is_rising, low, high = list[int](), 0, False, float(signal[0]), 0.0
+    for at in turns:
+        value = float(signal[at])
+        if not is_rising:
+            low = min(low, value)
+            if value - low >= rise:
+                is_rising, high, place = True, value, at
+        elif value > high:
+            high, place = value, at
+        elif high - value >= rise:
+            peaks.append(place)
+            is_rising, low = False, value
+    return peaks
 
 
 def _levelled(signals: Floats, mask: Floats) -> Floats:

@@ -3,10 +3,12 @@
 Each `STEP_S` the last `SEGMENT_S` are looked at (`edge.ward.breath_rhythm`), and the log-odds of all stretches that lie
 in the last `WINDOW_S` are averaged: a reading comes 8 s after the begin, and is steadier once the window is full.
 Breath slower than `SLOW` has too few breaths in a stretch: it is looked for in a minute, in frames four times as long,
-and said where so few breaths were counted, too. A rate is said where `CERTAIN` of the posterior lies within 10 % of it,
-or `POSSIBLE` and each breath that was counted follows the one before at about that time; and only where the breath
-score says that breath sounds, for a heart repeats as well, and the next breath is not overdue: a breath that stopped
-has no rate. Everything else is unknown, with its reason, never a number.
+and said where so few breaths were counted, too. Breaths that are **counted** with certainty need no rhythm, so
+irregular breath has a rate as well; below twice `SLOW` only after that minute, for two sounds may be one breath. Else a
+rate is said where `CERTAIN` of the posterior lies within 10 % of it, or `POSSIBLE` and each breath that was counted
+follows the one before at about that time; and only where the breath score says that breath sounds, for a heart repeats
+as well, and the next breath is not overdue: a breath that stopped has no rate. Everything else is unknown, with its
+reason, never a number.
 
 A fault of the sound takes it away where no breath can be heard for it (`BLOCKING`), and else is a reason only: a model
 may not know a stethoscope, which then fails the tests of its contact, and breath is heard all the same.
@@ -16,8 +18,12 @@ frames are missing from the stretch, never joined; of less than `LEAST_SHARE` of
 that jumps forward is lost sound, one that goes back another stream. Memory: two minutes of frames, 64 kB.
 
 Measured on patients that nothing was chosen on: `edge/ward/README.md`. Right of the same regular windows of SPRSound by
-other methods, answering as often (`python -m training.evaluation.breath_rate`): spectral peak of the breath score .916,
-its autocorrelation .658; of the level 200 to 1200 Hz .720, .538. Not for pauses or alarms.
+other methods, answering as often (`python -m training.evaluation.breath_rate`): spectral peak of the breath score .929,
+its autocorrelation .696; of the level 200 to 1200 Hz .714, .532. Counting takes made irregular breath, every begin of
+which is known, with up to a breath's length between two, from .277 answered and .778 of those right to .631 and .933;
+with up to twice that, from .046 and none to .542 and .972. In the irregular windows of SPRSound a breath is heard
+(score of .5) in 69 % of the places where one is due and none annotated, in 88 % of those annotated. Not for pauses or
+alarms.
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.types import BreathSound, Fault
-from edge.ward.breath_rhythm import MOST_FRAMES, Rhythm, candidates
+from edge.ward.breath_rhythm import MOST_FRAMES, Count, Rhythm, candidates, counted
 
 STEP_S = 5.0
 LEAST_S = 8.0  # of sound, before anything is said
@@ -42,10 +48,12 @@ LEAST_SHARE = 0.6  # of a stretch must be known
 CERTAIN, POSSIBLE = 0.75, 0.5  # of the posterior within 10 % of the answer: enough alone, and where breaths fit
 SOUNDS = 0.5  # breath score from which on a breath sounds
 LOUDEST, LEAST_LOUD = 0.9, 0.6  # share of a stretch's scores below what must be reached for breath to be heard
+LEAST_LOUD_COUNTED = 0.7  # the same for a count, which needs no rhythm: that of coughs and cries is less
 FAST, LEAST_LOUD_FAST = 55.0, 0.8  # breaths per minute from which on it may be a heart, and what must be reached then
 LEAST_PAUSE_S, LEAST_BREATH_S = 0.2, 0.25  # between two breaths, and of a breath
 UNEVEN = 1.5  # longest time between two breaths / shortest, from which on breath is irregular
 COUNTED = 1.5  # times the rate, that may be counted
+COUNT_IS_RIGHT = 0.9  # of what is counted and has no certain rhythm, on the half chosen on, that much or more
 OVERDUE = 2.0  # times the time between two breaths, without any that sounds
 
 TOO_SHORT, LOST, NO_BREATH, IRREGULAR, NOT_CLEAR = (
@@ -187,18 +195,41 @@ class RespiratoryRate:
         why = self._missing(state) if log_odds is None else ""
         rhythm = None if log_odds is None else self._fast.best(self._average(log_odds, count))
         mass = 0.0 if rhythm is None else rhythm.mass
+        count_of_window = None if rhythm is None else self._count(rhythm)
         if rhythm is not None and not self._is_certain(rhythm, count, usable):
             rhythm = self._slow_rhythm()
+        if count_of_window is not None and not self._may_be_double(count_of_window, rhythm):
+            rhythm = Rhythm(count_of_window.breaths_per_min, max(mass, COUNT_IS_RIGHT))
         if rhythm is not None and self._is_overdue(rhythm):
             return RateReading(self._next, None, mass, measurable, NO_BREATH)
         if rhythm is not None:
             return RateReading(self._next, rhythm.breaths_per_min, rhythm.mass, measurable, "")
         return RateReading(self._next, None, mass, measurable, why or self._unclear(state))
 
+    def _count(self, rhythm: Rhythm) -> Count | None:
+        """The breaths of the window, where breath is heard, nothing is wrong with most of it, and they are certain."""
+        count = min(self._window, self._scored)
+        state = self._state[self._end - count : self._end]
+        usable = IS_USABLE[state]
+        if count < self._segment or 2 * np.count_nonzero(state >= FIRST_FAULT) > count or not usable.any():
+            return None
+        if self._loud(count, usable) < LEAST_LOUD_COUNTED:
+            return None
+        found = counted(self._newest(count), usable, self._frame_s, rhythm.breaths_per_min)
+        return found if found is not None and self._is_loud(found.breaths_per_min, count, usable) else None
+
+    def _may_be_double(self, found: Count, rhythm: Rhythm | None) -> bool:
+        """Whether the two sounds of a slow breath may be counted as two: none was looked for yet, or one was found."""
+        is_slow = rhythm is not None and rhythm.breaths_per_min < SLOW
+        return found.breaths_per_min < 2 * SLOW and (is_slow or self._scored < self._long)
+
+    def _is_loud(self, per_min: float, count: int, usable: NDArray[np.bool_]) -> bool:
+        """Whether breath is heard in the last frames: surely, where a heart may be that fast."""
+        return self._loud(count, usable) >= (LEAST_LOUD_FAST if per_min > FAST else LEAST_LOUD)
+
     def _is_certain(self, rhythm: Rhythm, count: int, usable: NDArray[np.bool_]) -> bool:
         """Whether the best candidate is sure enough."""
-        loud = self._loud(count, usable)
-        if loud < (LEAST_LOUD_FAST if rhythm.breaths_per_min > FAST else LEAST_LOUD):
+        if not self._is_loud(rhythm.breaths_per_min, count, usable):
             return False
         if rhythm.mass >= CERTAIN or rhythm.mass < POSSIBLE:
             return rhythm.mass >= CERTAIN

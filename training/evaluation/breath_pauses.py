@@ -43,7 +43,7 @@ from training.detector.model import STRIDE
 from training.detector.networks import load_network
 from training.detector.sets import MAIN
 from training.detector.training_data import TrainingData, read_recordings
-from training.evaluation.breath_rate import Breathing, breathings, is_chosen_on
+from training.evaluation.breath_rate import POOR, Breathing, breathings, is_chosen_on
 from training.evaluation.paused_beds import (
     FADE_S,
     PAUSE_S,
@@ -71,7 +71,6 @@ HOURS = 2.0  # of each bed
 DISTURBED = 0.05  # of its recordings
 SHORT, HEART = ("cough", "infant_cry", "speech"), "heart"
 EVERY_BED = 2  # patients
-POOR = "Poor Quality"
 SEED = 5
 
 

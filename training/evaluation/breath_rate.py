@@ -9,9 +9,10 @@ chosen on. Recordings of ICBHI, of other stethoscopes, are heard by the shipped 
 A window is what a reading is of: the last 30 s, or all since the begin, with three annotated breaths or more. The
 annotated rate is 60 / the mean time between their begins; right is within 2 a minute or 10 %, an octave error within
 15 % of its double or its half. A window is regular where the longest time is less than 1.5 times the shortest: most
-others lack breaths that nobody annotated, so of them the median counts, too. Other methods answer in as many windows of
-the first half as this one, the surest first. Of hearts, coughs and a manikin's heart, one file in
-`EVERY_OTHER` is heard by the shipped model: how often is a rate said of them?
+others lack breaths that nobody annotated, so of them the median counts, too. Irregular breath of which every begin is
+known is made: `UNEVEN_S` of a patient's breaths of regular recordings, in any order, with quiet of that recording
+behind them. Other methods answer in as many windows of the first half as this one, the surest first. Of hearts, coughs
+and a manikin's heart, one file in `EVERY_OTHER` is heard by the shipped model: how often is a rate said of them?
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from training.detector.cross_validation import Job, score_fold
 from training.detector.hyperparameters import Recipe
 from training.detector.sets import MAIN
 from training.detector.training_data import TrainingData, read_recordings
-from training.evaluation.rhythms import Peak, autocorrelation_peak, simulated, spectral_peak
+from training.evaluation.rhythms import Breath, Peak, autocorrelation_peak, breaths, simulated, spectral_peak, uneven
 from training.metrics.intervals import of_counts
 
 FEWEST = 3  # annotated breaths in a window
@@ -55,6 +56,9 @@ REGULAR = 1.5  # longest time between two / shortest
 LATE_S = 0.3  # of a breath must be in the window for it to count
 OFF, OFF_PER_MIN, OCTAVE = 0.1, 2.0, 0.15
 SPREAD, PENALTY = 0.04, 1e-2  # of the wanted posterior (logarithm of the rate); of the standardised weights
+UNEVEN, UNEVEN_S = (0.0, 1.0, 2.0), 75.0  # most of the quiet behind a breath, times its length; seconds
+SEED, BEDS = 7, 4  # of each patient
+POOR = "Poor Quality"
 EVERY_OTHER = 4  # files of sound without breath
 WITHOUT_BREATH = ("negatives/heart", "negatives/cough", "other_devices/hls_cmds/heart")  # cries and words are shorter
 SIMULATED = 50  # windows of the fit; more make it worse on real ones
@@ -73,8 +77,8 @@ class Breathing:
     patient: str
     label: str
     """Of the whole recording, such as `Normal`; of a sound that is no chest its kind, such as `cough`."""
-    begins_s: NDArray[np.float64]
-    """(n,) begins of the annotated breaths."""
+    spans_s: NDArray[np.float64]
+    """(n, 2) begin and end of the annotated breaths."""
     score: NDArray[np.float32]
     """(T,)."""
     levels_db: NDArray[np.float32]
@@ -85,6 +89,11 @@ class Breathing:
         """As it is heard."""
         levels_db = self.levels_db
         return BreathSound(0, self.score, levels_db[:, 0], levels_db[:, 1:], np.ones(len(self.score), np.bool_))
+
+    @property
+    def begins_s(self) -> NDArray[np.float64]:
+        """(n,) begins of the annotated breaths."""
+        return self.spans_s[:, 0]
 
     @property
     def is_chosen_on(self) -> bool:
@@ -137,10 +146,11 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
             odds = calibration["scale"][0] * heard.logits[:, 0].astype(np.float64) + calibration["bias"][0]
             each, count = frames[recording.path].astype(np.float32), len(heard.logits)
             levels_db = frame_levels(each[: count * score_frames], weights, score_frames)
-            begins_s = np.array(sorted({event.start_s for event in recording.events}))
+            ends_s = {event.start_s: event.end_s for event in recording.events}  # two sounds may begin together
+            spans_s = np.array(sorted(ends_s.items())).reshape(-1, 2)
             score = (1 / (1 + np.exp(-odds))).astype(np.float32)
             label = recording.record_label or ""
-            found.append(Breathing(recording.path.stem, recording.patient, label, begins_s, score, levels_db))
+            found.append(Breathing(recording.path.stem, recording.patient, label, spans_s, score, levels_db))
     return found, recipe.frame_s
 
 
@@ -158,6 +168,25 @@ def windows(one: Breathing, frame_s: float) -> Iterator[Window]:
             answers[f"autocorrelation of the {name}"] = autocorrelation_peak(part, frame_s)
             answers[f"spectral peak of the {name}"] = spectral_peak(part, frame_s)
         yield Window(one.patient, *known, answers)
+
+
+def rearranged(some: Sequence[Breathing], most: float, frame_s: float) -> Iterator[Window]:
+    """The last windows of beds with each patient's breaths of regular recordings, uneven by `most`."""
+    by_patient: dict[str, list[Breath]] = {}
+    for one in some:
+        times = np.diff(one.begins_s)
+        if one.label != POOR and len(times) >= FEWEST - 1 and times.max() < REGULAR * times.min():
+            by_patient.setdefault(one.patient, []).extend(breaths(one.spans_s, one.score, one.levels_db, frame_s))
+    for number, (patient, own) in enumerate(sorted(by_patient.items())):
+        for bed in range(BEDS if len(own) > FEWEST else 0):
+            begins_s, sound = uneven(own, UNEVEN_S, most, frame_s, np.random.default_rng([SEED, number, bed]))
+            levels_db = sound[:, 1:]
+            usable = np.ones(len(sound), np.bool_)
+            rate = RespiratoryRate(frame_s)
+            reading = rate.push(BreathSound(0, sound[:, 0], levels_db[:, 0], levels_db[:, 1:], usable))[-1]
+            known = truth(begins_s, reading.stop * frame_s)
+            if known is not None:
+                yield Window(patient, *known, {"this": (reading.breaths_per_min, reading.confidence)})
 
 
 def fitted(chosen_on: Sequence[Breathing], frame_s: float) -> NDArray[np.float64]:
@@ -272,6 +301,9 @@ def report(found: Sequence[Breathing], frame_s: float, others: Sequence[Window])
     )
     for kind, belongs in kinds:
         lines.append(line(f"SPRSound, {kind}", [w for w in judged if belongs(w)], "this", 0.0))
+    half = [one for one in found if not one.is_chosen_on]
+    for most in UNEVEN:
+        lines.append(line(f"its breaths, uneven by {most:g}", [*rearranged(half, most, frame_s)], "this", 0.0))
     for kind, belongs in kinds:
         lines.append(line(f"other stethoscopes (ICBHI), {kind}", [w for w in others if belongs(w)], "this", 0.0))
     regular = [w for w in chosen if w.is_regular]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ from edge.ward.respiratory_rate import SEGMENT_S
 
 SEARCHED = (0.65, 6.0)  # seconds
 SLOWEST = 7.0  # breaths per minute, of the spectrum
+PIECE_S, QUIETEST, FEWEST = 0.25, 0.25, 4  # of quiet; share of all pieces between breaths; that there must be
+PAUSED = 0.7  # of the breaths have quiet behind them
+Floats = NDArray[np.floating]
+Bed = tuple[NDArray[np.float64], Floats]
 Peak = tuple[float | None, float]
 """Breaths per minute and how sure, of any unit."""
 
@@ -55,3 +61,59 @@ def simulated(count: int, frame_s: float) -> Iterator[tuple[float, NDArray[np.fl
         slow = np.convolve(rng.normal(size=len(time_s) + 8), np.full(9, 1 / 3), "valid")
         level_db = 12 * shapes[1] + rng.uniform(1, 3) * slow + rng.normal(size=len(time_s))
         yield float(per_min), np.stack([np.clip(0.08 + 0.87 * shapes[0] + 0.06 * slow, 0, 1), level_db])
+
+
+@dataclass(frozen=True, slots=True)
+class Breath:
+    """One annotated breath, up to the next."""
+
+    sound: Floats
+    """(T, 5) breath score and levels; these without the mean of the recording."""
+    quiet: tuple[Floats, ...]
+    """The quietest pieces between the breaths of the recording."""
+
+
+def breaths(spans_s: Floats, score: Floats, levels_db: Floats, frame_s: float) -> list[Breath]:
+    """The annotated breaths of a recording; none where it has too little quiet.
+
+    Args:
+        spans_s: (n, 2) begin and end of each, seconds.
+        score: (T,).
+        levels_db: (T, 4).
+        frame_s: seconds to one frame.
+    """
+    sound = np.concatenate([score[:, None], levels_db - levels_db[:, :1].mean()], axis=1)
+    length, is_breath = round(PIECE_S / frame_s), np.zeros(len(sound), np.bool_)
+    spans = np.round(spans_s / frame_s).astype(int)
+    for begin, end in spans:
+        is_breath[begin:end] = True
+    places = [at for at in range(0, len(sound) - length, length // 2) if not is_breath[at : at + length].any()]
+    pieces = sorted((sound[at : at + length] for at in places), key=_level)
+    quiet = tuple(pieces[: max(round(QUIETEST * len(pieces)), FEWEST)])
+    return [Breath(sound[begin:end], quiet) for begin, end in pairwise(spans[:, 0])] if len(quiet) >= FEWEST else []
+
+
+def uneven(some: Sequence[Breath], seconds: float, most: float, frame_s: float, rng: np.random.Generator) -> Bed:
+    """Breaths of one patient in any order, `PAUSED` of them with quiet behind them of up to `most` times their length.
+
+    So the begin of every breath is known, where annotators leave breaths out.
+
+    Returns:
+        (n,) begins, seconds, and (T, 5) sound of the length asked for.
+    """
+    begins, parts, count, frames = list[int](), list[Floats](), 0, round(seconds / frame_s)
+    while count < frames:
+        begins.append(count)
+        breath = some[int(rng.integers(len(some)))]
+        rest = round(len(breath.sound) * rng.uniform(0, most)) if rng.random() < PAUSED else 0
+        new = [breath.sound]
+        while rest > 0:
+            new.append(breath.quiet[int(rng.integers(len(breath.quiet)))][:rest])
+            rest -= len(new[-1])
+        count += sum(map(len, new))
+        parts += new
+    return np.array(begins) * frame_s, np.concatenate(parts)[:frames]
+
+
+def _level(piece: Floats) -> float:
+    return float(piece[:, 1].mean())

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.types import BreathSound, Fault
+from edge.ward.breath_rhythm import _peaks
 from edge.ward.respiratory_rate import IRREGULAR, LOST, NO_BREATH, NOT_CLEAR, TOO_SHORT, RateReading, RespiratoryRate
 from tests.edge.ward.breathing import FRAME_S, at, part, regular
 
@@ -65,6 +66,39 @@ def test_breath_that_is_not_regular_has_no_rate() -> None:
     readings = _readings(at(begins_s, 30))[2:]  # from 15 s on
     assert {(reading.breaths_per_min, reading.why) for reading in readings} <= {(None, IRREGULAR), (None, NOT_CLEAR)}
     assert readings[-1].why == IRREGULAR
+
+
+def _uneven(seconds: float, start: int = 0) -> tuple[BreathSound, np.ndarray]:
+    """Breath of which some take more than twice as long as others, and its begins."""
+    begins_s = 0.5 + np.cumsum(np.random.default_rng(4).uniform(1.0, 2.2, 200))
+    return at(begins_s, seconds, start), begins_s
+
+
+def test_breath_that_is_uneven_is_counted() -> None:
+    sound, begins_s = _uneven(90)
+    known = [each for each in _readings(sound) if each.breaths_per_min is not None and each.confidence == 0.9]
+    assert len(known) >= 10, "no rhythm is that sure of it"
+    for each in known:
+        stop_s = each.stop * FRAME_S
+        inside = begins_s[(begins_s > stop_s - 30) & (begins_s < stop_s - 0.3)]
+        assert each.breaths_per_min == pytest.approx(60 / np.diff(inside).mean(), rel=0.1)
+
+
+def test_breaths_are_not_counted_where_one_may_be_lost_or_most_of_the_sound_is_faulty() -> None:
+    sound, _ = _uneven(90)
+    lost = sound.usable.copy()
+    lost[2600:2700] = False  # 3 s of the last 30 s
+    assert _readings(sound)[-1].breaths_per_min is not None
+    assert _readings(sound._replace(usable=lost))[-1].breaths_per_min is None
+    faulty = _readings(part(sound, 0, len(sound.usable), "rubbing"))[-1]
+    assert (faulty.breaths_per_min, faulty.why) == (None, "rubbing")
+
+
+def test_only_peaks_count_that_rise_and_fall_enough() -> None:
+    heights = np.array([0, 1, 0, 0.3, 0.1, 0.9, 0.7, 0.95, 0, 1.0])
+    signal = np.interp(np.arange(0, 9, 0.05), np.arange(10), heights)
+    assert [round(place * 0.05) for place in _peaks(signal, 0.5)] == [1, 7], "the last one does not fall"
+    assert [round(place * 0.05) for place in _peaks(signal, 0.15)] == [1, 3, 5, 7]
 
 
 def test_what_repeats_and_is_no_breath_has_no_rate() -> None:
