@@ -30,7 +30,6 @@ STALLED_S = 1.0  # a write that is not back by then has stalled: alarms go out f
 NO_TEXT = "Could not decode to UTF-8"  # the one sign of damage that comes as an OperationalError, with the whole text
 REASON_CHARS = 120
 REPLACE_S = 600.0  # at least, between two replacements: a disk that damages files must not fill itself with them
-MOST_HIDDEN = 1000  # messages that the broker has and the disk still has: each costs a moment when others are read
 PAGE = 100  # entries read at once where many of them may be hidden
 T = TypeVar("T")
 
@@ -197,12 +196,10 @@ class Disk:
         return None if oldest is None else self.read(lambda store: store.operating_s(oldest), None)
 
     def ack(self, seqs: Iterable[int]) -> None:
-        """Hide messages that the broker has, until the next write deletes them, or there are `MOST_HIDDEN`."""
+        """Hide messages that the broker has, until they are deleted: with the next write, or within a second."""
         if self.is_open:
             self.acknowledged.update(seqs)
             self._acknowledged_since.update(seqs)
-            if len(self.acknowledged) > MOST_HIDDEN:
-                self.delete_acknowledged()
 
     def delete_acknowledged(self) -> None:
         """Delete what the broker has; a disk that refuses is asked again the next time."""

@@ -11,14 +11,14 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
 from edge.contract.status import STATUS_EXPIRY_S, NodeState
 from edge.delivery.disk import STALLED_S
 from edge.delivery.entries import RecordsStatus
-from edge.delivery.latency import BEHIND_S, DeliveryLag, LatencyCounts, StageTimes, with_sending
+from edge.delivery.latency import BEHIND_S, DeliveryLag, StageTimes, with_sending
 from edge.delivery.message_inbox import GapLimit, MessageInbox, WritePace
 from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.minutes import Minute
@@ -33,6 +33,7 @@ from edge.settings.broker import Mqtt
 from edge.ward.alarm_records import Record
 
 INBOX_MESSAGES = 1024  # one bed makes a few in a minute; this is room for a disk that stalls
+DELETE_S = 1.0  # without a write, after which what the broker has leaves the disk by itself
 TIDY_S = 30.0  # how often the outbox drops what is too old and tries a disk that refused
 BEHIND_TIDY_S = 10.0  # the same, while it has not taken what alarms did
 RETRY_S = 30.0  # a message that the broker refused is tried again after this long
@@ -62,7 +63,8 @@ class Dispatch:
         self._wake, self._stopping = threading.Event(), threading.Event()  # there is something to do; it is the last
         self._mutex, self._state = threading.Lock(), RetainedState()
         self.dropped = 0  # messages lost because the inbox was full, or what is on the disk names no topic
-        self._limited_log, self._gap_limit, self._stages = RateLimitedLog(logger), GapLimit(), StageTimes()
+        self._limited_log, self._gap_limit = RateLimitedLog(logger), GapLimit()
+        self.stages = StageTimes()  # of the events that this process decided and sent
         self._in_flight, self.lag, self.refusals = InFlight(), DeliveryLag(), Refusals()
         outbox.number_for(node.topic())
         self._first, self._changes = list[int](), outbox.changes
@@ -138,11 +140,6 @@ class Dispatch:
         return since_s is not None and self._monotonic() - since_s > STALLED_S
 
     @property
-    def latencies(self) -> Mapping[str, LatencyCounts]:
-        """Of the events that this process decided and sent, by stage."""
-        return self._stages.counts
-
-    @property
     def is_connected(self) -> bool:
         """Whether the broker takes messages now."""
         return self._in_flight.session != ""
@@ -209,11 +206,12 @@ class Dispatch:
             self._publish_state()
             self._publish_messages()
             self._check_timeouts()
-        self.lag.publish(self._monotonic())
-        if self._monotonic() - self._tidied_s > (
-            BEHIND_TIDY_S if self.records.recorded < self.records.answered else TIDY_S
-        ):
-            self._tidied_s = self._monotonic()
+        now_s, is_behind = self._monotonic(), self.records.recorded < self.records.answered
+        self.lag.publish(now_s)
+        if now_s - self._pace.written_s > DELETE_S:
+            self._outbox.delete_acknowledged()
+        if now_s - self._tidied_s > (BEHIND_TIDY_S if is_behind else TIDY_S):
+            self._tidied_s = now_s
             self._outbox.tidy()
             self._answer(self.records.answered)
             self.tidied()
@@ -233,7 +231,7 @@ class Dispatch:
             self._answer(taken.ticket)
             for seq, each in enumerate(passed, self._outbox.last_seq - len(passed) + 1):
                 if each.event is not None and each.decided_s is not None:
-                    self._stages.stored(each.event, each.decided_s, now_s, is_on_disk)
+                    self.stages.stored(each.event, each.decided_s, now_s, is_on_disk)
                     if self._in_flight.session:
                         self.lag.stored(seq, each)
 
@@ -309,7 +307,7 @@ class Dispatch:
                 self._outbox.leave_out(entry.seq)
                 self._give_up(entry.seq)
                 continue
-            body = with_sending(entry.body, self._stages.sending(entry.event, self._monotonic()))
+            body = with_sending(entry.body, self.stages.sending(entry.event, self._monotonic()))
             is_late = entry.seq <= in_flight.backlog_end or self.lag.is_late(entry.seq, now_s)
             topic = self._node.current_topic(entry.topic, entry.body.get("stream", ""))
             if topic is None:  # of a damaged disk; the broker would end the connection
@@ -320,7 +318,7 @@ class Dispatch:
             mid = self._session.publish(topic, finish(body, is_late, self._wall()), False, entry.expiry_s)
             in_flight.record(mid, entry.seq, now_s)
             if mid is not None:
-                self._stages.sent(entry.event, body)
+                self.stages.sent(entry.event, body)
                 self.lag.sent(entry.seq, body, self._monotonic())
 
     def _give_up(self, seq: int) -> None:

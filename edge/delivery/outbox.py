@@ -104,11 +104,6 @@ class Outbox:
         return self._path
 
     @property
-    def is_open(self) -> bool:
-        """Whether what earlier processes left can be read."""
-        return self._disk.is_open
-
-    @property
     def changes(self) -> int:
         """Grows when messages were dropped, or appeared that could not be read before."""
         return self._drops + self._disk.recoveries
@@ -206,14 +201,21 @@ class Outbox:
             return self._disk.read(Store.ended_by_restart, list[int]()) + self._memory.ended_by_restart()
 
     def ack(self, seqs: Iterable[int]) -> None:
-        """The broker has these; they leave the disk with the next write, or by `tidy`. After a death they go again."""
+        """The broker has these; they leave the disk with the next write, or by `delete_acknowledged`."""
         with self._mutex:
             seqs = list(seqs)
             self._live.remove(seqs)
-            on_disk = [seq for seq in seqs if not self._memory.delete([seq])]
-            self._copy.is_old |= len(on_disk) < len(seqs)
+            if len(on_disk := self._memory.gone(seqs)) < len(seqs):
+                self._memory.delete(seqs)
+                self._copy.is_old = True
             self._disk.ack(on_disk if self._disk.damage is None else seqs)
             self._publish()
+
+    def delete_acknowledged(self) -> None:
+        """Take what the broker has off the disk, without an fsync: what is still there goes again after a death."""
+        with self._mutex:
+            if self._disk.accepts_writes:  # else by `tidy`: a disk that refuses may take a second to say so
+                self._disk.delete_acknowledged()
 
     def leave_out(self, update: int) -> None:
         """Drop the update with this `seq`: the broker takes too little, and the end of its sound repeats it."""

@@ -318,7 +318,7 @@ class Service:
         beds = {stream.id: stream_health_body(self._node, stream, time.time()) for stream in self._views}
         shadows = {} if self._shadow is None else self._shadow.bodies(self._node, time.time())
         chunks = sum((stream.status.chunks for stream in self._views), LatencyCounts())
-        return Reports(self._health(), beds, shadows, self._dispatch.latencies, chunks)
+        return Reports(self._health(), beds, shadows, self._dispatch.stages.counts, chunks)
 
     def _publish_stream_health(self, streams: Iterable[StreamView]) -> None:
         """How some of its streams are."""

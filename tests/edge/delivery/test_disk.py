@@ -122,6 +122,22 @@ def test_what_the_broker_has_is_hidden_while_the_disk_refuses_to_forget_it(
     assert (seqs(disk), disk.depth(), disk.read(Store.depth, 0)) == ([4, 5], 2, 3)
 
 
+def test_what_was_deleted_stays_so_after_a_death_and_cost_no_fsync(disk: Disk, path: Path) -> None:
+    put(disk, 1, 3)
+    disk.ack([1, 2])
+    statements: list[str] = []
+    assert disk._store is not None
+    disk._store._db.set_trace_callback(statements.append)
+    disk.delete_acknowledged()
+    assert [each for each in statements if each.startswith(("PRAGMA", "COMMIT"))] == [
+        "PRAGMA synchronous=NORMAL",
+        "COMMIT",
+        "PRAGMA synchronous=FULL",
+    ]
+    with closing(sqlite3.connect(path)) as other:  # which has what a process after a death would have
+        assert other.execute("SELECT seq FROM outbox").fetchall() == [(3,)]
+
+
 def test_a_refusal_to_forget_is_told_again_behind_a_write_that_came_to_disk(
     disk: Disk, path: Path, logged: pytest.LogCaptureFixture
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.delivery.dispatch import TIDY_S, Dispatch
+from edge.delivery.dispatch import DELETE_S, Dispatch
 from edge.delivery.message_inbox import AT_ONCE, EVERY_S, WRITE_S
 from edge.delivery.store import Store
 from edge.ward.alarm_records import Key, Rule
@@ -45,7 +45,7 @@ def test_what_comes_within_a_moment_of_a_write_goes_with_the_next_and_what_was_d
     session.ack(4)
     dispatch._step()
     assert outbox._disk.read(Store.depth, -1) == 2, "nothing is written that takes them along"
-    clock.now_s += TIDY_S + 1
+    clock.now_s += DELETE_S + 0.1
     dispatch._step()
     assert outbox._disk.read(Store.depth, -1) == 0
 

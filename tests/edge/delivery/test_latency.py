@@ -102,11 +102,11 @@ def test_an_event_is_counted_once_by_each_stage_that_is_known_though_it_is_sent_
         clock.now_s += 10.0  # a backlog has its rate
         step(dispatch)
     assert len([topic for _, topic, *_ in session.sent if topic.endswith("event")]) == 3
-    assert {stage: counts.within()[-1] for stage, counts in dispatch.latencies.items()} == dict.fromkeys(
+    assert {stage: counts.within()[-1] for stage, counts in dispatch.stages.counts.items()} == dict.fromkeys(
         ("sound", "window", "scored", "disk", "wire", "total"), 1
     )
-    assert round(dispatch.latencies["disk"].sum_s, 6) == 0.5
-    assert round(dispatch.latencies["total"].sum_s, 4) == 1.3254
+    assert round(dispatch.stages.counts["disk"].sum_s, 6) == 0.5
+    assert round(dispatch.stages.counts["total"].sum_s, 4) == 1.3254
 
 
 def test_what_an_earlier_process_decided_is_in_no_count(
@@ -117,7 +117,7 @@ def test_what_an_earlier_process_decided_is_in_no_count(
     step(dispatch)
     clock.now_s += 1.0
     step(dispatch)
-    assert [counts.within()[-1] for counts in dispatch.latencies.values()] == [0] * 6
+    assert [counts.within()[-1] for counts in dispatch.stages.counts.values()] == [0] * 6
 
 
 @given(st.lists(st.one_of(st.sampled_from(BOUNDS_S), st.floats(0, 1e6))), st.lists(st.floats(0, 1e6)))

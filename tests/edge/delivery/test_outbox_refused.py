@@ -58,7 +58,7 @@ def rows(path: Path, query: str) -> list[tuple[object, ...]]:
 def test_a_new_outbox_has_nothing_and_its_disk_takes_what_is_written(outbox: Outbox) -> None:
     none = nothing_dropped()
     assert outbox.status == OutboxStatus(0, None, 0, True, 0, none) == OutboxStatus()
-    assert (outbox.is_open, outbox.last_seq, outbox.changes) == (True, 0, 0)
+    assert (outbox._disk.is_open, outbox.last_seq, outbox.changes) == (True, 0, 0)
 
 
 def test_numbers_go_on_over_a_refusal_and_tell_of_no_hole(outbox: Outbox, path: Path) -> None:
@@ -257,13 +257,13 @@ def test_a_file_that_opens_late_is_gone_on_with_and_what_lies_there_is_as_old_as
         broken.setattr(edge.delivery.disk, "open_or_replace", fails)
         second = Outbox(path, 1, 1, monotonic=clock)
         second.put([event(2)])
-        assert (second.is_open, numbers(second), second.status.on_disk) == (False, [2], False)
+        assert (second._disk.is_open, numbers(second), second.status.on_disk) == (False, [2], False)
         assert 2 <= second.last_seq <= 1 + JUMP
         clock.now_s += 50.0
         assert second.status.oldest_s(clock()) == 50.0
     changes = second.changes
     second.tidy()
-    assert (second.is_open, numbers(second), second.changes) == (True, [1, 2], changes + 1)
+    assert (second._disk.is_open, numbers(second), second.changes) == (True, [1, 2], changes + 1)
     assert (
         second.status.oldest_s(clock()) == 1000.0
     )  # the file does not know of the 50 s in which it could not be opened
