@@ -33,7 +33,7 @@ from edge.contract.fields import rfc3339
 from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict
 from edge.log import RateLimitedLog
-from edge.server.board.limits import host_of
+from edge.server.board.limits import BusyError, FairQueue, host_of, network_of
 from edge.server.board.users import ROLES, Role, User, Users, UsersFile
 from edge.ward.quotas import Limit, Quotas
 
@@ -179,7 +179,6 @@ TRIES = 5  # wrong passwords of one host, and of one browser that has signed in 
 WRONG_TOKENS = 30  # of one host
 RIGHT_TOKENS = 256  # sign-ins of one token from one host: many screens may share both
 MAX_NAME = 40  # letters of a name in the log
-MAX_WAITING = 64  # sign-ins whose hash is not computed yet: each takes 64 MB and 50 ms of a core, one at a time
 NONCE_BYTES, PROOF_BYTES = 9, 16
 
 
@@ -217,7 +216,7 @@ class SignIn:
 
     def __init__(self, file: UsersFile, audit: Audit) -> None:
         self._file, self._audit = file, audit
-        self._hashing, self._waiting = asyncio.Semaphore(1), 0
+        self._hashing = FairQueue()
         self._tries, self._wrong_tokens = Quotas(TRIES, QUOTA_S), Quotas(WRONG_TOKENS, QUOTA_S)
         self._right_tokens, self._logged = Quotas(RIGHT_TOKENS, QUOTA_S), Quotas(1, QUOTA_S)
 
@@ -248,15 +247,12 @@ class SignIn:
         key = f"browser {nonce}" if nonce else f"host {host}"
         if not self._tries.take(key, time.monotonic()):
             return self._too_many(attempt, key)
-        if self._waiting >= MAX_WAITING:
+        try:
+            async with self._hashing.turn(*(("browsers", nonce) if nonce else (network_of(attempt.address), host))):
+                user = await asyncio.to_thread(users.by_password, attempt.name, attempt.password)
+        except BusyError:
             self._tries.give_back(key)
             return BUSY
-        self._waiting += 1
-        try:
-            async with self._hashing:
-                user = await asyncio.to_thread(users.by_password, attempt.name, attempt.password)
-        finally:
-            self._waiting -= 1
         if user is None:
             self._log("sign-in refused", attempt)
             return Refusal(403, "name or password is wrong")

@@ -1,7 +1,11 @@
-"""A fair share for every client: what counts as one host, and live screens. Pure.
+"""A fair share for every client: what counts as one host or network, turns at slow work, live screens. Pure.
 
 Not for whether a proxy is believed (uvicorn does that, as `listen.proxies` says). A host of IPv6 owns a whole /64, so
 that is one host here; an IPv4 address that an IPv6 socket shows as `::ffff:10.0.0.5` is the IPv4 address.
+
+Of slow work (`edge.server.board.access`: the hash of a password, 64 MB and 50 ms of a core) one piece is done at a
+time: networks by turns, in each its hosts by turns. Who asks often waits behind himself. Where too many wait, the last
+of the host that has most, of the network that has most, is refused.
 
 Live screens are few of one session, and of nobody so many that there is no place for another person. A screen
 that has to go is the oldest; its browser connects again by itself.
@@ -9,14 +13,17 @@ that has to go is the oldest; its browser connects again by itself.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from edge.server.board.feed import Viewer
 
 HOST_BITS = {4: 32, 6: 64}
+NETWORK_BITS = {4: 24, 6: 64}
 MAX_TEXT = 64  # of what a proxy gives and is no address
 
 
@@ -28,10 +35,12 @@ def plain(address: str) -> str:
 
 def host_of(address: str) -> str:
     """What shares a quota of its own with nobody."""
-    found = _parsed(address)
-    if found is None:
-        return address[:MAX_TEXT]
-    return str(ipaddress.ip_network((found, HOST_BITS[found.version]), strict=False))
+    return _prefix(address, HOST_BITS)
+
+
+def network_of(address: str) -> str:
+    """The network that it is of: /24, of IPv6 /64."""
+    return _prefix(address, NETWORK_BITS)
 
 
 def is_among(address: str, networks: Iterable[str]) -> bool:
@@ -40,12 +49,106 @@ def is_among(address: str, networks: Iterable[str]) -> bool:
     return found is not None and any(found in ipaddress.ip_network(each) for each in networks)
 
 
+def _prefix(address: str, bits: dict[int, int]) -> str:
+    found = _parsed(address)
+    if found is None:
+        return address[:MAX_TEXT]
+    return str(ipaddress.ip_network((found, bits[found.version]), strict=False))
+
+
 def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return None
     return getattr(found, "ipv4_mapped", None) or found
+
+
+MAX_WAITING = 64
+
+_Turn = asyncio.Future[None]
+
+
+class BusyError(Exception):
+    """Too many wait, and whoever asked has as many there as anybody."""
+
+
+class FairQueue:
+    """To be used from one event loop."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, dict[str, deque[_Turn]]] = {}
+        """By network, in it by host; both in the order of their turns."""
+        self._is_taken = False
+
+    @asynccontextmanager
+    async def turn(self, network: str, host: str) -> AsyncIterator[None]:
+        """Wait for the turn of a host, which lasts until the block ends.
+
+        Raises:
+            BusyError: before it came.
+        """
+        if self._is_taken:
+            await self._wait(network, host)
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._is_taken = self._next()
+
+    async def _wait(self, network: str, host: str) -> None:
+        if sum(map(_size, self._waiting.values())) >= MAX_WAITING:
+            self._make_room(network, host)
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(network, {}).setdefault(host, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:  # it had just come
+                self._is_taken = self._next()
+            raise
+
+    def _make_room(self, network: str, host: str) -> None:
+        largest = max(self._waiting, key=lambda each: _size(self._waiting[each]))
+        hosts = self._waiting[largest]
+        most = max(hosts, key=lambda each: len(hosts[each]))
+        own = self._waiting.get(network, {})
+        has_fewer = (
+            len(own.get(host, ())) < len(hosts[most]) - 1 if network == largest else _size(own) < _size(hosts) - 1
+        )
+        if not has_fewer:
+            raise BusyError
+        turn = hosts[most].pop()
+        self._tidy(largest, most)
+        if not turn.done():
+            turn.set_exception(BusyError())
+
+    def _next(self) -> bool:
+        """Give the next its turn; whether there was one."""
+        while self._waiting:
+            network = next(iter(self._waiting))
+            hosts = self._waiting.pop(network)
+            host = next(iter(hosts))
+            turns = hosts.pop(host)
+            turn = turns.popleft()
+            if turns:
+                hosts[host] = turns  # behind the others
+            if hosts:
+                self._waiting[network] = hosts
+            if not turn.done():
+                turn.set_result(None)
+                return True
+        return False
+
+    def _tidy(self, network: str, host: str) -> None:
+        if not self._waiting[network][host]:
+            del self._waiting[network][host]
+        if not self._waiting[network]:
+            del self._waiting[network]
+
+
+def _size(hosts: dict[str, deque[_Turn]]) -> int:
+    return sum(map(len, hosts.values()))
 
 
 MAX_OF_SESSION = 8  # of the ward and of beds together; a browser keeps six connections to a board

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,18 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import ConfigError
-from edge.server.board.access import (
-    BUSY,
-    MAX_SESSIONS,
-    MAX_WAITING,
-    ORDERS,
-    Access,
-    Attempt,
-    Audit,
-    Session,
-    SignIn,
-)
-from edge.server.board.users import ROLES, User, Users, UsersFile, add_user, hash_password, new_token, read_users
+from edge.server.board.access import MAX_SESSIONS, ORDERS, Access, Session
+from edge.server.board.users import ROLES, User, Users, add_user, hash_password, new_token, read_users
 from edge.ward.quotas import MAX_KEYS, Limit, Quotas
 
 
@@ -101,39 +88,6 @@ def test_a_password_is_told_from_a_wrong_one_and_a_name_from_nobodys(nurse: User
     assert users.by_password("nurse", "correct horse") == nurse
     assert users.by_password("nurse", "wrong horse") is None
     assert users.by_password("nobody", "correct horse") is None
-
-
-def test_sign_ins_wait_for_one_hash_at_a_time_and_only_so_many(
-    tmp_path: Path, nurse: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add_user(tmp_path / "users", nurse)
-    file, running, most = UsersFile(tmp_path / "users"), 0, 0
-    allowed = threading.Event()
-
-    def by_password(_name: str, _password: str) -> None:
-        nonlocal running, most
-        running += 1
-        most = max(most, running)
-        allowed.wait()
-        running -= 1
-
-    monkeypatch.setattr(file.users, "by_password", by_password)
-
-    audit = Audit(tmp_path / "audit")
-
-    async def sign_in() -> list[object]:
-        checks = SignIn(file, audit)
-        attempts = [Attempt(f"10.0.{n // 200}.{n % 200}", "nurse", "wrong", "", "") for n in range(MAX_WAITING + 2)]
-        tasks = [asyncio.create_task(checks.check(each)) for each in attempts]
-        await asyncio.sleep(0)
-        refused = [task for task in tasks if task.done()]
-        allowed.set()
-        await asyncio.gather(*tasks)
-        return [task.result() for task in refused]
-
-    with closing(audit):
-        assert asyncio.run(sign_in()) == [BUSY, BUSY]
-    assert most == 1
 
 
 def test_a_token_is_stored_as_its_hash_alone(tmp_path: Path) -> None:

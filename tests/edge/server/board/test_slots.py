@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.server.board.connections import MAX_CONNECTIONS, MAX_WAITING, Slot, Slots
-from edge.server.board.limits import host_of, plain
+from edge.server.board.limits import host_of, network_of, plain
 
 
 class Opened:
@@ -107,14 +107,14 @@ def test_a_flood_is_told_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "shown", "host"),
+    ("address", "shown", "host", "network"),
     [
-        ("10.0.0.5", "10.0.0.5", "10.0.0.5/32"),
-        ("::ffff:10.0.0.5", "10.0.0.5", "10.0.0.5/32"),
-        ("2001:db8:1:2:3::4", "2001:db8:1:2:3::4", "2001:db8:1:2::/64"),
-        ("fe80::1%eth0", "fe80::1", "fe80::/64"),
-        ("somebody", "somebody", "somebody"),
+        ("10.0.0.5", "10.0.0.5", "10.0.0.5/32", "10.0.0.0/24"),
+        ("::ffff:10.0.0.5", "10.0.0.5", "10.0.0.5/32", "10.0.0.0/24"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::1", "fe80::/64", "fe80::/64"),
+        ("somebody", "somebody", "somebody", "somebody"),
     ],
 )
-def test_an_address_counts_as_its_host(address: str, shown: str, host: str) -> None:
-    assert (plain(address), host_of(address)) == (shown, host)
+def test_an_address_counts_as_its_host_and_its_network(address: str, shown: str, host: str, network: str) -> None:
+    assert (plain(address), host_of(address), network_of(address)) == (shown, host, network)
