@@ -22,7 +22,7 @@ from edge.sources.source import Source, Wait
 from edge.types import Block, Gap
 
 THREADS = 2  # one reads, and the other goes on where that one hangs; another one comes after `STUCK_S`
-TOGETHER_S = 0.02  # sources in real time are read at multiples of it: a waking costs as much as reading six blocks
+TOGETHER_S = 0.06  # sources in real time are read at multiples of it, and the chunks that are complete then go together
 WATCH_S = 0.03  # how late a source may be before another thread reads
 STUCK_S = 0.5
 MOST_STUCK = 16
