@@ -96,9 +96,9 @@ class Concealment:
             raise ValueError(f"block starts at sample {start}, before the end of what was written, {self._stop}")
         out = [] if self._stop is None else self._lose(start - self._stop)
         self._stop = start + len(samples)
-        received = np.asarray(valid, _BOOL) & (np.abs(samples) <= LOUDEST)
-        if len(samples) and received.all():  # nearly always
+        if len(samples) and valid.all() and samples.max() <= LOUDEST and samples.min() >= -LOUDEST:  # nearly always
             return out + self._receive(start, samples)
+        received = np.asarray(valid, _BOOL) & (np.abs(samples) <= LOUDEST)
         edges = [0, *(np.flatnonzero(received[1:] != received[:-1]) + 1).tolist(), len(samples)]
         for first, stop in pairwise(edges):
             if first < stop:

@@ -141,7 +141,7 @@ class Pipeline:
         if self._check is not None:
             self._check.push_chunk(chunk)
         self._state = state
-        if not np.isfinite(self._state).all():  # it would say nothing more for ever
+        if not scores.valid.any() and not np.isfinite(self._state).all():  # it would say nothing more for ever
             self._state, self._scored_from = self._model.new_state(), chunk.start + spec.chunk_frames
         if chunk.decided_valid.all() and not (len(scores.valid) and scores.valid.all()):
             self.failed_chunks += 1

@@ -12,6 +12,7 @@ import ctypes
 import struct
 import time
 from collections.abc import Callable
+from functools import lru_cache
 
 from edge.delivery.messages import ClockReading
 
@@ -82,10 +83,16 @@ def read_clock() -> ClockReading:
     """What the kernel says of the wall clock (adjtimex(2)); of one that follows no reference, nothing more."""
     timex = ctypes.create_string_buffer(TIMEX_BYTES)
     try:
-        state = int(ctypes.CDLL(None).adjtimex(timex))
+        state = int(_c_library().adjtimex(timex))
     except (OSError, AttributeError):
         return ClockReading(None)
     return reading_of(state, timex.raw)
+
+
+@lru_cache
+def _c_library() -> ctypes.CDLL:
+    """Opened once: that takes longer than the call, and each event has a reading."""
+    return ctypes.CDLL(None)
 
 
 def reading_of(state: int, timex: bytes) -> ClockReading:

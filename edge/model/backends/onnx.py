@@ -34,7 +34,6 @@ class OnnxBackend:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY
-        options.enable_cpu_mem_arena = False  # one stream in steady state gains nothing from it and it is never freed
         ort.set_default_logger_severity(FATAL_ONLY)
         ort.disable_telemetry_events()
         try:
