@@ -31,7 +31,7 @@ from edge.sources.resample import RateAdapter
 from edge.sources.source import LOUDEST
 from edge.types import Block, Chunk, Gap, Scores
 from edge.types import Event as SampleEvent
-from edge.ward.respiratory_rate import FINEST_S, RateReading, RespiratoryRate
+from edge.ward.respiratory_rate import FINEST_S, LOST, OLD_S, RateReading, RespiratoryRate
 from edge.ward.wheeze_rate import BreathWindow, WheezeRate
 
 MOST_READINGS = 4096  # that wait to be taken: nearly six hours
@@ -134,9 +134,12 @@ class Detector:
 
     @property
     def respiratory_rate(self) -> BreathRate | None:
-        """The newest; None in the first seconds, and for a model that does not hear breath."""
+        """The newest, unknown once `OLD_S` came behind it; None at first, and for a model that does not hear breath."""
         self.take_rates()
-        return self._newest
+        newest, now_s = self._newest, self._stop_sample / self.model.rate_hz
+        if newest is None or now_s - newest.t_s <= OLD_S:
+            return newest
+        return replace(newest, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
 
     def take_rates(self) -> list[BreathRate]:
         """The respiratory rates since the last call, each 5 s of sound."""

@@ -22,11 +22,10 @@ from edge.node.stream_status import StreamView
 from edge.node.trends import FADES_AFTER_S
 from edge.types import Chunk, Scores
 from edge.ward.pauses import Pause, Pauses
-from edge.ward.respiratory_rate import FINEST_S, LOST, STEP_S, RateReading, RespiratoryRate
+from edge.ward.respiratory_rate import FINEST_S, LOST, OLD_S, RateReading, RespiratoryRate
 from edge.ward.wheeze_rate import BreathTrend, WheezeRate
 
 PublishPause = Callable[[Pause, float], None]
-OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 
 
 class BedBreath(StreamObserver):

@@ -39,6 +39,7 @@ from edge.types import BreathSound, Fault
 from edge.ward.breath_rhythm import MOST_FRAMES, Count, Rhythm, candidates, counted
 
 STEP_S = 5.0
+OLD_S = 3 * STEP_S  # of sound behind a reading, and it is none of now
 LEAST_S = 8.0  # of sound, before anything is said
 SEGMENT_S = 15.0
 WINDOW_S = 30.0

@@ -92,6 +92,19 @@ def test_an_event_ends_where_samples_were_lost() -> None:
     assert ends[1].end_s == pytest.approx(1.25, abs=0.1)
 
 
+def test_a_rate_is_unknown_once_what_comes_is_lost() -> None:
+    detector = load()
+    detector.push(soundfile.read(DEMO_AUDIO, dtype="float32", stop=30 * 8000)[0], 8000)
+    known = detector.respiratory_rate
+    assert known is not None
+    assert known.breaths_per_min is not None
+    for _ in range(60):
+        detector.push(np.full(8000, np.nan), 8000)
+    lost = detector.respiratory_rate
+    assert lost is not None
+    assert (lost.breaths_per_min, lost.confidence, lost.measurable, lost.why) == (None, 0.0, 0.0, "lost sound")
+
+
 def test_a_detector_that_was_reset_is_as_new() -> None:
     detector = loud()
     first = output_of(detector, bursts(8000), 8000)
