@@ -18,11 +18,11 @@ from typing import Any
 
 from deploy.box.examine import READ_BOARD, Facts
 from deploy.box.layout import BOARD, LISTING
-from deploy.box.service import WELL
+from deploy.box.service import HEALTHY
 from deploy.box.session import ORPHAN, PATIENCE_S, UNDER_WAY
 from deploy.devices import DeployError, choose_python, date_of, describe
 from deploy.release import Software, check_wheels, make, part_of, read, read_signed, sign, write_signed
-from deploy.remote import Target, ask, facts_of, tell
+from deploy.remote import Target, facts_of, print_progress, send_command
 from deploy.tools import PROJECT, check_settings
 
 BUILD = PROJECT / "build/deploy"
@@ -45,9 +45,9 @@ READERS = {"node": "laennec", "board": "laennec-board"}  # users of the services
 def _step(text: str) -> Iterator[Callable[[str], None]]:
     """As the steps on the box are told."""
     began_s, remarks = time.monotonic(), list[str]()
-    tell({"begin": text})
+    print_progress({"begin": text})
     yield remarks.append
-    tell({"end": time.monotonic() - began_s, "remark": "; ".join(remarks)})
+    print_progress({"end": time.monotonic() - began_s, "remark": "; ".join(remarks)})
 
 
 def install(target: Target, options: argparse.Namespace) -> int:
@@ -60,7 +60,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
         names = ", ".join(facts.keys)
         raise DeployError(f"this box takes releases signed by {names} alone; give the private key: SIGN=KEY.pem")
     if facts.has_trial:  # the box is mended even if this deployment comes to nothing
-        ask(target, "mend")
+        send_command(target, "mend")
     python = choose_python(options.device, facts, time.time(), target.has_systemd)
     if not options.wheelhouse:  # a wheelhouse made elsewhere may know other settings
         _check(options.config, None if board is None else Path(options.board))
@@ -80,7 +80,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
         config = DEMO.format(base=base)
     files |= {name: text for name, text in (("ward.yaml", config), (BOARD, board)) if text is not None}
     system_site = options.device != "local" and bool(python.tensorrt or python.has_pyaudio)  # what no wheel brings
-    result = ask(
+    result = send_command(
         target,
         "install",
         software.parts,
@@ -153,7 +153,7 @@ def configure(target: Target, options: argparse.Namespace) -> int:
         raise DeployError("expected CONFIG=ward.yaml, found none")
     files = {"ward.yaml": _text_of("CONFIG", options.config)}
     print(f"configuring {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    result = ask(target, "configure", files=files, hold_s=_hold_s(target, options), keep=options.keep)
+    result = send_command(target, "configure", files=files, hold_s=_hold_s(target, options), keep=options.keep)
     if not result["is_new"]:
         print("nothing to do: it runs with these settings already")
     _finish(target, result)
@@ -173,7 +173,7 @@ def model(target: Target, options: argparse.Namespace) -> int:
         )
     part = part_of(path) if path.is_file() else None
     print(f"changing the model of {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
-    result = ask(
+    result = send_command(
         target,
         "model",
         {part: path} if part else None,
@@ -197,7 +197,7 @@ def credentials(target: Target, options: argparse.Namespace) -> int:
         )
     carried = [_carried(word) for word in options.file]
     print(f"bringing {len(carried)} files to {target.transport.where}")
-    result = ask(target, "credentials", carried=carried, users=USERS.read_text())
+    result = send_command(target, "credentials", carried=carried, users=USERS.read_text())
     print(f"written: {', '.join(result['written']) or 'none'}; unchanged: {', '.join(result['unchanged']) or 'none'}")
     if result["written"] and result["running"]:
         print("the service uses them from its next start: sudo systemctl restart laennec, or make deploy FORCE=1")
@@ -255,17 +255,19 @@ def _text_of(name: str, path: Path) -> str:
 
 def rollback(target: Target, options: argparse.Namespace) -> int:
     """Go back to the release before, or to the one that is named."""
-    result = ask(target, "rollback", release=options.release, hold_s=_hold_s(target, options), keep=options.keep)
+    result = send_command(
+        target, "rollback", release=options.release, hold_s=_hold_s(target, options), keep=options.keep
+    )
     _finish(target, result)
     return 0
 
 
 def status(target: Target, options: argparse.Namespace) -> int:
     """Say what runs and what else is there."""
-    found = ask(target, "status")
+    found = send_command(target, "status")
     if options.json:
         print(json.dumps({"where": target.transport.where, "root": target.root, **found}, indent=1))
-        return 0 if found["phase"] in WELL else 1
+        return 0 if found["phase"] in HEALTHY else 1
     if found["busy"]:
         print(f"a deployment to {target.transport.where} is under way ({found['busy']})")
     if found["trial"]:
@@ -279,15 +281,17 @@ def status(target: Target, options: argparse.Namespace) -> int:
     print(f"{found['running']} is current on {target.transport.where}; its service is {found['phase']}{status}")
     print(f"releases: {', '.join(found['releases'])}; {found['free_mb']} MB free")
     print(f"settings: {found['config']} ({found['settings_sha256'][:12]}); log: {found['logs']}")
-    told = found["model"]
+    active = found["model"]
     print(
-        f"model: {told['kind']} {told['id'][:12]} ({told['name']})" if told else "model: the release does not say which"
+        f"model: {active['kind']} {active['id'][:12]} ({active['name']})"
+        if active
+        else "model: the release does not say which"
     )
     if found["deaf_s"] is not None:
         print(f"last switch: {date_of(found['switched_s'])}, deaf for {found['deaf_s']:.1f} s")
     if found["has_board"]:
         print("board: systemctl status laennec-board")
-    return 0 if found["phase"] in WELL else 1
+    return 0 if found["phase"] in HEALTHY else 1
 
 
 def _cut_off(found: dict[str, Any]) -> str:
@@ -302,12 +306,12 @@ def _cut_off(found: dict[str, Any]) -> str:
 
 def logs(target: Target, options: argparse.Namespace) -> int:
     """Print the end of the service's log."""
-    print(ask(target, "logs", lines=options.lines)["text"])
+    print(send_command(target, "logs", lines=options.lines)["text"])
     return 0
 
 
 def undeploy(target: Target, options: argparse.Namespace) -> int:
     """Stop the service and remove every release."""
-    kept = ask(target, "undeploy", purge=options.purge)["kept"]
-    print(f"nothing is deployed on {target.transport.where} any more" + (f"; kept {', '.join(kept)}" if kept else ""))
+    left = send_command(target, "undeploy", purge=options.purge)["kept"]
+    print(f"nothing is deployed on {target.transport.where} any more" + (f"; kept {', '.join(left)}" if left else ""))
     return 0

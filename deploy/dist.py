@@ -166,11 +166,11 @@ def _ref(name: str, version: str) -> str:
 
 def _component(ref: str, part: Distribution) -> dict[str, Any]:
     """One package; its licence as it says itself."""
-    said = part.metadata
+    fields = part.metadata
     component = {"type": "library", "bom-ref": ref, "name": part.name, "version": part.version, "purl": ref}
-    if "License-Expression" in said:
-        return {**component, "licenses": [{"expression": said["License-Expression"]}]}
-    classifiers, text = said.get_all("Classifier") or [], said.get_all("License") or []
+    if "License-Expression" in fields:
+        return {**component, "licenses": [{"expression": fields["License-Expression"]}]}
+    classifiers, text = fields.get_all("Classifier") or [], fields.get_all("License") or []
     named = [line.rpartition(" :: ")[2] for line in classifiers if line.startswith("License :: ")]
     licence = next(iter([*named, *(line for whole in text for line in whole.splitlines()[:1])]), "")
     return {**component, "licenses": [{"license": {"name": licence}}]} if licence else component

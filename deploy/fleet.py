@@ -299,9 +299,9 @@ def _check_names(name: str, box: BoxSection, path: Path) -> None:
     """The settings must say the same site and node: of two boxes with one name, the broker throws one out."""
     found = load_config(path)
     for key, wanted in (("site", box.site), ("node", box.node)):
-        said = getattr(found, key) if key in found.model_fields_set else "none"
-        if said != wanted:
+        actual = getattr(found, key) if key in found.model_fields_set else "none"
+        if actual != wanted:
             raise DeployError(
-                f"{name}: {box.config}: expected {key} {wanted}, as the fleet's file says, found {said}; write  "
+                f"{name}: {box.config}: expected {key} {wanted}, as the fleet's file says, found {actual}; write  "
                 f"{key}: ${{{key}}}"
             )

@@ -37,10 +37,10 @@ from edge.errors import LaennecError
 from edge.model.onnx_file import read_artefact
 
 OF_THE_DEVICE = ("edge", "firmware_bridge")  # packages of this clone; the others are the workstation's
-KEPT_WHEELS = 5  # of this clone; 3 MB each
+RETAINED_WHEELS = 5  # of this clone; 3 MB each
 NEWEST_GLIBC = 40  # 2.x; tags beyond exist on no index yet
 MANIFEST, SIGNATURE = "release.json", "release.sig"
-KEPT_SIGNATURES = 20  # of earlier builds, each of a few kilobytes
+RETAINED_SIGNATURES = 20  # of earlier builds, each of a few kilobytes
 NOT_SENT = ("bin", "share", ".lock")  # programs name a Python of this machine; the box makes its own (`build`)
 
 
@@ -112,10 +112,10 @@ def read(folder: Path, build: Path) -> Software:
         raise DeployError(f"expected one wheel laennec-*.whl in {folder}, found none or several")
     with alone(build):
         digest = hashlib.sha256("".join(digest_of(path) for path in wheels).encode()).hexdigest()
-        kept = build / "wheelhouses" / digest[:12]
-        kept.parent.mkdir(exist_ok=True)
-        software = _software(own[0], _unpacked(wheels, kept))
-        _forget_old(kept.parent, KEPT_WHEELS)
+        stored = build / "wheelhouses" / digest[:12]
+        stored.parent.mkdir(exist_ok=True)
+        software = _software(own[0], _unpacked(wheels, stored))
+        _forget_old(stored.parent, RETAINED_WHEELS)
         return software
 
 
@@ -240,11 +240,11 @@ def build_own_wheel(build: Path, tools: Path, model: Path | None) -> Path:
         pip = [tools, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source]
         must(pip, "building the wheel", {"SOURCE_DATE_EPOCH": "1577836800"})  # same source, same bytes, same hash
         made = next(out.glob("laennec-*.whl"))
-        kept = build / "own" / digest_of(made)[:12] / made.name  # another one may be on its way to a box
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        made.replace(kept)
-    _forget_old(kept.parents[1], KEPT_WHEELS)
-    return kept
+        stored = build / "own" / digest_of(made)[:12] / made.name  # another one may be on its way to a box
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        made.replace(stored)
+    _forget_old(stored.parents[1], RETAINED_WHEELS)
+    return stored
 
 
 def copy_source(target: Path) -> None:
@@ -300,15 +300,15 @@ def sign(version: str, files: Mapping[str, str], key: Path, folder: Path) -> dic
     """
     if not key.is_file():
         raise DeployError(f"SIGN: expected a private key (python -m export.sign --new-key makes one), found {key}")
-    kept = folder / hashlib.sha256(manifest_of("", version, files) + key.read_bytes()).hexdigest()[:16]
+    stored = folder / hashlib.sha256(manifest_of("", version, files) + key.read_bytes()).hexdigest()[:16]
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder.with_name(f"{folder.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # boxes of a fleet sign at once; manifest and signature are a pair
-        if not (kept / SIGNATURE).exists():
-            kept.mkdir(exist_ok=True)
-            write_signed(kept, version, files, key)
-            _forget_old(folder, KEPT_SIGNATURES)
-        return read_signed(kept) or {}
+        if not (stored / SIGNATURE).exists():
+            stored.mkdir(exist_ok=True)
+            write_signed(stored, version, files, key)
+            _forget_old(folder, RETAINED_SIGNATURES)
+        return read_signed(stored) or {}
 
 
 def write_signed(folder: Path, version: str, files: Mapping[str, str], key: Path) -> str:

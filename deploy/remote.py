@@ -73,7 +73,7 @@ class Transport(Protocol):
     def words(self, argv: Sequence[str]) -> list[str]:
         """The command to run here so that `argv` is run on the box, with its standard streams."""
 
-    def explain(self, code: int, said: str) -> str:
+    def explain(self, code: int, output: str) -> str:
         """Why no command ran there, judged by exit code and standard error; empty if one did."""
 
 
@@ -86,7 +86,7 @@ class Local:
         """The command itself: it needs no transport."""
         return list(argv)
 
-    def explain(self, code: int, said: str) -> str:
+    def explain(self, code: int, output: str) -> str:
         """Always empty: there is nothing between here and this machine that could fail."""
         return ""
 
@@ -138,16 +138,16 @@ class Ssh:
         port = [] if self._port is None else ["-p", str(self._port)]
         return ["ssh", "-T", *self._options, *options, *port, self._host, shlex.join(argv)]
 
-    def explain(self, code: int, said: str) -> str:
+    def explain(self, code: int, output: str) -> str:
         """What ssh said, with what to do about it; empty if it is not ssh that failed."""
-        if code != SSH_FAILED or not said.strip():  # without a word: it was there, and what ran on the box was killed
+        if code != SSH_FAILED or not output.strip():  # without a word: it was there, and what ran on the box was killed
             return ""
         port = f" -p {self._port}" if self._port else ""
-        cause, cure = self._known(said, f"{port} {self._host}".lstrip())
-        last = said.strip().splitlines()[-1]
+        cause, cure = self._known(output, f"{port} {self._host}".lstrip())
+        last = output.strip().splitlines()[-1]
         return f"expected to reach {self._host} by ssh, found: {cause or last.strip()}; {cure}"
 
-    def _known(self, said: str, words: str) -> tuple[str, str]:
+    def _known(self, output: str, words: str) -> tuple[str, str]:
         """What is wrong and what to do, for the failures that people meet; `words` name the box in a command."""
         command, name = f"ssh {words}", self._host.rpartition("@")[2]
         known_as = f"'[{name}]:{self._port}'" if self._port not in (None, 22) else name
@@ -175,7 +175,7 @@ class Ssh:
             ("timed out", "no answer", "is the box on and in this network?"),
             ("No route to host", "no way to that address", "is the box on and in this network?"),
         ):
-            if sign in said:
+            if sign in output:
                 return cause, cure
         return "", by_hand
 
@@ -215,7 +215,9 @@ class Target:
         return self.root == "/"
 
 
-def ask(target: Target, command: str, parts: Mapping[Part, Path] | None = None, **request: object) -> dict[str, Any]:
+def send_command(
+    target: Target, command: str, parts: Mapping[Part, Path] | None = None, **request: object
+) -> dict[str, Any]:
     """One request to the box.
 
     Args:
@@ -251,12 +253,12 @@ def ask(target: Target, command: str, parts: Mapping[Part, Path] | None = None, 
             box.stdout.close()
             code = box.wait()
         errors.seek(0)
-        said = errors.read().decode(errors="replace")
+        output = errors.read().decode(errors="replace")
     if answer is not None and "result" in answer:
         return dict(answer["result"])
     if answer is not None:
         raise DeployError(answer["error"], answer["state"])
-    raise DeployError(_why(target, code, said))
+    raise DeployError(_why(target, code, output))
 
 
 def _start(size: int, may_sudo: bool) -> str:
@@ -293,7 +295,7 @@ def _converse(given: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[s
             elif "result" in message or "error" in message:
                 return dict(message)
             else:
-                tell(message)
+                print_progress(message)
     except (BrokenPipeError, ValueError):
         return None
     return None
@@ -307,7 +309,7 @@ def _feed(given: IO[bytes], paths: Sequence[Path]) -> None:
     given.flush()
 
 
-def tell(message: Mapping[str, Any]) -> None:
+def print_progress(message: Mapping[str, Any]) -> None:
     """Print how a step goes on: `begin`, `end` with its seconds and a `remark`, `failed`; or a `note`."""
     if "begin" in message:
         print(f"  {message['begin']} ... ", end="", flush=True)
@@ -320,10 +322,10 @@ def tell(message: Mapping[str, Any]) -> None:
         print(f"  {message['note']}", flush=True)
 
 
-def _why(target: Target, code: int, said: str) -> str:
+def _why(target: Target, code: int, output: str) -> str:
     """Why the box gave no answer."""
-    last = " | ".join(line.strip() for line in said.strip().splitlines()[-2:])
-    if explained := target.transport.explain(code, said):
+    last = " | ".join(line.strip() for line in output.strip().splitlines()[-2:])
+    if explained := target.transport.explain(code, output):
         return explained
     if code == NO_PYTHON:
         return f"expected Python 3.10 or newer on {target.transport.where}, found {last or 'none'}; install python3"
@@ -333,7 +335,7 @@ def _why(target: Target, code: int, said: str) -> str:
             "the deployment, or give ROOT=DIR to install below a folder of your own"
         )
     broken = f"the box broke off (exit code {code}): {last or 'it said nothing'}"
-    if "Traceback" in said:
+    if "Traceback" in output:
         return f"{broken}; this is a mistake in Laennec: please report it with this line"
     is_killed = code < 0 or code > 128 or not last  # signal(7), as Popen or as a shell tells it
     return f"{broken}; run the same command again, it goes on" if is_killed else broken
@@ -341,5 +343,5 @@ def _why(target: Target, code: int, said: str) -> str:
 
 def facts_of(target: Target) -> Facts:
     """Ask the box what it is."""
-    facts = ask(target, "probe")
+    facts = send_command(target, "probe")
     return Facts(**{**facts, "pythons": tuple(Python(**each) for each in facts["pythons"])})

@@ -23,7 +23,7 @@ from typing import Any
 
 from deploy.__main__ import guarded
 from deploy.box.layout import last_words
-from deploy.box.service import WELL
+from deploy.box.service import HEALTHY
 from deploy.commands import BUILD
 from deploy.devices import DeployError
 from deploy.fleet import Box, FleetSettings, load_fleet, plan
@@ -35,25 +35,25 @@ DIGITS = 12  # of a hash
 COMMANDS = ("deploy", "configure", "model", "credentials", "rollback", "status")
 
 
-def row(name: str, node: str, told: Mapping[str, Any] | None, wanted_sha256: str = "") -> tuple[str, ...]:
+def row(name: str, node: str, status: Mapping[str, Any] | None, wanted_sha256: str = "") -> tuple[str, ...]:
     """One line of the table.
 
     Args:
         name: of the box.
         node: site and node.
-        told: what the box says of itself (`status`); None: it did not answer.
+        status: what the box says of itself (`status`); None: it did not answer.
         wanted_sha256: of the settings that the fleet's file gives it; empty: it gives none.
     """
-    if told is None:
+    if status is None:
         return (name, node, "?", "?", "?", "no answer", "")
-    if not told["running"]:
-        return (name, node, "none", "", "", told["phase"], "")
-    model, digest = told.get("model") or {}, told.get("settings_sha256", "")
+    if not status["running"]:
+        return (name, node, "none", "", "", status["phase"], "")
+    model, digest = status.get("model") or {}, status.get("settings_sha256", "")
     differs = wanted_sha256 and digest != wanted_sha256
     settings = f"{digest[:DIGITS]} (file: {wanted_sha256[:DIGITS]})" if differs else digest[:DIGITS]
     which = f"{model['id'][:DIGITS]} {model['kind']}" if model else "not told"
-    deaf = "" if told.get("deaf_s") is None else f"{told['deaf_s']:.1f} s"
-    return (name, node, str(told["running"]), which, settings, str(told["phase"]), deaf)
+    deaf = "" if status.get("deaf_s") is None else f"{status['deaf_s']:.1f} s"
+    return (name, node, str(status["running"]), which, settings, str(status["phase"]), deaf)
 
 
 def draw(rows: Sequence[Sequence[str]]) -> str:
@@ -72,7 +72,7 @@ class Outcome:
     name: str
     is_good: bool
     took_s: float
-    said: str
+    output: str
     """The last that was said of it, one line."""
 
 
@@ -90,7 +90,7 @@ class Rollout:
 
 
 def roll_out(
-    names: Sequence[str], at_once: int, work: Callable[[str], Outcome], tell: Callable[[Outcome], None]
+    names: Sequence[str], at_once: int, work: Callable[[str], Outcome], report: Callable[[Outcome], None]
 ) -> Rollout:
     """Work on every box, the first of them alone.
 
@@ -98,26 +98,26 @@ def roll_out(
         names: of the boxes, the canary first.
         at_once: how many are worked on at the same time, after the first.
         work: does it, for one box; called from several threads.
-        tell: is given what came of each box, one after the other.
+        report: is given what came of each box, one after the other.
 
     Returns:
         What came of them, each list in the order of `names`; `untouched` are those that were not begun.
     """
-    told, left = Rollout(), list(names)
+    rollout, left = Rollout(), list(names)
     with ThreadPoolExecutor(at_once) as pool:
         running: set[Future[Outcome]] = set()
-        while running or (left and not told.failed):
-            width = at_once if told.done else 1
-            while left and not told.failed and len(running) < width:
+        while running or (left and not rollout.failed):
+            width = at_once if rollout.done else 1
+            while left and not rollout.failed and len(running) < width:
                 running.add(pool.submit(work, left.pop(0)))
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for each in ended:
-                told.note(each.result())
-                tell(each.result())
-    for outcomes in (told.done, told.failed):
+                rollout.note(each.result())
+                report(each.result())
+    for outcomes in (rollout.done, rollout.failed):
         outcomes.sort(key=lambda outcome: names.index(outcome.name))
-    told.untouched = left
-    return told
+    rollout.untouched = left
+    return rollout
 
 
 def all_at_once(names: Sequence[str], at_once: int, work: Callable[[str], Outcome]) -> list[Outcome]:
@@ -154,16 +154,16 @@ def _run(argv: list[str] | None) -> int:
     out = folder_of(options.fleet)
     boxes = {box.name: box for box in plan(fleet, options.fleet.parent, out, options.only.split())}
     if options.command == "status":
-        return 0 if _tell(fleet, boxes) else 1
+        return 0 if _print_statuses(fleet, boxes) else 1
     steps = {name: _steps(options.command, fleet, box) for name, box in boxes.items()}
     names = [name for name in boxes if steps[name]]
     if not names:
         raise DeployError(f"expected something to do for {options.command}, found nothing in {options.fleet}")
-    told = roll_out(names, fleet.at_once, lambda name: _work(boxes[name], steps[name], options.command), _note)
+    rollout = roll_out(names, fleet.at_once, lambda name: _work(boxes[name], steps[name], options.command), _note)
     if options.command != "credentials":
         print()
-        _tell(fleet, boxes)
-    return _close(told, options.command)
+        _print_statuses(fleet, boxes)
+    return _close(rollout, options.command)
 
 
 def folder_of(path: Path) -> Path:
@@ -210,7 +210,7 @@ def _work(box: Box, steps: Sequence[Sequence[str]], command: str) -> Outcome:
     """Do all that is to be done on one box, one after the other."""
     began_s, log = time.monotonic(), box.folder / f"{command}.log"
     print(f"{box.name}: {command} begins", flush=True)
-    code, said = 0, ""
+    code, output = 0, ""
     with open(log, "w") as file:
         for words in steps:
             argv = [sys.executable, "-m", "deploy", *words]
@@ -220,58 +220,60 @@ def _work(box: Box, steps: Sequence[Sequence[str]], command: str) -> Outcome:
             if code:
                 break
     took_s, lines = time.monotonic() - began_s, log.read_text(errors="replace").splitlines()
-    told = [line for line in lines if line.startswith("deploy: ")] if code else []
-    said = " | ".join(line.removeprefix("deploy: ") for line in told) or last_words("\n".join(lines), 1)
-    return Outcome(box.name, code == 0, took_s, said)
+    refusals = [line for line in lines if line.startswith("deploy: ")] if code else []
+    output = " | ".join(line.removeprefix("deploy: ") for line in refusals) or last_words("\n".join(lines), 1)
+    return Outcome(box.name, code == 0, took_s, output)
 
 
 def _note(outcome: Outcome) -> None:
     print(
-        f"{outcome.name}: {'done' if outcome.is_good else 'FAILED'} in {outcome.took_s:.0f} s: {outcome.said}",
+        f"{outcome.name}: {'done' if outcome.is_good else 'FAILED'} in {outcome.took_s:.0f} s: {outcome.output}",
         flush=True,
     )
 
 
-def _tell(fleet: FleetSettings, boxes: dict[str, Box]) -> bool:
+def _print_statuses(fleet: FleetSettings, boxes: dict[str, Box]) -> bool:
     """Ask every box what it runs, and print the table; whether all run."""
     answers = all_at_once(list(boxes), fleet.at_once, _asker(boxes))
-    told = [json.loads(answer.said) if answer.is_good else None for answer in answers]
-    rows = [row(box.name, box.node, each, box.settings_sha256) for box, each in zip(boxes.values(), told, strict=True)]
+    statuses = [json.loads(answer.output) if answer.is_good else None for answer in answers]
+    rows = [
+        row(box.name, box.node, each, box.settings_sha256) for box, each in zip(boxes.values(), statuses, strict=True)
+    ]
     print(draw(rows))
     for answer in answers:
         if not answer.is_good:
-            print(f"{answer.name}: {answer.said}")
-    return all(each is not None and each["phase"] in WELL for each in told)
+            print(f"{answer.name}: {answer.output}")
+    return all(each is not None and each["phase"] in HEALTHY for each in statuses)
 
 
 def _asker(boxes: dict[str, Box]) -> Callable[[str], Outcome]:
-    def ask(name: str) -> Outcome:
+    def query(name: str) -> Outcome:
         began_s = time.monotonic()
         argv = [sys.executable, "-m", "deploy", *boxes[name].words("status"), "--json"]
         done = subprocess.run(argv, cwd=PROJECT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        is_told = done.returncode in (0, 1) and done.stdout.startswith("{")
-        said = done.stdout if is_told else last_words(done.stderr, 1).removeprefix("deploy: ")
-        return Outcome(name, is_told, time.monotonic() - began_s, said)
+        has_answer = done.returncode in (0, 1) and done.stdout.startswith("{")
+        output = done.stdout if has_answer else last_words(done.stderr, 1).removeprefix("deploy: ")
+        return Outcome(name, has_answer, time.monotonic() - began_s, output)
 
-    return ask
+    return query
 
 
-def _close(told: Rollout, command: str) -> int:
+def _close(rollout: Rollout, command: str) -> int:
     """Say what came of the fleet; the exit code. What was taken back would go back further if it were told again."""
     for what, names in (
-        ("done", [each.name for each in told.done]),
-        ("failed", [each.name for each in told.failed]),
-        ("not touched", told.untouched),
+        ("done", [each.name for each in rollout.done]),
+        ("failed", [each.name for each in rollout.failed]),
+        ("not touched", rollout.untouched),
     ):
         if names:
             print(f"{what}: {', '.join(names)}")
-    if not told.failed:
+    if not rollout.failed:
         return 0
-    left = [*(each.name for each in told.failed), *told.untouched]
-    if command == "rollback" and told.done:
+    left = [*(each.name for each in rollout.failed), *rollout.untouched]
+    if command == "rollback" and rollout.done:
         print(f'to go on with the others alone: make rollback FLEET=... ONLY="{" ".join(left)}"')
-    for each in told.failed:
-        print(f"deploy: {each.name}: {each.said}", file=sys.stderr)
+    for each in rollout.failed:
+        print(f"deploy: {each.name}: {each.output}", file=sys.stderr)
     return 2
 
 

@@ -72,9 +72,9 @@ def check_settings(build: Path, path: Path, name: str = "CONFIG", reader: str = 
     argv = [str(word) for word in (tools, "-c", reader, path.absolute())]
     done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
     if done.returncode:
-        said = done.stderr.strip()
-        known = said.rpartition("laennec: ")[2] if "laennec: " in said and "Traceback" not in said else ""
-        raise DeployError(f"{name}: {known}" if known else f"reading {name} failed here: {last_words(said, 1)}")
+        output = done.stderr.strip()
+        known = output.rpartition("laennec: ")[2] if "laennec: " in output and "Traceback" not in output else ""
+        raise DeployError(f"{name}: {known}" if known else f"reading {name} failed here: {last_words(output, 1)}")
 
 
 def pip_settings(tools: Path) -> dict[str, str]:
@@ -113,5 +113,5 @@ def must(argv: list[object], what: str, environment: dict[str, str] | None = Non
     )
     if done.returncode:
         lines = [line for line in done.stderr.strip().splitlines() if not line.startswith("WARNING")]
-        said = " | ".join(lines[-3:]) or done.stdout.strip()[-300:]
-        raise DeployError(f"{what} failed on this workstation: {said}")
+        output = " | ".join(lines[-3:]) or done.stdout.strip()[-300:]
+        raise DeployError(f"{what} failed on this workstation: {output}")

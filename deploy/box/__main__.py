@@ -18,7 +18,7 @@ from deploy.box.build import clear_up, configure, install
 from deploy.box.credentials import credentials
 from deploy.box.examine import facts, free_mb
 from deploy.box.layout import (
-    KEPT_RELEASES,
+    RETAINED_RELEASES,
     BoxLayout,
     LastSwitch,
     Refusal,
@@ -115,7 +115,7 @@ def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict
         looked_for = f"a release {wanted}" if wanted else f"a release older than {running}"
         others = f"{', '.join(names)}, of which {running} runs; name one: RELEASE=..."
         raise Refusal(f"expected {looked_for}, found {f'{running} alone' if names == [running] else others}")
-    return switch(session, wanted, request["hold_s"], keep=request.get("keep") or KEPT_RELEASES)
+    return switch(session, wanted, request["hold_s"], keep=request.get("keep") or RETAINED_RELEASES)
 
 
 def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
@@ -155,10 +155,10 @@ def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dic
                 folder.unlink()
         for folder in (layout.config.parent, layout.state):
             _remove_if_empty(folder)
-    kept = [str(path) for path in (layout.config.parent, layout.state) if path.exists()]
+    left = [str(path) for path in (layout.config.parent, layout.state) if path.exists()]
     remove(layout.lock)  # last of all: from here on the box may be another deployment's
     _remove_if_empty(layout.base)
-    return {"kept": kept}
+    return {"kept": left}
 
 
 def _remove_if_empty(folder: Path) -> None:
@@ -205,8 +205,8 @@ def _explained(layout: BoxLayout, error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM):
         me, there = _named(os.geteuid()), layout.nearest()
         owner = _named(there.stat().st_uid)
-        asked = f"expected the right to read and change what lies below {there}, which belongs to {owner}"
-        return f"{asked}; found that {me} lacks it ({error}); deploy as {owner}, or give another ROOT=DIR"
+        expected = f"expected the right to read and change what lies below {there}, which belongs to {owner}"
+        return f"{expected}; found that {me} lacks it ({error}); deploy as {owner}, or give another ROOT=DIR"
     return f"{error}; mend it, then try again"
 
 

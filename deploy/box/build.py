@@ -20,8 +20,8 @@ from deploy.box.examine import DOCTOR, EXAMINED, complete, examine, named_as_giv
 from deploy.box.layout import (
     BOARD,
     CHUNK,
-    KEPT_RELEASES,
     LISTING,
+    RETAINED_RELEASES,
     BoxLayout,
     Part,
     Refusal,
@@ -121,8 +121,8 @@ def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dic
     if (
         layout.config.exists()
         and layout.config.read_text() == files["ward.yaml"]
-        and health.is_asked
-        and health.is_well
+        and health.is_current
+        and health.is_healthy
     ):
         return {**session.outcome(health), "is_new": False}
     name = layout.next_name(running[5:])
@@ -154,7 +154,7 @@ def _whole_or_gone(layout: BoxLayout, name: str) -> Iterator[None]:
 
 def _switch(session: Session, request: dict[str, Any], name: str) -> dict[str, Any]:
     """Switch to a release that has never run."""
-    keep = request.get("keep") or KEPT_RELEASES
+    keep = request.get("keep") or RETAINED_RELEASES
     return {**switch(session, name, request["hold_s"], is_untried=True, keep=keep), "is_new": True}
 
 
@@ -180,8 +180,8 @@ def _runs_already(session: Session, request: dict[str, Any]) -> bool:
         for name, text in request["files"].items()  # with the hashes of all others, and the settings if any are given
     )
     has_board = session.layout.board.exists() == (BOARD in request["files"] or bool(request.get("keeps_board")))
-    is_well = health.is_asked and health.is_well
-    return is_well and has_files and has_board and sees_system == request["system_site"]
+    is_healthy = health.is_current and health.is_healthy
+    return is_healthy and has_files and has_board and sees_system == request["system_site"]
 
 
 def _size(parts: Sequence[Part]) -> int:

@@ -117,9 +117,9 @@ def _reader(session: Session, name: str, users: str) -> int:
         )
     conf = session.layout.root / "etc/sysusers.d/laennec.conf"
     write_whole(conf, users.encode())
-    code, said = call(["systemd-sysusers", conf])
+    code, output = call(["systemd-sysusers", conf])
     if (user := _lasting(name)) is None:
-        raise Refusal(f"systemd-sysusers made no user {name} (exit code {code}): {last_words(said, 1)}")
+        raise Refusal(f"systemd-sysusers made no user {name} (exit code {code}): {last_words(output, 1)}")
     return user
 
 

@@ -36,7 +36,7 @@ SYSTEMS = (
     "/usr/bin:/usr/local/bin:"  # before a user's own: the service may not enter a home, and JetPack is built for it
 )
 OLDEST_PYTHON = (3, 10)
-ASK_PYTHON = """
+QUERY_PYTHON = """
 import importlib.metadata as m, importlib.util as u, json, sys
 def version(name):
     try: return m.version(name)
@@ -177,10 +177,10 @@ def _pythons() -> tuple[Python, ...]:
         if path is None:
             continue
         with suppress(OSError, ValueError, subprocess.SubprocessError):
-            asked = subprocess.run(
-                [path, "-I", "-c", ASK_PYTHON], capture_output=True, text=True, timeout=20, check=True
+            answer = subprocess.run(
+                [path, "-I", "-c", QUERY_PYTHON], capture_output=True, text=True, timeout=20, check=True
             )
-            each = Python(**json.loads(asked.stdout))
+            each = Python(**json.loads(answer.stdout))
             if tuple(int(part) for part in each.version.split(".")) >= OLDEST_PYTHON:
                 found.setdefault(os.path.realpath(each.path), each)
     return tuple(found.values())
@@ -218,8 +218,8 @@ def named_as_given(session: Session, files: Mapping[str, str], name: str) -> Ite
         yield
     except Refusal as error:
         known = "CONFIG" if "ward.yaml" in files else str(layout.config)
-        said = str(error).replace(str(layout.releases / name / EXAMINED), known)
-        raise Refusal(said.replace(str(layout.releases / name / BOARD), "BOARD")) from None
+        reason = str(error).replace(str(layout.releases / name / EXAMINED), known)
+        raise Refusal(reason.replace(str(layout.releases / name / BOARD), "BOARD")) from None
 
 
 def examine(session: Session, folder: Path, steps: Sequence[tuple[str, str]] = EXAMINATION) -> None:
@@ -238,8 +238,8 @@ def examine(session: Session, folder: Path, steps: Sequence[tuple[str, str]] = E
         argv = [laennec, *words.split(), *([config] if words.endswith("--config") else [])]
         with session.wire.step(what) as remarks:
             argv = session.service.command_as_service(folder, argv)
-            said = must(argv, f"laennec {words}", layout.variables())
-            remarks += [line.strip() for line in said.splitlines() if line.startswith("warn")]
+            output = must(argv, f"laennec {words}", layout.variables())
+            remarks += [line.strip() for line in output.splitlines() if line.startswith("warn")]
 
 
 def complete(session: Session, files: Mapping[str, str], made: Release) -> None:

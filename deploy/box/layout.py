@@ -33,12 +33,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-KEPT_RELEASES = 3
+RETAINED_RELEASES = 3
 LISTING = "files.sha256"  # in a release: every file of its environment
 BOARD = "board.yaml"  # in a release: the settings of a board, where there is one
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "XDG_RUNTIME_DIR")
 CHUNK = 1 << 20  # bytes
-TELLING = ("FAIL", "laennec:", "ERROR")  # how the lines begin that say why something failed
+ERROR_LINES = ("FAIL", "laennec:", "ERROR")  # how the lines begin that say why something failed
 
 
 class Refusal(Exception):  # noqa: N818 - it ends a conversation, in order
@@ -93,7 +93,7 @@ class Trial:
     """Whether `new` has never run: if it is not good, it is removed."""
     hold_s: float = 60.0
     """How long it must be healthy after READY=1, seconds, whoever judges it."""
-    keep: int = KEPT_RELEASES
+    keep: int = RETAINED_RELEASES
     """How many releases stay once it is good."""
 
 
@@ -165,8 +165,8 @@ class BoxLayout:
     def variables(self) -> dict[str, str]:
         """The environment of whatever is run from a release: nothing of the deploying shell but what names the user."""
         folders = {"STATE_DIRECTORY": self.state, "CACHE_DIRECTORY": self.cache, "RUNTIME_DIRECTORY": self.run}
-        kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        return {**kept, **{name: str(path) for name, path in folders.items()}, "PYTHONUNBUFFERED": "1"}
+        passed = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return {**passed, **{name: str(path) for name, path in folders.items()}, "PYTHONUNBUFFERED": "1"}
 
 
 def write_whole(path: Path, content: bytes, like: Path | None = None, rights: tuple[int, int] | None = None) -> None:
@@ -295,13 +295,13 @@ def must(argv: Sequence[object], what: str, environment: dict[str, str] | None =
         Refusal: it failed; with the lines that say why.
         OSError: it failed for want of room on the disk.
     """
-    code, said = call(argv, environment)
+    code, output = call(argv, environment)
     if code == 0:
-        return said
-    if os.strerror(errno.ENOSPC) in said:
+        return output
+    if os.strerror(errno.ENOSPC) in output:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    telling = [line.strip() for line in said.splitlines() if line.strip().startswith(TELLING)]
-    raise Refusal(f"{what} failed (exit code {code}): {' | '.join(telling) or last_words(said)}")
+    errors = [line.strip() for line in output.splitlines() if line.strip().startswith(ERROR_LINES)]
+    raise Refusal(f"{what} failed (exit code {code}): {' | '.join(errors) or last_words(output)}")
 
 
 def last_words(text: str, count: int = 3) -> str:
@@ -321,9 +321,9 @@ def prune(layout: BoxLayout, first: Sequence[str], keep: int) -> None:
     others = [release.name for release in layout.complete()]
     wanted = list(dict.fromkeys(name for name in (*first, *others) if name))
     named = {name for name in first if name} | set(wanted[:keep])
-    kept = named | {layout.software(name) for name in named}
+    needed = named | {layout.software(name) for name in named}
     for folder in layout.releases.glob("*"):
-        if folder.name not in kept:
+        if folder.name not in needed:
             discard(layout, folder.name)
     for path in layout.files.glob("*"):
         if path.stat().st_nlink == 1:

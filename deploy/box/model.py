@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from deploy.box.build import clear_up, receive
 from deploy.box.examine import DOCTOR, examine, read_settings
 from deploy.box.layout import (
-    KEPT_RELEASES,
+    RETAINED_RELEASES,
     BoxLayout,
     LastSwitch,
     Part,
@@ -36,11 +36,11 @@ INSTALLED = re.compile(r"^installed ([0-9a-f]{12}):", re.MULTILINE)
 
 def active_model(layout: BoxLayout) -> dict[str, str]:
     """Which model a start would use, as the release says: `kind`, `id`, `name`, `store`; empty: it does not say."""
-    code, said = _laennec(layout, "model", "active", "--json")
+    code, output = _laennec(layout, "model", "active", "--json")
     if code:
         return {}
     try:
-        found = json.loads(said.strip().splitlines()[-1])
+        found = json.loads(output.strip().splitlines()[-1])
         return {str(key): str(value) for key, value in found.items()}
     except (ValueError, IndexError, AttributeError):
         return {}
@@ -67,23 +67,23 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
     wanted = _install(session, Part(*request["part"]), given) if request.get("part") else str(request["model"])
     watch_workstation(session, given)
     health = session.service.health()
-    if _is_same(active, wanted) and health.is_asked and health.is_well:
+    if _is_same(active, wanted) and health.is_current and health.is_healthy:
         return {**session.outcome(health), "is_new": False, "model": active["id"][:12]}
     session.is_settling = True
     with wire.step(f"making {wanted} the active model"):
         _promote(session, Path(active["store"]), wanted)
-    _ask_doctor(session, wanted)
+    _run_doctor(session, wanted)
     try:
         health, deaf_s = judge(session, request["hold_s"])
     except (Refusal, OSError) as error:
-        said = last_words(session.service.last_lines(20))
+        output = last_words(session.service.last_lines(20))
         with wire.step("going back") as remarks:
             remarks += go_back_to_model(session)
-        raise Refusal(f"model {wanted} was not healthy: {error}; last words of the service: {said}") from None
+        raise Refusal(f"model {wanted} was not healthy: {error}; last words of the service: {output}") from None
     with wire.step("keeping it") as remarks:
         _settle(session)
         write_record(layout.switched, LastSwitch(f"model {wanted}", time.time(), deaf_s))
-        remarks += _prune(layout, request.get("keep") or KEPT_RELEASES)
+        remarks += _prune(layout, request.get("keep") or RETAINED_RELEASES)
     return {**session.outcome(health, deaf_s), "is_new": True, "model": wanted}
 
 
@@ -129,13 +129,13 @@ def _install(session: Session, part: Part, given: BinaryIO) -> str:
     try:
         with session.wire.step("checking its signature and installing it") as remarks:
             argv = [layout.current / "venv/bin/laennec", "model", "install", package, "--config", layout.config]
-            said = must(argv, "installing the model", layout.variables())
-            remarks += said.splitlines()[:1]
+            output = must(argv, "installing the model", layout.variables())
+            remarks += output.splitlines()[:1]
     finally:
         remove(package)
-    found = INSTALLED.search(said)
+    found = INSTALLED.search(output)
     if found is None:
-        raise Refusal(f"expected  installed ID  of laennec model install, found: {last_words(said, 1)}")
+        raise Refusal(f"expected  installed ID  of laennec model install, found: {last_words(output, 1)}")
     return found[1]
 
 
@@ -144,13 +144,13 @@ def _promote(session: Session, store: Path, wanted: str) -> None:
     layout = session.layout
     store.mkdir(parents=True, exist_ok=True)
     record_model(layout, store)
-    code, said = _laennec(layout, "model", "promote", wanted)
+    code, output = _laennec(layout, "model", "promote", wanted)
     if code:
         _settle(session)
-        raise Refusal(f"laennec model promote failed: {last_words(said, 1).removeprefix('laennec: ')}")
+        raise Refusal(f"laennec model promote failed: {last_words(output, 1).removeprefix('laennec: ')}")
 
 
-def _ask_doctor(session: Session, wanted: str) -> None:
+def _run_doctor(session: Session, wanted: str) -> None:
     """Let the release say what it thinks of its model; refused, the service has not even been restarted."""
     try:
         read_settings(session, session.layout.current)
@@ -170,5 +170,5 @@ def _settle(session: Session) -> None:
 
 def _prune(layout: BoxLayout, keep: int) -> list[str]:
     """Remove models that are too old; what was said of it."""
-    code, said = _laennec(layout, "model", "prune", "--keep", str(keep))
-    return ["older models stay: this release cannot remove them"] if code else said.splitlines()[:1]
+    code, output = _laennec(layout, "model", "prune", "--keep", str(keep))
+    return ["older models stay: this release cannot remove them"] if code else output.splitlines()[:1]

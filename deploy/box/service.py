@@ -40,7 +40,7 @@ EXAMINED_WITH = (
 )
 PHASES = {"active": "ready", "activating": "starting", "reloading": "starting", "deactivating": "starting"}
 STOP_S = 10.0  # how long the service may take to end before it is killed, as in the unit and in `run.sh`
-WELL = ("ready", "running")  # phases
+HEALTHY = ("ready", "running")  # phases
 START_S = 5.0  # how long `run.sh` may take beyond that until it has taken over
 LOG_BYTES = 5_000_000  # the log is begun anew beyond, the one before is kept
 
@@ -56,13 +56,13 @@ class Health:
     """Whether it ended with an error since it was last asked to start."""
     status: str = ""
     """The service's own status, or why it ended."""
-    is_asked: bool = True
+    is_current: bool = True
     """Whether this is the state after the start that was asked for last."""
 
     @property
-    def is_well(self) -> bool:
+    def is_healthy(self) -> bool:
         """Whether it runs, and has not failed."""
-        return self.phase in WELL and not self.has_failed
+        return self.phase in HEALTHY and not self.has_failed
 
 
 class Service(Protocol):
@@ -165,9 +165,9 @@ class Systemd:
 
     @staticmethod
     def _systemctl(*argv: str) -> None:
-        code, said = call(["systemctl", *argv])
+        code, output = call(["systemctl", *argv])
         if code:
-            raise Refusal(f"systemctl {' '.join(argv)} failed: {last_words(said)}")
+            raise Refusal(f"systemctl {' '.join(argv)} failed: {last_words(output)}")
 
 
 class Process:
@@ -258,17 +258,17 @@ class Process:
     def health(self) -> Health:
         """From what `run.sh` wrote and, of a start by this object, from what the service notified."""
         if not self._runs():
-            return Health("stopped", is_asked=False)
+            return Health("stopped", is_current=False)
         release, failures = self._read("release"), self._read("failures").splitlines()
-        is_asked = self._started is None or self._read("pid") == str(self._started.pid)
+        is_current = self._started is None or self._read("pid") == str(self._started.pid)
         self._read_status()
         phase = "running" if self._started is None else "ready" if self._is_ready else "starting"
         status = self._status_text or " | ".join(failures[-1:]) or self.last_lines(1).strip()
         if failures and release and self._started is None:
             status = f"started again after {status}"
         if not release:
-            return Health("waiting", bool(failures), status, is_asked)
-        return Health(phase, bool(failures), status, is_asked and release == f"releases/{self._layout.running()}")
+            return Health("waiting", bool(failures), status, is_current)
+        return Health(phase, bool(failures), status, is_current and release == f"releases/{self._layout.running()}")
 
     def _read_status(self) -> None:
         """Take what the service notified since; not what other processes sent."""

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.box.layout import (
-    KEPT_RELEASES,
+    RETAINED_RELEASES,
     BoxLayout,
     LastSwitch,
     Refusal,
@@ -146,9 +146,9 @@ def record_model(layout: BoxLayout, store: Path) -> None:
 
 def restore_model(layout: BoxLayout) -> None:
     """Make the model active again that was before."""
-    kept, active = layout.model_trial / PROMOTED, (layout.model_trial / "store").resolve() / PROMOTED
-    if kept.exists():
-        write_whole(active, kept.read_bytes(), like=kept)
+    stored, active = layout.model_trial / PROMOTED, (layout.model_trial / "store").resolve() / PROMOTED
+    if stored.exists():
+        write_whole(active, stored.read_bytes(), like=stored)
     else:
         remove(active)
 
@@ -164,7 +164,7 @@ def forget_model(layout: BoxLayout) -> None:
 
 
 def switch(
-    session: Session, name: str, hold_s: float, is_untried: bool = False, keep: int = KEPT_RELEASES
+    session: Session, name: str, hold_s: float, is_untried: bool = False, keep: int = RETAINED_RELEASES
 ) -> dict[str, Any]:
     """Make a complete release the current one and judge it.
 
@@ -197,11 +197,11 @@ def switch(
     try:
         health, deaf_s = judge(session, hold_s)
     except (Refusal, OSError) as error:
-        said = last_words(session.service.last_lines(20))
+        output = last_words(session.service.last_lines(20))
         with wire.step(f"going back to {trial.old or 'nothing'}") as remarks:
             remarks += go_back(session, trial)
         lost = f"deaf for at most {time.monotonic() - began_s:.1f} s"
-        raise Refusal(f"{name} was not healthy: {error}; its last words: {said}; {lost}") from None
+        raise Refusal(f"{name} was not healthy: {error}; its last words: {output}; {lost}") from None
     with wire.step("keeping it"):
         settle(session, trial)
         write_record(layout.switched, LastSwitch(name, time.time(), deaf_s))
@@ -240,13 +240,13 @@ def wait_until_healthy(service: Service, hold_s: float) -> Health:
     until_s, ready_s = time.monotonic() + READY_S, float("inf")
     while True:
         health, now_s = service.health(), time.monotonic()
-        if health.is_asked and health.has_failed:
+        if health.is_current and health.has_failed:
             raise Refusal(f"expected it to run, found that it ended ({health.status})")
-        if health.is_asked and health.phase == "ready":
+        if health.is_current and health.phase == "ready":
             ready_s = min(ready_s, now_s)
             if now_s - ready_s >= hold_s:
                 return health
-        until_s = max(until_s, now_s + READY_S) if health.phase == "ready" and health.is_asked else until_s
+        until_s = max(until_s, now_s + READY_S) if health.phase == "ready" and health.is_current else until_s
         if now_s > until_s:
             raise Refusal(f"expected READY=1 within {READY_S:.0f} s, found it {health.phase} ({health.status})")
         time.sleep(POLL_S)

@@ -20,7 +20,7 @@ from deploy.box.layout import LISTING, BoxLayout
 from deploy.box.service import Health, Process
 from deploy.devices import DeployError
 from deploy.release import Software, read
-from deploy.remote import Local, Target, ask
+from deploy.remote import Local, Target, send_command
 from deploy.tools import PROJECT
 from tests.deploy.mosquitto_setup import setup
 from tests.deploy.standin import write_wheel
@@ -80,7 +80,7 @@ class Box:
         """Deploy a stand-in; the name of its release."""
         house = self.house(behaviour, payload)
         request = {**self.request(house, config), **more}
-        return str(ask(self.target, "install", house.software.parts, **request)["running"])
+        return str(send_command(self.target, "install", house.software.parts, **request)["running"])
 
     def command(self, house: House, config: Path, *more: str) -> list[str]:
         """What `make deploy` runs to bring a stand-in to this root."""
@@ -95,7 +95,7 @@ class Box:
 
     def rollback(self, release: str = "") -> str:
         """Go back, to that release or to the one before; the name of what runs."""
-        return str(ask(self.target, "rollback", release=release, hold_s=0.0)["running"])
+        return str(send_command(self.target, "rollback", release=release, hold_s=0.0)["running"])
 
     def health(self) -> Health:
         return Process(self.layout).health()

@@ -10,13 +10,13 @@ import pytest
 
 from deploy.box.layout import Trial, point, read_record, write_record, write_whole
 from deploy.devices import DeployError
-from deploy.remote import Local, Target, ask
+from deploy.remote import Local, Target, send_command
 
 
 def test_a_root_that_is_a_file_is_not_taken_for_another_users(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DeployError) as caught:
-        ask(Target(Local(), str(tmp_path / "file")), "probe")
+        send_command(Target(Local(), str(tmp_path / "file")), "probe")
     assert "Not a directory" in str(caught.value)
 
 

@@ -70,4 +70,4 @@ def test_who_failed_stands_in_order_whoever_failed_first() -> None:
 
 def test_for_a_table_everyone_is_asked_and_stands_in_order() -> None:
     ward = Ward("a", "c")
-    assert [each.said for each in all_at_once(["a", "b", "c"], 3, ward.work)] == ["a", "b", "c"]
+    assert [each.output for each in all_at_once(["a", "b", "c"], 3, ward.work)] == ["a", "b", "c"]

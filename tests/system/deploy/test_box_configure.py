@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from deploy.devices import DeployError
-from deploy.remote import ask
+from deploy.remote import send_command
 from tests.deploy.conftest import CONFIG, Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_undo import start_again
@@ -15,7 +15,7 @@ SECOND = "config: second\n"
 
 def configure(box: Box, text: str = SECOND, **more: object) -> dict[str, object]:
     """What came of it."""
-    return ask(box.target, "configure", **{"files": {"ward.yaml": text}, "hold_s": 0.3, **more})
+    return send_command(box.target, "configure", **{"files": {"ward.yaml": text}, "hold_s": 0.3, **more})
 
 
 def _refusal(box: Box, text: str) -> str:
@@ -35,7 +35,7 @@ def test_settings_change_alone_and_go_back_as_a_release_does(box: Box, capsys: p
     assert "compiling" not in capsys.readouterr().out, "nothing is made anew"
     assert (box.layout.current / "venv").is_symlink()
     assert box.layout.running() == first.replace("0001-", "0002-")
-    assert ask(box.target, "status")["deaf_s"] == reported["deaf_s"]
+    assert send_command(box.target, "status")["deaf_s"] == reported["deaf_s"]
     assert box.rollback() == first
     assert box.layout.config.read_text() == CONFIG
 

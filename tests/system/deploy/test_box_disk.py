@@ -12,7 +12,7 @@ from deploy.box.layout import BoxLayout, digest_of
 from deploy.box.service import Process
 from deploy.devices import DeployError
 from deploy.release import Software
-from deploy.remote import ask
+from deploy.remote import send_command
 from tests.deploy.conftest import Box, House
 
 SIZE_MB = 40
@@ -43,7 +43,7 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_old_release_and_its_room(
 def test_a_disk_that_may_only_be_read_is_not_taken_for_another_users(small_disk: Box) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk.layout.root], check=True)
     with pytest.raises(DeployError) as caught:
-        ask(small_disk.target, "probe")
+        send_command(small_disk.target, "probe")
     assert "; mend it" in str(caught.value).partition("Read-only file system")[2]
 
 
@@ -52,7 +52,7 @@ def test_a_disk_that_cannot_hold_a_release_is_seen_before_anything_is_copied(sma
     large = {part._replace(size=part.size + 10_000_000): path for part, path in house.software.parts.items()}
     request = small_disk.request(House(house.folder, Software("1", large)))
     with pytest.raises(DeployError, match=r"expected \d+ MB free for .*, found \d+ MB"):
-        ask(small_disk.target, "install", large, **request)
+        send_command(small_disk.target, "install", large, **request)
     assert not small_disk.layout.files.exists()
 
 
@@ -61,7 +61,7 @@ def test_a_file_that_arrives_damaged_is_refused(box: Box) -> None:
     damaged = {part._replace(sha256=part.sha256[::-1]): path for part, path in house.software.parts.items()}
     request = box.request(House(house.folder, Software("1", damaged)))
     with pytest.raises(DeployError, match="arrived damaged"):
-        ask(box.target, "install", damaged, **request)
+        send_command(box.target, "install", damaged, **request)
     assert not box.releases()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from deploy.devices import DeployError
 from deploy.release import part_of
-from deploy.remote import ask
+from deploy.remote import send_command
 from tests.deploy.conftest import Box, until
 from tests.deploy.killed import run_until
 from tests.system.deploy.test_undo import start_again
@@ -29,7 +29,7 @@ def change(box: Box, package: Path | None = None, required: str = "", **more: ob
     """What came of it."""
     part = part_of(package) if package else None
     parts = {part: package} if part and package else None
-    return ask(box.target, "model", parts, **{"part": part, "model": required, "hold_s": 0.3, **more})
+    return send_command(box.target, "model", parts, **{"part": part, "model": required, "hold_s": 0.3, **more})
 
 
 def _refusal(box: Box, package: Path | None = None, required: str = "") -> str:
@@ -39,7 +39,7 @@ def _refusal(box: Box, package: Path | None = None, required: str = "") -> str:
 
 
 def _active(box: Box) -> str:
-    return str(ask(box.target, "status")["model"]["id"])
+    return str(send_command(box.target, "status")["model"]["id"])
 
 
 def _left_over(box: Box) -> list[str]:
@@ -97,7 +97,7 @@ def test_old_models_go_and_the_one_before_stays(box: Box, tmp_path: Path) -> Non
 def test_cut_off_at_any_step_the_model_that_was_good_comes_back_by_itself(box: Box, tmp_path: Path) -> None:
     box.install("one")
     change(box, _package(tmp_path, "better"))
-    ask(box.target, "model", model="bundled", hold_s=0.0)
+    send_command(box.target, "model", model="bundled", hold_s=0.0)
     store = box.layout.state / "models"
     (store / _id("sick")).mkdir()
     (store / _id("sick") / "bed.onnx").write_text("sick")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.remote import ask, facts_of
+from deploy.remote import facts_of, send_command
 from tests.deploy.conftest import CONFIG, Box
 from tests.deploy.test_box_settings import BY_HAND
 
@@ -86,6 +86,6 @@ def test_a_first_release_that_is_not_kept_leaves_the_settings_that_were_there(bo
 
 def test_undeploy_leaves_the_settings_in_force_as_a_file(box: Box) -> None:
     box.install("one")
-    ask(box.target, "undeploy", purge=False)
+    send_command(box.target, "undeploy", purge=False)
     assert not box.layout.config.is_symlink()
     assert box.layout.config.read_text() == CONFIG

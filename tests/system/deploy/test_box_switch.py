@@ -13,7 +13,7 @@ import pytest
 from deploy.box.layout import LISTING
 from deploy.box.service import Process
 from deploy.devices import DeployError
-from deploy.remote import ask
+from deploy.remote import send_command
 from deploy.tools import PROJECT
 from tests.deploy.conftest import CONFIG, Box
 
@@ -93,23 +93,23 @@ def test_over_a_release_of_wheels_nothing_is_lost_and_it_can_be_gone_back_to(box
 
 def test_rollback_goes_to_the_release_before_and_by_name_forward_again(box: Box) -> None:
     first, second = box.install("one"), box.install("two")
-    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+    assert send_command(box.target, "rollback", release="", hold_s=0.1)["running"] == first
     assert box.heard() == "one"
-    assert ask(box.target, "rollback", release=second, hold_s=0.1)["status"] == "two"
+    assert send_command(box.target, "rollback", release=second, hold_s=0.1)["status"] == "two"
 
 
 def test_rollback_goes_to_what_ran_before_and_not_to_what_was_gone_back_from(box: Box) -> None:
     first, second = box.install("one"), box.install("bad")
-    ask(box.target, "rollback", release="", hold_s=0.1)
+    send_command(box.target, "rollback", release="", hold_s=0.1)
     third = box.install("three")
     assert first < second < third
-    assert ask(box.target, "rollback", release="", hold_s=0.1)["running"] == first
+    assert send_command(box.target, "rollback", release="", hold_s=0.1)["running"] == first
 
 
 def test_rollback_without_an_older_release_says_which_there_are(box: Box) -> None:
     name = box.install("one")
     with pytest.raises(DeployError) as caught:
-        ask(box.target, "rollback", release="", hold_s=0.1)
+        send_command(box.target, "rollback", release="", hold_s=0.1)
     assert str(caught.value).endswith(f"expected a release older than {name}, found {name} alone")
 
 
@@ -162,11 +162,11 @@ def _pid(box: Box) -> int:
 def test_undeploy_leaves_settings_and_events_unless_told_otherwise(box: Box) -> None:
     box.install("well")
     (box.layout.state / "events").touch()
-    stored = ask(box.target, "undeploy", purge=False)["kept"]
+    stored = send_command(box.target, "undeploy", purge=False)["kept"]
     assert stored == [str(box.layout.config.parent), str(box.layout.state)]
     assert box.health().phase == "stopped"
     assert not box.layout.current.is_symlink()
-    assert ask(box.target, "undeploy", purge=True)["kept"] == []
+    assert send_command(box.target, "undeploy", purge=True)["kept"] == []
     assert not list(box.layout.root.rglob("*laennec*"))
 
 
@@ -176,7 +176,7 @@ def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
         (box.layout.root / empty).mkdir(parents=True)
     (box.layout.base / ".current.new").symlink_to("nowhere")  # a deployment was killed
     (box.layout.base / "trial.json.part").touch()
-    ask(box.target, "undeploy", purge=True)
+    send_command(box.target, "undeploy", purge=True)
     left = {str(path.relative_to(box.layout.root)) for path in box.layout.root.rglob("*")}
     assert {"opt", "srv", "var/lib", "var/log", "var/log/others"} <= left
     assert not list(box.layout.root.rglob("*laennec*"))
@@ -198,7 +198,7 @@ def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Pa
             if "making a virtual" in line:
                 break
         assert "another deployment to this box is under way (process " in str(box.refusal("well"))
-        assert ask(box.target, "status")["busy"].startswith("process ")
+        assert send_command(box.target, "status")["busy"].startswith("process ")
     finally:
         first.kill()
         first.communicate()

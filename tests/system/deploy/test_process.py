@@ -76,7 +76,7 @@ def test_who_did_not_start_it_knows_that_it_runs(service: Service) -> None:
     service(WELL).restart()
     process = service(WELL)
     until(lambda: process.health().phase == "running", process.health)
-    assert process.health().is_asked
+    assert process.health().is_current
 
 
 def test_a_service_that_ends_with_an_error_is_started_again_and_has_failed(service: Service, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_of_two_starts_the_second_takes_the_place_of_the_first_and_two_never_run
     second.restart()
     until(lambda: second.health().phase == "ready" and not lives(started(tmp_path)[0]), second.health)
     assert not lives(started(tmp_path)[0])
-    assert not first.health().is_asked
+    assert not first.health().is_current
     assert not second.health().has_failed
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from deploy.devices import DeployError
-from deploy.remote import Ssh, Target, ask, facts_of
+from deploy.remote import Ssh, Target, facts_of, send_command
 from deploy.tools import PROJECT
 from edge.commands.demo_broker import free_port
 from tests.deploy.conftest import CONFIG, Box
@@ -164,7 +164,7 @@ def test_one_connection_serves_all_questions(server: Server, box: Box) -> None:
     with server.ssh() as transport:
         target = Target(transport, str(box.layout.root))
         assert facts_of(target).machine == os.uname().machine
-        assert ask(target, "status")["running"] == ""
+        assert send_command(target, "status")["running"] == ""
         assert len(list(transport._control.iterdir())) == 1
     assert not transport._control.exists()
 
@@ -175,7 +175,7 @@ def test_a_file_that_was_copied_is_not_copied_again(
     house = box.house("one")
     with server.ssh() as transport:
         for _ in range(2):
-            ask(
+            send_command(
                 Target(transport, str(box.layout.root)),
                 "install",
                 house.software.parts,
@@ -280,6 +280,6 @@ def test_a_box_where_administration_is_not_allowed(bare: Callable[[list[str]], S
     for name in ("id", "sudo"):
         (folder / name).chmod(0o755)
     with server.ssh() as transport, pytest.raises(DeployError) as caught:
-        ask(Target(transport, "/"), "status")
+        send_command(Target(transport, "/"), "status")
     assert "expected sudo without a password" in str(caught.value)
     assert "a password is required" in str(caught.value)
