@@ -24,7 +24,7 @@ MADV_DONTNEED = 4  # <sys/mman.h> of Linux
 
 
 def warm_up() -> None:
-    """Prepare the kernels of the default model; a quarter of a second, or six seconds if they must be compiled."""
+    """Prepare the kernels of the default model; 0.4 s, or 9 s beside other work if they must be compiled."""
     block, spec = Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)), FeatureSpec(high_pass_hz=110)
     for frames in FrontEnd(spec).push(block):
         SoundStatistics(spec).push(frames.values, frames.valid)
