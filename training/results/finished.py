@@ -6,11 +6,17 @@ result.json. What is unfinished or cannot be read is left out and named. Loads n
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
+from typing import Any
 
+from pydantic import TypeAdapter
+
+from edge.errors import ConfigError
+from training.detector.hyperparameters import Recipe
 from training.metrics.patient_scores import row_from, with_coarser
 from training.results.rows import Ablation, Budget, ComparedRow, Found, LeftOut, Source, StreamRows, TaskRow, Value
 from training.results.stored import Stored, UnreadableError
@@ -139,7 +145,8 @@ def _edge(folder: Path, name: str, key: str) -> Source:
         for point in result.parts("budgets")
     ]
     streaming = [StreamRows(who, where, metrics, key)] if metrics else []
-    return Source(key, name, folder, _command(run), told, rows, streaming, weights, budgets)
+    command = _command(run) if run.words("command") else _command_of(folder / "recipe.json")
+    return Source(key, name, folder, command, told, rows, streaming, weights, budgets)
 
 
 def _clips(folder: Path, name: str, key: str) -> Source:
@@ -224,6 +231,31 @@ def _command(run: Stored) -> str:
     if first not in _MODULES:
         return f"{PurePath(first).name}, a script"
     return " ".join(["python -m", _MODULES[first], shlex.join(_without_folder(word) for word in rest)]).strip()
+
+
+def _command_of(recipe: Path) -> str:
+    """The command that trains by a recipe of the edge, for a run that noted none, as the released one."""
+    try:
+        own = Recipe.from_json(recipe.read_text())
+    except ConfigError:  # of a version that knew other keys
+        return "not noted"
+    plain, changes = dict(_leaves(Recipe())), list[str]()
+    for key, value in _leaves(own):
+        if plain.get(key) != value:
+            option = {"seed": "--seed", "loop.epochs": "--epochs"}.get(key)
+            changes += [option, str(value)] if option else ["--set", f"{key}={json.dumps(value)}"]
+    return f"python -m training --data data {shlex.join(changes)}".strip()
+
+
+def _leaves(recipe: Recipe) -> Iterator[tuple[str, Any]]:
+    """Dotted keys of a recipe and their values."""
+    trees: list[tuple[str, Mapping[str, Any]]] = [("", TypeAdapter(Recipe).dump_python(recipe, mode="json"))]
+    for parents, tree in trees:
+        for key, value in tree.items():
+            if isinstance(value, Mapping):
+                trees.append((f"{parents}{key}.", value))
+            else:
+                yield f"{parents}{key}", value
 
 
 def _without_folder(word: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.training.results.made import POINT, VALIDATION, make_clip_run, make_edge_run, make_hear_run
+from training.__main__ import _changes, _parser
+from training.detector.hyperparameters import Recipe, changed, load_edge_recipe
 from training.results.finished import read_runs, weights_by_folder
 
 
@@ -157,6 +160,20 @@ def test_a_command_names_no_place_of_the_machine(tmp_path: Path, monkeypatch: py
         f"python -m training.clips.comparison {given}",
         "try.py, a script",
     ]
+
+
+def test_a_run_of_the_edge_that_noted_no_command_has_the_one_that_its_recipe_asks_for(tmp_path: Path) -> None:
+    folder = make_edge_run(tmp_path / "a")
+    for network in ("final", "fold-0"):
+        (folder / network / "run.json").unlink()
+    recipe = changed(Recipe(), {"seed": 1, "loop.epochs": 20, "shifts": [], "earlier": "runs/b:runs/c"}, "test")
+    (folder / "recipe.json").write_text(recipe.to_json())
+    (found,) = read_runs([tmp_path]).sources
+    assert found.command == (
+        "python -m training --data data --set 'earlier=\"runs/b:runs/c\"' --set 'shifts=[]' --seed 1 --epochs 20"
+    )
+    options = shlex.split(found.command.partition("-m training ")[2])
+    assert load_edge_recipe(changes=_changes(_parser().parse_args(options))) == recipe
 
 
 @pytest.mark.parametrize(
