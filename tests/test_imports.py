@@ -102,7 +102,6 @@ HEARS_ARTEFACTS = {  # what is judged runs
     "training/evaluation/breath_pauses.py": {"model.model", "detector.pipeline"},
     "training/evaluation/breath_rate.py": {"model.model", "api"},
     "training/adapt.py": {"model.adaptation", "model.model", "detector.pipeline"},
-    "training/evaluation/levels.py": {"model.model", "detector.level", "detector.chunks", "detector.sound_check"},
     "training/left_out.py": {"model.adaptation", "model.model", "detector.recalibration"},
     "training/fine_tune.py": {"model.adaptation", "model.model", "detector.level", "detector.recalibration"},
 }

@@ -6,8 +6,8 @@ The statistic of a segment is what the ripple of a voice (`edge.detector.quality
 Not for what is said or who speaks, and no proof that nobody does. The limit was chosen on half of the patients and
 speakers; on the other half it finds four words over chest sound in 720 of 720, 10 dB louder to 20 dB fainter than the
 chest, a single word alone in 79 %; and it takes for speech 0.7 % of Normal recordings, 3 % of those with crackles, 7 %
-with wheezes, 14 % with both, 15 % of heart sounds, 92 % of coughs and every cry, which are voices too (`python -m
-training.evaluation.speech_gate`). Whispering has no harmonics and is not found.
+with wheezes, 14 % with both, 15 % of heart sounds, 92 % of coughs and every cry, which are voices too
+(training.evaluation.speech_gate of commit 3465cf5c). Whispering has no harmonics and is not found.
 """
 
 from __future__ import annotations

@@ -2,14 +2,8 @@
 
 Multiply-adds of one clip are counted by PyTorch in a forward and a backward pass of the real network; a training has
 as many as its recipe's epochs over the training clips under DATA. The hours are those of one NVIDIA A100 that reaches
-a stated share of its peak in bf16: an estimate that leaves out reading, augmentation and validation. `--steps 2` makes
-the first two steps of it here as well, and says what memory they took.
+a stated share of its peak in bf16: an estimate that leaves out reading, augmentation and validation.
 Source: NVIDIA A100 data sheet (312 TFLOP/s, dense bf16); Chowdhery et al. 2022 (2204.02311), utilisation of 40 %.
-
-The first steps of a training, to see whether it fits this machine before it is begun.
-
-They are made by the loop that trains, on a few clips of the recipe's own, in a folder that is thrown away; the network
-learns nothing that is kept, and nothing is validated.
 """
 
 from __future__ import annotations
@@ -17,14 +11,10 @@ from __future__ import annotations
 import training.python_version  # noqa: F401  # isort: skip
 
 import argparse
-import json
-import resource
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -36,59 +26,8 @@ from training.clips.cut import all_pieces, whole
 from training.clips.hear_learners import masked_network
 from training.clips.schema import ClassifierRecipe, HearRecipe, load_recipe
 from training.clips.sides import side_clips, sides_of
-from training.clips.train import learner_of
-from training.loop import RunFolder, best_device, train
 from training.papers.hear import masked_error, patchify, random_masking
 from training.tasks import TASKS
-from training.terminal import count
-
-
-@dataclass(frozen=True, slots=True)
-class FirstSteps:
-    """What was seen."""
-
-    losses: tuple[float, ...]
-    """Of each step."""
-    batch: int
-    """Clips to a step."""
-    seconds: float
-    """Of all steps and of writing both checkpoints."""
-    memory_bytes: int
-    """The most that this process held until then."""
-    gpu_bytes: int
-    """The same of the GPU; 0 without one."""
-
-    def lines(self) -> list[str]:
-        """What is printed."""
-        gpu = f", {self.gpu_bytes / 1e9:.1f} GB on the GPU" if self.gpu_bytes else ""
-        losses = ", ".join(f"{loss:.4g}" for loss in self.losses)
-        return [
-            f"{len(self.losses)} steps of {self.batch} clips         losses {losses}; {self.seconds:.0f} s with the "
-            "checkpoints",
-            f"most memory                   {self.memory_bytes / 1e9:.1f} GB{gpu}",
-        ]
-
-
-def first_steps(recipe: ClassifierRecipe | HearRecipe, data: Path, count: int) -> FirstSteps:
-    """Make the first `count` steps of a training and forget them.
-
-    Raises:
-        ConfigError: if the recordings are not there, something does not fit, or the disk is full.
-    """
-    few = recipe.model_copy(update={"limit": 2 * count * recipe.loop.batch})  # of these a fifth validates
-    loop = recipe.loop.model_copy(update={"epochs": 1, "monitor": "", "save_minutes": 1e6})
-    with TemporaryDirectory(prefix="laennec-steps-") as scratch:
-        learner = learner_of(few, sides_of(few, data), Path(scratch), lambda line: None)
-        learner.steps = count
-        begun = time.monotonic()
-        train(learner, loop, recipe.seed, RunFolder(Path(scratch)), lambda line: None)
-        seconds = time.monotonic() - begun
-        written = [json.loads(line) for line in (Path(scratch) / "metrics.jsonl").read_text().splitlines()]
-        on_gpu = torch.cuda.max_memory_allocated() if best_device().type == "cuda" else 0
-    losses = tuple(float(line["total"]) for line in written if "step" in line)
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts KiB
-    return FirstSteps(losses, recipe.loop.batch, seconds, most, on_gpu)
-
 
 A100_PEAK = 312e12  # operations in a second, dense bf16; a multiply-add is two
 A100_SHARE = 0.4  # of the peak that a training reaches
@@ -210,14 +149,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets, see training/DATA.md")
     parser.add_argument("--task", help="of a classifier; the recipe has a default")
     parser.add_argument("--checkpoint", help="public weights that you have fetched (patchmix, qlung)")
-    parser.add_argument("--steps", type=count, help="also make so many steps of the training here, and forget them")
     asked = parser.parse_args(arguments)
     named = {"task": asked.task, "network.checkpoint": asked.checkpoint}
     try:
         recipe = load_recipe(asked.recipe, asked.size, {key: value for key, value in named.items() if value})
         print(*cost_of(recipe, asked.data).lines(), sep="\n", flush=True)
-        if asked.steps:
-            print(*first_steps(recipe, asked.data, asked.steps).lines(), sep="\n")
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)
         return 2

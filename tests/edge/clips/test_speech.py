@@ -81,7 +81,7 @@ def test_a_long_clip_gives_what_its_strongest_second_gives() -> None:
 
 
 def test_words_over_real_chest_sound_are_found_and_chest_sound_passes(real_data: Path) -> None:
-    """A sample of what `training.evaluation.speech_gate` measures; patients and speakers of the second half there."""
+    """A sample of what the figures of `edge.clips.speech` were measured on."""
     chests = [
         soundfile.read(path, dtype="float32")[0] for path in sorted(real_data.glob("sprsound/train/*.flac"))[::25]
     ]
