@@ -1,7 +1,9 @@
-"""How `laennec init` names microphones, and the text that it writes."""
+"""How `laennec init` names microphones, the text that it writes, and its mistakes."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from edge.settings.first_ward import FirstBroker, FirstStream, first_ward
 from edge.settings.node import parse_config
 from edge.settings.yaml_file import parse_yaml
 from edge.sources.capture_pipe import Device, choose
+from edge.sources.file_search import DEMO_AUDIO
 
 USB, TWIN, LINE = (
     Device(0, "USB Audio (hw:1,0)", 1, 44100),
@@ -53,3 +56,38 @@ def test_whatever_a_file_or_user_is_called_the_settings_hold_it(text: str) -> No
     assert config.mqtt.tls is not None
     assert config.mqtt.tls.ca == config.mqtt.password_file == Path(text)
     assert (config.mqtt.username, config.mqtt.tcp_port) == (text, 8883)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("--broker", "x:y"), "--broker: 'x:y' is no HOST or HOST:PORT"),
+        (("--age", "old"), "--age: 'old' is no age; write '8 months', '4 years' or 'adult', or 'unknown'"),
+        (("--source", ""), "--source: '' names nothing; give mic, mic:DEVICE or a sound file"),
+        (("--source", "mic", "--bed", "a", "--bed", "a"), "--bed: each bed needs a name of its own, found a, a"),
+        (("--box",), "--node: expected the name of the box, beside --box"),
+        (("--box", "--node", "a", "--source", "b.wav"), "--source: 'b.wav' is not on the box; give mic, mic:DEVICE"),
+        (("--bed", "a", "--bed", "b"), "--bed: expected 1, one for each source, found 2"),
+        (("-o", "none/ward.yaml"), "there is no folder "),
+        (("-o", "there.yaml"), "there.yaml is there already"),
+        (("-o", ".", "--force"), "-o .: is a folder; give a file"),
+        (("-o", "/proc/ward.yaml", "--broker", "127.0.0.1:1"), "-o /proc/ward.yaml: cannot be written ("),
+        (
+            ("--password-file", "none.txt", "--broker", "127.0.0.1:1"),
+            "--password-file none.txt: is nobody's; give --user",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_and_writes_nothing(
+    arguments: tuple[str, ...],
+    expected: str,
+    tmp_path: Path,
+    mistake: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    (tmp_path / "there.yaml").touch()
+    assert expected in mistake("init", "--source", DEMO_AUDIO, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["there.yaml"]
+    assert (tmp_path / "there.yaml").read_text() == ""

@@ -19,10 +19,14 @@ def laennec(redirected: str, *arguments: object) -> subprocess.CompletedProcess[
 
 
 @pytest.mark.parametrize(
-    "arguments", [("detect", DEMO_AUDIO), ("detect", "--jsonl", DEMO_AUDIO), ("model",), ("--version",), ("--help",)]
+    ("redirected", "arguments"),
+    [
+        (">&-", ("detect", DEMO_AUDIO)),
+        ("<&- >&-", ("detect", "--jsonl", DEMO_AUDIO)),
+        *(("<&- >&- 2>&-", each) for each in (("detect", DEMO_AUDIO), ("model",), ("--version",), ("--help",))),
+    ],
 )
-@pytest.mark.parametrize("redirected", [">&-", "<&- >&-", "<&- >&- 2>&-"])
-def test_without_standard_output_a_command_does_its_work(arguments: tuple[object, ...], redirected: str) -> None:
+def test_without_standard_output_a_command_does_its_work(redirected: str, arguments: tuple[object, ...]) -> None:
     result = laennec(redirected, *arguments)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 

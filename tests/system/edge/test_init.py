@@ -175,33 +175,6 @@ def test_mistakes_of_options_are_told_all_at_once_and_nothing_is_written(tmp_pat
     assert not (tmp_path / "ward.yaml").exists()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        (("--broker", "x:y"), "--broker: 'x:y' is no HOST or HOST:PORT"),
-        (("--age", "old"), "--age: 'old' is no age; write '8 months', '4 years' or 'adult', or 'unknown'"),
-        (("--source", ""), "--source: '' names nothing; give mic, mic:DEVICE or a sound file"),
-        (("--source", "mic", "--bed", "a", "--bed", "a"), "--bed: each bed needs a name of its own, found a, a"),
-        (("--box",), "--node: expected the name of the box, beside --box"),
-        (("--box", "--node", "a", "--source", "b.wav"), "--source: 'b.wav' is not on the box; give mic, mic:DEVICE"),
-        (("--bed", "a", "--bed", "b"), "--bed: expected 1, one for each source, found 2"),
-        (("-o", "none/ward.yaml"), "there is no folder "),
-        (("-o", "there.yaml"), "there.yaml is there already"),
-        (("-o", ".", "--force"), "-o .: is a folder; give a file"),
-        (("-o", "/proc/ward.yaml"), "-o /proc/ward.yaml: cannot be written ("),
-        (("--password-file", "none.txt"), "--password-file none.txt: is nobody's; give --user"),
-    ],
-)
-def test_other_mistakes_are_one_line_each(arguments: Sequence[str], expected: str, tmp_path: Path) -> None:
-    (tmp_path / "there.yaml").touch()
-    result = without_a_terminal(tmp_path, "--source", DEMO_AUDIO, *arguments)
-    assert result.returncode == 2
-    (line,) = result.stderr.splitlines()
-    assert line.startswith("laennec: ")
-    assert expected in line
-    assert (tmp_path / "there.yaml").read_text() == ""
-
-
 def test_settings_for_a_box_have_its_paths_and_come_with_the_commands_that_send_them(tmp_path: Path) -> None:
     broker = ("--broker", "broker.ward.example", "--ca", "root.pem", "--user", "ward-b", "--password-file", "secret")
     result = without_a_terminal(tmp_path, "--box", "--node", "edge-7", "--source", "mic:USB", *broker)

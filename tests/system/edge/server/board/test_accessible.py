@@ -19,31 +19,33 @@ from tests.system.edge.server.board.test_security import Answer
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
-def violations(page: Any) -> list[tuple[str, list[str]]]:
-    """What axe-core finds: rule and places."""
+def violations(page: Any, *themes: str) -> list[tuple[str, str, list[str]]]:
+    """What axe-core finds in these themes, or in either: theme, rule and places."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core; make dev")
-    found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}}).response["violations"]
-    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+    rows = []
+    for theme in themes or ("dark", "light"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        found = axe.Axe().run(page, options={"runOnly": {"type": "tag", "values": TAGS}}).response["violations"]
+        rows += [(theme, each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found]
+    return rows
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
 def test_axe_finds_nothing_in_the_ward(
-    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], theme: str, viewport: dict[str, int]
+    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], viewport: dict[str, int]
 ) -> None:
     every_level(ward)
-    page = open_page(board.url, color_scheme=theme, viewport=viewport, bypass_csp=True)
+    page = open_page(board.url, viewport=viewport, bypass_csp=True)
     shown(page, ".tile", 10)
     page.locator(".level-unknown").wait_for()
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_in_the_dialog_of_a_bed(
-    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], theme: str
+    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any]
 ) -> None:
     every_level(ward)
-    page = open_page(board.url, color_scheme=theme, bypass_csp=True)
+    page = open_page(board.url, bypass_csp=True)
     shown(page, ".tile", 10)
     page.locator(".level-latched").wait_for()
     steady(page)
@@ -53,32 +55,29 @@ def test_axe_finds_nothing_in_the_dialog_of_a_bed(
 
 
 @pytest.mark.parametrize("path", ["fleet", "shift"])
-@pytest.mark.parametrize("theme", ["dark", "light"])
 def test_axe_finds_nothing_in_the_other_pages(
-    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], path: str, theme: str
+    board: RunningBoard, ward: FakeWard, open_page: Callable[..., Any], path: str
 ) -> None:
     every_level(ward)
     wait_for(lambda: '"bed9"' in Answer(board, "GET", "/api/shift?hours=8").text, "the last bed")  # the page asks once
-    page = open_page(f"{board.url}{path}", color_scheme=theme, bypass_csp=True)
+    page = open_page(f"{board.url}{path}", bypass_csp=True)
     page.get_by_text("bed9").first.wait_for()
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WALL, TABLET], ids=["wall", "tablet"])
 def test_axe_finds_nothing_in_the_page_of_a_bed_and_the_dialog_of_an_event(
     start_board: Callable[..., RunningBoard],
     ward: FakeWard,
     open_page: Callable[..., Any],
     tmp_path: Path,
-    theme: str,
     viewport: dict[str, int],
 ) -> None:
     event = ulid(made.WALL_S)
     put(tmp_path / "clips", a_clip(event))
     every_level(ward)
     board = start_board(clips="clips")
-    page = open_page(f"{board.url}{bed_path('bed0')}", color_scheme=theme, viewport=viewport, bypass_csp=True)
+    page = open_page(f"{board.url}{bed_path('bed0')}", viewport=viewport, bypass_csp=True)
     page.get_by_text("Waiting: the box").first.wait_for()
     ward.publish("s/bed0/event", made.event(event, 8000), retain=False)
     ward.publish("s/bed0/mel", made.tile(3), retain=False)

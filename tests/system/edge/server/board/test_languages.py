@@ -33,7 +33,7 @@ def test_the_ward_is_in_the_language_of_the_browser_and_no_word_is_cut_on_any_sc
     assert page.locator(".level-unknown .words").inner_text() == shows.get("Unknown", "Unknown")
     assert page.locator(".acknowledge").first.inner_text() == shows.get("Acknowledge", "Acknowledge")
     assert page.locator(".words, .acknowledge").evaluate_all(SHORTENED) == []
-    assert violations(page) == []
+    assert violations(page, "light") == []
     for width, height in SCREENS.values():
         page.set_viewport_size({"width": width, "height": height})
         steady(page)
@@ -58,9 +58,9 @@ def test_dialog_and_other_pages_on_a_phone_are_in_the_language_of_the_settings(
     texts = catalogue_of(language).texts
     assert page.locator("#answer").inner_text() == texts["Say who you are."]
     assert page.locator("#bed").evaluate("(dialog) => dialog.scrollWidth - dialog.clientWidth") <= 0
-    assert violations(page) == []
+    assert violations(page, "light") == []
     for path in (bed_path("bed0"), "fleet", "shift"):
         page.goto(f"{board.url}{path}")
         page.get_by_text("bed0").first.wait_for()
         assert page.evaluate(PAGE_WIDER) <= 0, path
-        assert violations(page) == [], path
+        assert violations(page, "light") == [], path

@@ -175,14 +175,13 @@ def test_a_lost_broker_ends_it_and_is_told_in_words(
     assert page.locator("#hear.is-on").count() == 0
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [390, 1920])
 def test_axe_finds_nothing_while_somebody_listens_and_in_what_is_asked_first(
-    board: RunningBoard, ward: FakeWard, open_page: Open, theme: str, width: int
+    board: RunningBoard, ward: FakeWard, open_page: Open, width: int
 ) -> None:
     fake_listened(ward)
     size = {"width": width, "height": 844 if width == 390 else 1080}
-    page = open_page(f"{board.url}{bed_path('bed1')}", color_scheme=theme, viewport=size, bypass_csp=True)
+    page = open_page(f"{board.url}{bed_path('bed1')}", viewport=size, bypass_csp=True)
     page.locator("#hear").click()
     page.locator("#hearing[open]").wait_for()
     assert violations(page) == []

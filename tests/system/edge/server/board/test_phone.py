@@ -23,15 +23,14 @@ DAY_S = 86_400.0
 THUMB = 0.45  # of the screen's height, from below: what a thumb reaches
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("path", ["", "fleet", "shift", bed_path("bed0")], ids=["ward", "fleet", "shift", "bed"])
 def test_every_page_is_as_wide_as_a_phone_and_axe_finds_nothing(
-    board: RunningBoard, ward: FakeWard, open_page: Open, path: str, theme: str
+    board: RunningBoard, ward: FakeWard, open_page: Open, path: str
 ) -> None:
     every_level(ward)
     first = open_page(board.url)
     shown(first, ".tile", 10)
-    page = open_page(f"{board.url}{path}", color_scheme=theme, bypass_csp=True, **PHONE)
+    page = open_page(f"{board.url}{path}", bypass_csp=True, **PHONE)
     page.get_by_text("bed0").first.wait_for()
     assert page.evaluate(TOO_WIDE) == 0
     assert violations(page) == []

@@ -70,16 +70,15 @@ def test_it_says_which_alarms_there_were_how_often_and_who_acknowledged_them(
     assert re.search(r"Ward B · \d\d? [A-Z][a-z]+ \d{4}, \d\d:\d\d to ", shown), "as the reader writes it"
 
 
-@pytest.mark.parametrize("beds", [1, 8, 16])
-@pytest.mark.parametrize("theme", ["dark", "light"])
-def test_it_prints_on_one_sheet_of_a4(
-    board: RunningBoard, ward: FakeWard, open_page: Open, beds: int, theme: str
-) -> None:
+@pytest.mark.parametrize("beds", [1, 16])
+def test_it_prints_on_one_sheet_of_a4(board: RunningBoard, ward: FakeWard, open_page: Open, beds: int) -> None:
     a_shift(board, ward, beds)
-    page = opened(board, open_page, beds, color_scheme=theme)
-    paper = page.pdf(prefer_css_page_size=True)
-    assert len(SHEET.findall(paper)) == 1
-    assert b"/MediaBox [0 0 841" in paper.replace(b"[ ", b"["), "A4, across"
+    page = opened(board, open_page, beds)
+    for theme in ("dark", "light"):
+        page.emulate_media(color_scheme=theme)
+        paper = page.pdf(prefer_css_page_size=True)
+        assert len(SHEET.findall(paper)) == 1
+        assert b"/MediaBox [0 0 841" in paper.replace(b"[ ", b"["), "A4, across"
 
 
 def test_the_csv_holds_what_the_page_tells(board: RunningBoard, ward: FakeWard, open_page: Open) -> None:
