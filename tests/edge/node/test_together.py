@@ -26,10 +26,10 @@ from edge.types import Block, Event
 from tests.edge.detected import detected
 from tests.edge.node.together import heard_alone, heard_together
 
-PATTERNS, BEDS = 1000, 25  # of losses and cuts; beds that are heard together
+PATTERNS, BEDS = 500, 25  # of losses and cuts; beds that are heard together
 SOON = 200  # of these patterns, so many in `make test`
 LATER = range(SOON, PATTERNS, BEDS)
-RECORDINGS = 200
+RECORDINGS = 100
 SAME = 1e-5  # of a score
 RECEIVED, MASKED, LOST = 0, 1, 2
 

@@ -1,4 +1,4 @@
-"""A hospital on one machine, each part a process that can be killed: nodes of 32 beds, broker, ingesters, board."""
+"""A hospital on one machine, each part a process that can be killed: nodes, broker, ingesters, board."""
 
 from __future__ import annotations
 
