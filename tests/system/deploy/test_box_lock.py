@@ -17,6 +17,7 @@ from pathlib import Path
 from deploy.box import session as locks
 from deploy.box.layout import BoxLayout, Refusal, Trial, remove, write_record
 from deploy.box.session import only_one
+from deploy.remote import send_command
 from deploy.tools import PROJECT
 from tests.deploy.conftest import Box
 from tests.deploy.test_box_lock import session
@@ -85,6 +86,7 @@ def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box
             time.sleep(0.1)
         refused = [each for each in running if each.poll() is not None]
         assert len(refused) == 4
+        assert send_command(box.target, "status")["busy"].startswith("process ")
         who = rf"under way \(process \d+ for {getpass.getuser()}@{socket.gethostname()}, since .* UTC\)"
         for each in refused:
             assert each.stderr is not None
@@ -93,3 +95,4 @@ def test_of_five_deployments_at_once_four_are_refused_and_say_who_is_at_work(box
         for each in running:
             each.kill()
             each.communicate()
+    assert box.install("well").endswith(box.house("well").software.version), "the lock of a dead one is taken over"

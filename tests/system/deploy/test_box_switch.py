@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -14,7 +11,6 @@ from deploy.box.layout import LISTING
 from deploy.box.service import Process
 from deploy.devices import DeployError
 from deploy.remote import send_command
-from deploy.tools import PROJECT
 from tests.deploy.conftest import CONFIG, Box
 
 
@@ -180,26 +176,3 @@ def test_undeploy_leaves_what_others_put_beside_it(box: Box) -> None:
     left = {str(path.relative_to(box.layout.root)) for path in box.layout.root.rglob("*")}
     assert {"opt", "srv", "var/lib", "var/log", "var/log/others"} <= left
     assert not list(box.layout.root.rglob("*laennec*"))
-
-
-def test_of_two_deployments_at_once_the_second_is_refused(box: Box, tmp_path: Path) -> None:
-    config = tmp_path / "ward.yaml"
-    config.write_text(CONFIG)
-    first = subprocess.Popen(
-        box.command(box.house("slow"), config),
-        cwd=PROJECT,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
-    assert first.stdout is not None
-    try:
-        for line in first.stdout:
-            if "making a virtual" in line:
-                break
-        assert "another deployment to this box is under way (process " in str(box.refusal("well"))
-        assert send_command(box.target, "status")["busy"].startswith("process ")
-    finally:
-        first.kill()
-        first.communicate()
-    assert box.install("well").endswith(box.house("well").software.version), "the lock of a dead one is taken over"

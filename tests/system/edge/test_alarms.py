@@ -108,22 +108,6 @@ def test_nobody_makes_the_node_write_what_looks_like_an_alarm(ward: Ward, staff:
     assert {body["schema"] for body in watcher.bodies(ALARM)} == {"laennec.alarm/1"}
 
 
-def test_a_command_that_comes_twice_is_carried_out_once(
-    ward: Ward, staff: Staff, watcher: Watcher, tmp_path: Path
-) -> None:
-    rings(watcher, ward)
-    answers = [staff.request("inactivate", id="i1", duration_s=600, why="physiotherapy", **NURSE) for _ in range(2)]
-    assert (
-        answers[0]["conditions"]
-        == answers[1]["conditions"]
-        == ["contact", "continuous", "discontinuous", "not-measurable", "rate-high", "rate-low", "signal-lost"]
-    )
-    records = alarm_log(tmp_path / "outbox.db").records
-    made = [each for each in records if isinstance(each, Transition) and each.cause == "inactivated"]
-    assert len(made) == len(answers[0]["conditions"])
-    assert until(watcher, lambda found: found["activation"] == "Psd")["inactivated"]["why"] == "physiotherapy"
-
-
 def test_a_limit_is_set_by_a_person_who_says_why_and_judged_at_once(ward: Ward, staff: Staff, watcher: Watcher) -> None:
     ward.burden = 5.0
     until(watcher, lambda found: found["validity"] == "Vld")

@@ -120,21 +120,6 @@ def test_connections_that_break_all_the_time_bring_every_event_at_least_once(sta
     rude.close()
 
 
-def test_live_events_go_before_the_backlog(
-    start: Start, outbox: Outbox, broker: Broker, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 1.0)  # five minutes of it
-    outbox.put([event(number) for number in range(300)])
-    dispatch = start(broker.port)
-    wait_for(lambda: numbers(watcher), "the first of the backlog")
-    dispatch.send(event(1000))
-    monkeypatch.setattr("edge.delivery.sender.BACKLOG_PER_S", 100.0)
-    wait_for(lambda: len(numbers(watcher)) == 301, "all events")
-    order = numbers(watcher)
-    assert order.index(1000) < 290
-    assert [number for number in order if number < 1000] == list(range(300))
-
-
 def test_a_wrong_password_is_one_clear_line_and_events_wait(
     start: Start, outbox: Outbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,29 +132,6 @@ def test_a_wrong_password_is_one_clear_line_and_events_wait(
         dispatch.stop()
     assert caplog.text.count("broker=refused") == 1
     assert "check mqtt.username and mqtt.password_file" in caplog.text
-
-
-def test_a_broker_that_never_acknowledges_is_left_and_everything_sent_again(
-    start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    rude = RudeBroker("mute")
-    dispatch = start(rude.port, ack_timeout_s=1)
-    dispatch.send(event(1))
-    wait_for(lambda: len(rude.connects) >= 2 and rude.publishes >= 4, "a second connection")
-    assert outbox.status.waiting == 1
-    assert "unacknowledged" in caplog.text
-    rude.close()
-
-
-def test_a_refused_message_stays_on_disk(start: Start, outbox: Outbox, caplog: pytest.LogCaptureFixture) -> None:
-    rude = RudeBroker("refuse")
-    dispatch = start(rude.port)
-    dispatch.send(event(1))
-    wait_for(lambda: "message=refused" in caplog.text, "the refusal")
-    assert 'reason="Quota exceeded"' in caplog.text
-    assert outbox.status.waiting == 1
-    assert (dispatch.refusals.count, dispatch.refusals.reason) == (1, "Quota exceeded")
-    rude.close()
 
 
 def test_what_waits_goes_out_under_the_names_that_the_node_has_now(

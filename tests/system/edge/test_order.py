@@ -85,25 +85,6 @@ def test_an_end_waits_while_the_broker_refuses_its_onset(tmp_path: Path, monkeyp
     assert reported()[-1] == 2
 
 
-def test_a_live_end_brings_its_onset_out_of_a_long_backlog(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.db", 10, 1)
-    outbox.put([message(number, 1) for number in range(500)])
-    with Broker("mosquitto") as broker:
-        watcher = Watcher(broker.port)
-        dispatch = Dispatch(outbox, NODE, Mqtt(port=broker.port))
-        dispatch.start()
-        wait_for(lambda: watcher.bodies("/event"), "the first of the backlog")
-        dispatch.send(message(499, 2))
-        wait_for(lambda: len(watcher.bodies("/event")) == 501, "all events")
-        order = [(body["id"], body["rev"]) for body in watcher.bodies("/event")]
-        late = [body["late"] for body in watcher.bodies("/event") if body["id"] == "id499"]
-        dispatch.stop()
-        watcher.close()
-    assert order.index(("id499", 1)) < order.index(("id499", 2))
-    assert late == [True, False]
-    outbox.close()
-
-
 def test_messages_that_are_refused_for_ever_do_not_keep_the_rest_of_the_backlog_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
