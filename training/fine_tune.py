@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edge.detector.chunks import Chunks
 from edge.detector.level import LevelledChunks
 from edge.detector.recalibration import LEAST
 from edge.errors import ConfigError, LaennecError
@@ -34,7 +33,6 @@ from training.datasets import CLASSES, Recording, read_datasets
 from training.datasets.files import read_sound
 from training.datasets.records import patient_folds
 from training.datasets.targets import frame_targets
-from training.detector.cross_validation import FINAL_NAME
 from training.detector.last_layer import Row, cross_entropy, fit_row
 from training.detector.model import STRIDE, Scorer, class_scores
 from training.fine_tuned_run import RELEASED, FineTuned, open_run, write_run
@@ -96,7 +94,7 @@ def score_hidden(
 
 
 def score_samples(
-    samples: NDArray[np.float32], scorer: Scorer, chunks: LevelledChunks | Chunks, spec: FeatureSpec
+    samples: NDArray[np.float32], scorer: Scorer, chunks: LevelledChunks, spec: FeatureSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """What a network says of a whole sound, and its hidden values.
 
@@ -204,7 +202,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--adaptation", type=Path, help="what `laennec adapt` made for the device, if it needs one")
     parser.add_argument("--data", type=Path, required=True, help="labelled recordings, see training/DATA.md")
     parser.add_argument("--checkpoint", type=Path, default=RELEASED, help="run folder that the model was exported from")
-    parser.add_argument("--network", default=FINAL_NAME, help="of the run; fold-0 and so on for a trial (%(default)s)")
     parser.add_argument("--model", type=Path, help="artefact (.onnx) of that network; default: the bundled light one")
     parser.add_argument("--out", type=Path, required=True, help="run folder to write")
     given = parser.parse_args(arguments)
@@ -226,13 +223,13 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(given: argparse.Namespace) -> dict[str, dict[str, float]]:
     torch.set_num_threads(1)
     bundled = LIGHT_PATH if LIGHT_PATH.exists() else None  # one network alone; the default one may be of several
-    run, model = open_run(given.checkpoint, given.network), load_model(given.model or bundled)
+    run, model = open_run(given.checkpoint), load_model(given.model or bundled)
     if given.out.exists():
         raise ConfigError(f"--out {given.out}: is there already; give another folder")
     adaptation = None if given.adaptation is None else load_adaptation(given.adaptation, model)
     recordings = [r for r in read_datasets(given.data) if is_annotated_chest(r)]
     scored, hidden = score_hidden(recordings, run.scorer, model, adaptation)
-    if given.network == FINAL_NAME and scored:
+    if scored:
         check_same(scored[0], model, adaptation, given.checkpoint)
     layer, gains = fine_tuned(scored, hidden, model)
     device = given.data.resolve().name if adaptation is None else adaptation.device

@@ -38,10 +38,9 @@ _OF_BEFORE = ("budgets", "burden_limits", "models")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished training, and one of its networks."""
+    """A finished training, and the network of all patients that ships alone."""
 
     folder: Path
-    network: str
     result: Mapping[str, Any]
     scorer: Scorer
 
@@ -59,8 +58,8 @@ class FineTuned:
     gains: Mapping[str, Mapping[str, float]]
 
 
-def open_run(folder: Path, network: str) -> Run:
-    """A network of a finished training, with its calibration.
+def open_run(folder: Path) -> Run:
+    """The network of a finished training that ships alone, with its calibration.
 
     Raises:
         ConfigError: if there is none.
@@ -70,9 +69,9 @@ def open_run(folder: Path, network: str) -> Run:
         recipe = Recipe.from_json((folder / "recipe.json").read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"--checkpoint {folder}: expected a finished training ({error}); run `make train`") from None
-    result = result_of(result, LIGHT) if network == FINAL_NAME else result  # one network alone, where there are several
+    result = result_of(result, LIGHT)  # of one network alone, where there are several
     numbers = (torch.tensor(result["calibration"][name]) for name in ("scale", "bias"))
-    return Run(folder, network, result, Scorer(load_network(recipe, folder / network), *numbers).eval())
+    return Run(folder, result, Scorer(load_network(recipe, folder / FINAL_NAME), *numbers).eval())
 
 
 def write_run(out: Path, run: Run, learnt: FineTuned) -> None:
@@ -81,7 +80,7 @@ def write_run(out: Path, run: Run, learnt: FineTuned) -> None:
     Raises:
         OSError: if it cannot be written.
     """
-    shutil.copytree(run.folder / run.network, out / FINAL_NAME)
+    shutil.copytree(run.folder / FINAL_NAME, out / FINAL_NAME)
     shutil.copy(run.folder / "recipe.json", out)
     calibration = {name: list(values) for name, values in run.result["calibration"].items()}
     _write_rows(RunFolder(out / FINAL_NAME), learnt.rows, calibration["scale"])

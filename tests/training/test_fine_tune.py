@@ -77,14 +77,14 @@ def test_the_network_hears_what_the_artefact_hears() -> None:
     equaliser = adaptation(model=model.sha256, equaliser_db=(3.0, 0.0, -2.0, 0.0, 0.0, 1.0, 0.0, 0.0))
     for device in (None, equaliser):
         (by_artefact,) = score_recordings([recording], model, device)
-        (by_network,), hidden = score_hidden([recording], open_run(RELEASED, "final").scorer, model, device)
+        (by_network,), hidden = score_hidden([recording], open_run(RELEASED).scorer, model, device)
         np.testing.assert_allclose(by_network.scores, by_artefact.scores, atol=1e-3)
     assert hidden[recording.path].shape == (len(by_network.scores), 128)
     assert by_network.scores.max() > 0.5
 
 
 def test_the_run_that_is_written_answers_as_the_last_layer_did(tmp_path: Path) -> None:
-    before = open_run(make_run(tmp_path / "run"), "final")
+    before = open_run(make_run(tmp_path / "run"))
     size = before.scorer.detector.spec.hidden
     row = Row(np.linspace(-1, 1, size), 0.7)
     recording = Recording(tmp_path / "a.wav", "p1", "CAS", ())
@@ -106,7 +106,7 @@ def test_the_run_that_is_written_answers_as_the_last_layer_did(tmp_path: Path) -
 
 
 def test_the_card_says_that_it_was_fine_tuned(tmp_path: Path) -> None:
-    before = open_run(make_run(tmp_path / "run"), "final")
+    before = open_run(make_run(tmp_path / "run"))
     gain = {"event and segment F1 before": 0.2, "event and segment F1 after": 0.3, "share of draws that gain": 1.0}
     recordings = (Recording(tmp_path / "a.wav", "p1", "CAS", ()),)
     write_run(tmp_path / "tuned", before, FineTuned("mine", recordings, {}, {}, {"the model as it is": gain}))
@@ -129,6 +129,6 @@ def test_too_few_recordings_and_a_folder_that_is_there_are_one_line(
 
 def test_the_network_of_another_model_is_refused(tmp_path: Path, model: Model) -> None:
     recording = Recording(DEMO, "demo", "CAS", ())
-    (other,), _ = score_hidden([recording], open_run(RELEASED, "fold-0").scorer, model, None)
+    (other,), _ = score_hidden([recording], Checkpoint.open(RELEASED).scorer("fold-0"), model, None)
     with pytest.raises(ConfigError, match="is not the training that model laennec-default"):
         check_same(other, model, None, tmp_path)

@@ -162,12 +162,6 @@ def measured(bed: Bed, step: int, reading: Reading) -> dict[Key, Value]:
     return bed_values(bed.id, BedReading("ok" if bed.script.valid[step] else "degraded", burden=values), NAMES)
 
 
-def assert_same(found: Value, expected: float | None) -> None:
-    """Two burdens, s/min; None: unknown."""
-    assert (found is None) == (expected is None)
-    assert found is None or expected is None or abs(found - expected) < 1e-6
-
-
 def test_a_day_of_12_beds_has_every_event_every_burden_and_every_alarm() -> None:
     beds, all_rules = [Bed(number) for number in range(BEDS)], rules()
     alarms, log, sizes = Alarms(all_rules), list[bytes](), list[int]()
