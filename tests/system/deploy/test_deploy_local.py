@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import pytest
 
@@ -148,15 +147,6 @@ def test_what_runs_can_be_asked(seen: Seen) -> None:
 def test_the_doctor_that_a_deployment_asks_refuses_settings_with_a_mistake(seen: Seen) -> None:
     assert seen.doctor_code != 0
     assert "sauce" in seen.doctor
-
-
-def test_a_mistake_in_config_is_told_before_anything_is_built(tmp_path: Path) -> None:
-    config = tmp_path / "ward.yaml"
-    config.write_text(MISTAKEN)
-    done = make(str(tmp_path / "root"), "deploy", f"CONFIG={config}")
-    assert done.returncode != 0
-    assert f"deploy: CONFIG: {config}: unknown key 'streams[0].sauce' (did you mean 'source'?)" in done.stderr
-    assert "making the release" not in done.stdout
 
 
 def test_the_same_release_again_is_nothing_to_do(seen: Seen) -> None:

@@ -183,12 +183,3 @@ def test_a_signed_fleet_and_its_secrets(fleet: Fleet) -> None:
     assert fleet.run("credentials").returncode == 0
     output = (folder_of(fleet.folder / "fleet.yaml") / "edge-1/credentials.log").read_text()
     assert "sudo systemctl restart laennec" in output, "the same release again would be nothing to do"
-
-
-def test_a_mistake_is_told_before_any_box_is_touched(fleet: Fleet) -> None:
-    fleet.write("one", ward=WARD.replace("${source}", "${sauce}"))
-    done = fleet.run("deploy")
-    assert done.returncode == 2
-    assert "line 4: nothing is called ${sauce} (did you mean ${source}?)" in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert not any(fleet.layout(name).root.exists() for name in NAMES)

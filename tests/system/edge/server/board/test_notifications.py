@@ -100,11 +100,10 @@ def start_notifying(start_board: Start, tmp_path: Path, monkeypatch: pytest.Monk
     return lambda *receivers: start_board(notify=list(receivers), notified=str(tmp_path / "notified.json"))
 
 
-@pytest.mark.parametrize("kind", ["json", "ntfy"])
 def test_an_alarm_is_told_when_it_is_raised_escalated_and_back(
-    start_notifying: Start, ward: FakeWard, phone: Phone, tmp_path: Path, kind: str
+    start_notifying: Start, ward: FakeWard, phone: Phone, tmp_path: Path
 ) -> None:
-    start_notifying(receiver(tmp_path, "night", f"{kind}://127.0.0.1:{phone.port}/topic"))
+    start_notifying(receiver(tmp_path, "night", f"ntfy://127.0.0.1:{phone.port}/topic"))
     ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: len(phone.got) == 1, "the alarm")
