@@ -2,8 +2,8 @@
 
 Not for a node's own session (`edge.delivery.session`) nor for a board, which needs the present alone. The broker (MQTT
 5) keeps what comes while the consumer is away, within its `max_queued_messages`; what is not acknowledged comes again.
-So a death of the broker or of this process, at any moment, loses nothing and may bring a copy. A 3.1.1 broker keeps
-nothing: it is refused, or taken with a line that says so. One thread: read the socket, hand over, acknowledge.
+So a death of the broker or of this process, at any moment, loses nothing and may bring a copy. A 3.1.1 broker would
+keep nothing: it is refused. One thread: read the socket, hand over, acknowledge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, ClientFactory
@@ -74,8 +73,6 @@ class Subscription:
     """Messages that may wait for their acknowledgement."""
     will: Callable[[], tuple[str, bytes]] | None = None
     """Topic and payload that the broker publishes, retained, when the consumer is gone; asked at each connection."""
-    takes_311: bool = False
-    """Whether a broker without MQTT 5, which keeps nothing, will do."""
 
 
 class Subscriber:
@@ -89,7 +86,6 @@ class Subscriber:
         """
         self._settings, self._wanted, self._taker = settings, subscription, taker
         self._clients = ClientFactory(settings, subscription.client_id, subscription.receive_maximum)
-        self._version: MQTTProtocolVersion = paho.MQTTv5
         self._client: paho.Client | None = None
         self._came: list[ReceivedMessage] = []
         self._safe: list[ReceivedMessage] = []  # taken, and not acknowledged yet
@@ -129,7 +125,7 @@ class Subscriber:
                 self._limited_log.log("refused", f'{word} broker=refusing reason="{why}"; trying again')
             self._client = None
             tick()
-            self._wait(0.0 if self._is_to_be_tried_again() else wait_s, stop)
+            self._wait(wait_s, stop)
             wait_s = min(2 * wait_s, self._settings.reconnect_max_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -151,7 +147,7 @@ class Subscriber:
 
     def _serve(self, stop: threading.Event, tick: Callable[[], None]) -> bool:
         """One connection to its end; whether the broker accepted it."""
-        client = self._clients.build(self._version, self._wanted.will and self._wanted.will())
+        client = self._clients.build(paho.MQTTv5, self._wanted.will and self._wanted.will())
         client.manual_ack_set(True)
         client.on_connect = lambda client, _u, flags, reason, _p: self._on_connack(client, flags, reason)
         client.on_subscribe = lambda _c, _u, _m, reasons, _p: self._on_subscribed(reasons)
@@ -193,29 +189,13 @@ class Subscriber:
     def _is_accepted(self) -> bool:
         return self._connack is not None and self._connack.value < FIRST_FAILURE
 
-    def _is_to_be_tried_again(self) -> bool:
-        """After a broker that says it does not speak MQTT 5: once more, at once, in 3.1.1.
-
-        Not after one that says nothing: a session of 3.1.1 would end the one that the broker keeps.
-        """
-        is_old = self._connack is not None and self._connack.value == UNSUPPORTED_PROTOCOL
-        if not is_old or self._version == paho.MQTTv311:
-            return False
-        if not self._wanted.takes_311:
-            raise SourceError(f"{self._where}: speaks MQTT 3.1.1 alone; {self._wanted.word} needs MQTT 5 (mosquitto 2)")
-        self._version = paho.MQTTv311
-        logger.warning(
-            "%s protocol=3.1.1; the broker keeps nothing for this command while it is away", self._wanted.word
-        )
-        return True
-
     def _on_connack(self, client: paho.Client, flags: paho.ConnectFlags, reason: ReasonCode) -> None:
         self._connack = reason
         if self._is_accepted:
             self._limited_log.clear("unreachable")
             session = "resumed" if flags.session_present else "new"
             logger.info("%s broker=connected host=%s session=%s", self._wanted.word, self._settings.host, session)
-            if self.connections and not flags.session_present and self._version == paho.MQTTv5:
+            if self.connections and not flags.session_present:
                 logger.warning("%s session=lost; the broker kept nothing of what came meanwhile", self._wanted.word)
             self.connections += 1
             self._is_new = True
@@ -238,6 +218,8 @@ class Subscriber:
         if self._refused_filters:
             where = f"{self._where}: does not let this user read"
             raise SourceError(f"{where} {self._settings.prefix}/#; make it a reader there")
+        if self._connack is not None and self._connack.value == UNSUPPORTED_PROTOCOL:
+            raise SourceError(f"{self._where}: speaks MQTT 3.1.1 alone; {self._wanted.word} needs MQTT 5 (mosquitto 2)")
         if self._connack is not None and self._connack.value in BAD_CREDENTIALS:
             raise SourceError(f"{self._where}: refuses: {self._connack}; check mqtt.username and mqtt.password_file")
 

@@ -2,9 +2,9 @@
 
 Not for alarming anybody, and read by no alarm: it may be away. The broker keeps its session, and a line is on the disk
 before its message is acknowledged (`edge.delivery.consumer`): a death at any moment loses nothing and may write a copy.
-A 3.1.1 broker keeps nothing for it: it says so. Copies stay in the file and are dropped by `read`; since a message lies
-in the file of the day on which it *happened*, its copies lie in the same one, however late they come. A line that a
-death cut off was not acknowledged: the next start removes it.
+Copies stay in the file and are dropped by `read`; since a message lies in the file of the day on which it *happened*,
+its copies lie in the same one, however late they come. A line that a death cut off was not acknowledged: the next start
+removes it.
 """
 
 from __future__ import annotations
@@ -173,12 +173,7 @@ class Collector:
         """
         self._prefix, self._journal = settings.prefix, journal
         topics = filters(settings.prefix, [RECORDS[table] for table in COLUMNS])
-        subscription = Subscription(
-            f"laennec-export.{name}",
-            tuple(topics),
-            "export",
-            takes_311=True,
-        )
+        subscription = Subscription(f"laennec-export.{name}", tuple(topics), "export")
         self._subscriber = Subscriber(settings, subscription, self)
         self._limited_log = RateLimitedLog(logger)
         self.counts: Counter[str] = Counter()
