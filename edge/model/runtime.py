@@ -25,7 +25,6 @@ from edge.errors import ConfigError, ModelError
 from edge.log import warn_once
 from edge.model.backends import Backend
 from edge.model.backends.cuda import Gpu, NoDriverError, find_gpu
-from edge.model.backends.engine import StoredEngine, stored_engines
 from edge.model.backends.tensorrt import Device, TensorRtBackend, find_device
 from edge.model.model import DEFAULT_PATH, Model, check_schema
 from edge.model.onnx_file import read_artefact, read_metadata
@@ -101,12 +100,8 @@ class RuntimeFacts:
     gpu: Gpu | None
     tensorrt: str
     """Version, empty without."""
-    cudart: str
-    """File of the CUDA runtime, empty without."""
     missing: str
     """What keeps TensorRT from being used, and what to do; empty when nothing does."""
-    engines: tuple[StoredEngine, ...]
-    """All on disk; only those of the present graph, TensorRT and GPU are used, the others are removed in time."""
     variant: str
     """What `open_model` would use."""
     runtime: str
@@ -232,9 +227,7 @@ def runtime_facts(path: Path | None = None, runtime: str = "auto") -> RuntimeFac
         onnxruntime=_version("onnxruntime"),
         gpu=gpu,
         tensorrt=device.trt.__version__ if device else "",
-        cudart=device.cuda.name if device else "",
         missing=missing,
-        engines=tuple(stored_engines()),
         variant=decision.artefact.variant.name,
         runtime=decision.artefact.variant.runtime,
     )

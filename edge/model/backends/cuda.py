@@ -92,7 +92,7 @@ class Cudart:
     """
 
     def __init__(self, gpu: Gpu) -> None:
-        self._library, self.name = _load(int(gpu.driver.split(".")[0]))
+        self._library = _load(int(gpu.driver.split(".")[0]))
         self._library.cudaGetErrorString.restype = ctypes.c_char_p
 
     def allocate(self, size: int) -> int:
@@ -153,12 +153,12 @@ class Cudart:
             raise ModelError(f"CUDA did not provide {what}: {function}: error {code}, {cause.decode(errors='replace')}")
 
 
-def _load(driver_major: int) -> tuple[Any, str]:
+def _load(driver_major: int) -> Any:
     names = [name for name in RUNTIMES if int(name.rsplit(".", 1)[1]) <= driver_major]
     causes = [f"the driver supports CUDA {driver_major}"]
     for name in _candidates(names):
         try:
-            return ctypes.CDLL(name), Path(name).name
+            return ctypes.CDLL(name)
         except OSError as error:
             causes.append(str(error))
     raise ConfigError(

@@ -58,15 +58,6 @@ class Key:
         return f"{self.precision.replace('+', '-')}-{_digest(asdict(self))}{ENGINE}"
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEngine:
-    """One engine on disk."""
-
-    file: str
-    key: Key | None
-    """None for a file that is damaged or that others may write."""
-
-
 def key_of(artefact: bytes, precision: str, gpu: Gpu, trt: Any, batches: BatchSizes) -> Key:
     """The key of an artefact on this machine."""
     sha256 = hashlib.sha256(artefact).hexdigest()
@@ -98,7 +89,7 @@ def load_or_build(trt: Any, artefact: bytes, key: Key, batches: BatchSizes, load
     engine = load(built.plan)
     if engine is None:
         raise ModelError(f"TensorRT {key.tensorrt} does not load the engine that it just built for {key.gpu}")
-    CACHE.write(key.file_name(), json.dumps(asdict(key)).encode() + b"\n" + built.plan, MAX_ENGINES)
+    CACHE.write(key.file_name(), _head(key) + b"\n" + built.plan, MAX_ENGINES)
     if built.timing_cache:
         CACHE.write(timing_name, built.timing_cache, MAX_TIMINGS)
     took_s = time.monotonic() - begin_s
@@ -106,20 +97,14 @@ def load_or_build(trt: Any, artefact: bytes, key: Key, batches: BatchSizes, load
     return engine
 
 
-def stored_engines() -> list[StoredEngine]:
-    """Every engine on disk, of any key."""
-    return [StoredEngine(str(path), _key(content)) for path, content in CACHE.entries(ENGINE)]
-
-
 def _plan(content: bytes | None, key: Key) -> bytes | None:
-    return None if content is None or _key(content) != key else content.partition(b"\n")[2]
+    """The plan in a stored file; None where that is of another key."""
+    head, _, plan = (content or b"").partition(b"\n")
+    return plan if head == _head(key) else None
 
 
-def _key(content: bytes | None) -> Key | None:
-    try:
-        return None if content is None else Key(**json.loads(content.partition(b"\n")[0]))
-    except (ValueError, TypeError):
-        return None
+def _head(key: Key) -> bytes:
+    return json.dumps(asdict(key)).encode()
 
 
 def _digest(of: object) -> str:

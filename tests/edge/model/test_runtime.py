@@ -160,20 +160,19 @@ def test_without_a_gpu_nobody_is_told_of_nvidia_unless_tensorrt_was_asked_for(mo
         variants_here(model, "tensorrt", reported.append)
 
 
-def test_the_facts_name_driver_versions_engines_and_the_choice(machine: Machine, model: Path) -> None:
+def test_the_facts_name_driver_versions_and_the_choice(machine: Machine, model: Path) -> None:
     open_model(model, "tensorrt")
     facts = runtime_facts(model, "tensorrt")
     assert facts.gpu is not None
     assert (facts.gpu.name, facts.gpu.compute_capability, facts.gpu.driver) == ("Fake Orin", "8.7", "13.2")
-    assert (facts.tensorrt, facts.cudart, facts.missing) == ("10.3.0", "libcudart.so.13", "")
-    assert [engine.key and engine.key.precision for engine in facts.engines] == ["fp16"]
+    assert (facts.tensorrt, facts.missing) == ("10.3.0", "")
     assert (facts.variant, facts.runtime) == ("trt-fp16", "tensorrt")
 
 
 @pytest.mark.usefixtures("no_gpu")
 def test_the_facts_of_a_machine_without_a_gpu_say_what_is_missing(model: Path) -> None:
     facts = runtime_facts(model)
-    assert (facts.gpu, facts.tensorrt, facts.engines) == (None, "", ())
+    assert (facts.gpu, facts.tensorrt) == (None, "")
     assert "no NVIDIA driver" in facts.missing
     assert (facts.variant, facts.runtime) == ("fp32", "onnxruntime")
 

@@ -13,7 +13,7 @@ import pytest
 
 from edge.errors import ModelError
 from edge.log import warn_once
-from edge.model.backends.engine import CACHE, MAX_ENGINES, BatchSizes, Key, key_of, stored_engines
+from edge.model.backends.engine import CACHE, MAX_ENGINES, BatchSizes, Key, key_of
 from edge.model.backends.tensorrt import TensorRtBackend
 from tests.edge.model.backends.machine import Machine
 from tests.edge.small_graph import chunk_batch, small_artefact
@@ -181,12 +181,6 @@ def test_the_oldest_engines_go(machine: Machine) -> None:
     assert len(left) == MAX_ENGINES
     assert "old-0.engine" in left
     assert "old-1.engine" not in left
-
-
-def test_a_report_names_what_each_engine_is_for_and_which_are_damaged(machine: Machine) -> None:
-    start(machine)
-    CACHE.write("other.engine", b"no key", MAX_ENGINES)
-    assert [engine.key and engine.key.precision for engine in stored_engines()] == ["fp16", None]
 
 
 WRITER = """
