@@ -24,7 +24,7 @@ from edge.node.observer import StreamObserver
 from edge.settings.sections import ClipSettings
 from edge.types import Block, Chunk, Event
 
-JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 20 ms; the writer judges all of it
+JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 4 ms; the writer judges all of it
 
 Wall = Callable[[int], float]
 """When a sample was recorded, seconds since 1970."""
