@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from edge.contract.fields import Body
 from edge.contract.message import encode
-from edge.delivery.message_inbox import nothing_dropped, priority_of_body
+from edge.delivery.priority import nothing_dropped, priority_of_body
 
 MOST = 2048  # messages; more wait only where the broker is away, and are then read from the disk
 

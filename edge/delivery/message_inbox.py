@@ -1,11 +1,7 @@
 """Messages on their way to the outbox: a bounded queue by priority, in which gap messages are few. Nobody waits for it.
 
-Not for the order of sending (`edge.delivery.sender`), nor for storing (`edge.delivery.outbox`). Whatever is full, here
-or on the disk, nothing is dropped while something of a lower priority could be; of one priority the store drops the
-oldest, and this queue, which is full where the disk has stalled, the newest. What is left keeps its order.
-
-A change of an alarm is worth most, by the priority that the alarm had; then the begin and the end of a sound; then what
-was lost of a stream, which its coverage tells too; then the updates of a sound that lasts, which its end repeats.
+Not for the order of sending (`edge.delivery.sender`), for storing (`edge.delivery.outbox`), nor for what is dropped
+first where there is no room (`edge.delivery.priority`).
 
 A device that reboots in a loop must not fill the outbox and the ward's network with gaps. Within a minute a stream's
 first `MOST` gaps are messages of their own; what follows becomes one message when the minute is over, which says how
@@ -22,58 +18,11 @@ import math
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 
-from edge.contract.fields import Body
 from edge.delivery.messages import Message
 from edge.delivery.minutes import Minute
+from edge.delivery.priority import MessagePriority, priority_of
 from edge.ward.alarm_records import Ordered, Record, Transition
-
-
-class MessagePriority(IntEnum):
-    """Of the kinds of messages in the outbox, least first; the numbers are on disk, so leave them."""
-
-    UPDATE = 10
-    GAP = 20
-    EVENT = 30
-    LOW_ALARM = 40
-    MEDIUM_ALARM = 50
-    HIGH_ALARM = 60
-
-
-OF_ALARMS: Mapping[str, MessagePriority] = {
-    "Lo": MessagePriority.LOW_ALARM,
-    "Me": MessagePriority.MEDIUM_ALARM,
-    "Hi": MessagePriority.HIGH_ALARM,
-}
-CAUSES: Mapping[MessagePriority, str] = {  # under which name the health report counts what was dropped
-    MessagePriority.UPDATE: "update",
-    MessagePriority.GAP: "technical",
-    MessagePriority.EVENT: "event",
-    MessagePriority.LOW_ALARM: "alarm",
-    MessagePriority.MEDIUM_ALARM: "alarm",
-    MessagePriority.HIGH_ALARM: "alarm",
-}
-EXPIRED = "expired"  # too old, whatever its priority
-DAMAGED = "damaged"  # only on a page of the file that cannot be read any more
-
-
-def priority_of(message: Message) -> MessagePriority:
-    """What a message is worth."""
-    return priority_of_body(message.body, message.event)
-
-
-def priority_of_body(body: Body, event: tuple[str, int] | None) -> MessagePriority:
-    """The same of a message that waits; changes of alarms alone have a priority of their own."""
-    if event is None:
-        return OF_ALARMS.get(body.get("priority", ""), MessagePriority.GAP)
-    return MessagePriority.UPDATE if body.get("type") == "update" else MessagePriority.EVENT
-
-
-def nothing_dropped() -> dict[str, int]:
-    """A count of zero for each cause."""
-    return dict.fromkeys([*CAUSES.values(), EXPIRED, DAMAGED], 0)
-
 
 MOST = 30  # messages of a stream in one period; a link that loses a packet each second is told gap by gap
 PERIOD_S = 60.0

@@ -8,7 +8,7 @@ was taken before (`edge.delivery.memory_copy`): the next process goes on with it
 
 A file that turns out to be damaged is replaced (`edge.delivery.disk`); what is lost is counted and logged.
 
-What has no room is dropped by its priority (`edge.delivery.message_inbox`), on the disk and in memory alike, each by
+What has no room is dropped by its priority (`edge.delivery.priority`), on the disk and in memory alike, each by
 its own bound. What waits too long is dropped whatever it is. Its age is operating time: how long Laennec has run on
 this box since; the time when it was off does not count, nor does a step of the wall clock.
 """
@@ -31,8 +31,9 @@ from edge.delivery.database import open_store
 from edge.delivery.disk import Disk, Replacement
 from edge.delivery.entries import Entry, LiveEntries, OutboxStatus, Stamp
 from edge.delivery.memory_copy import MemoryCopy
-from edge.delivery.message_inbox import CAUSES, DAMAGED, NO_ROWS, MessagePriority, Rows, nothing_dropped, priority_of
+from edge.delivery.message_inbox import NO_ROWS, Rows
 from edge.delivery.messages import Message
+from edge.delivery.priority import CAUSES, DAMAGED, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.sequence import SequenceNumbers
 from edge.delivery.store import Store
 from edge.log import RateLimitedLog

@@ -26,9 +26,10 @@ from edge.delivery import salvage
 from edge.delivery.alarm_messages import name_of
 from edge.delivery.alarm_table import AlarmTable, salvaged
 from edge.delivery.entries import Entry, Stamp
-from edge.delivery.message_inbox import NO_ROWS, Rows, priority_of
+from edge.delivery.message_inbox import NO_ROWS, Rows
 from edge.delivery.messages import Message
 from edge.delivery.minutes import MinuteTable
+from edge.delivery.priority import priority_of
 from edge.delivery.store_tables import (
     COPIED,
     COPIED_OTHERS,
@@ -244,7 +245,7 @@ class Store:
                 self._db.executemany(f"DELETE FROM {table} WHERE seq = ?", rows)
 
     def shrink(self, bound_bytes: float) -> dict[str, int]:
-        """Drop the least important rows until the file's used pages fit (`edge.delivery.message_inbox`).
+        """Drop the least important rows until the file's used pages fit (`edge.delivery.priority`).
 
         Returns:
             Number of rows dropped, by cause.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.delivery import alarm_table, minutes
-from edge.delivery.message_inbox import CAUSES, EXPIRED, MessagePriority
+from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority
 
 MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached

@@ -27,8 +27,8 @@ from edge.contract.fields import Body
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S, LatencyCounts
-from edge.delivery.message_inbox import DAMAGED
 from edge.delivery.messages import Node, model_name
+from edge.delivery.priority import DAMAGED
 from edge.delivery.trends import DIGITS, missing_s
 from edge.detector.class_rules import EventOptions
 from edge.model.adaptation import Adaptation

@@ -15,10 +15,11 @@ import pytest
 
 import edge.delivery.database
 from edge.delivery.disk import REPLACE_S
-from edge.delivery.message_inbox import DAMAGED, Rows
+from edge.delivery.message_inbox import Rows
 from edge.delivery.minutes import Minute
 from edge.delivery.outbox import Outbox
 from edge.delivery.outbox_reading import alarm_log
+from edge.delivery.priority import DAMAGED
 from edge.ward.alarm_records import Key, Record, Rule, Transition
 from edge.ward.alarms import Alarms
 from tests.edge.outboxes import ALL, change, event, gap, numbers

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.delivery import message_inbox
-from edge.delivery.message_inbox import MessageInbox, priority_of
+from edge.delivery.message_inbox import MessageInbox
 from edge.delivery.messages import Message
 from edge.delivery.minutes import Minute
+from edge.delivery.priority import priority_of
 from edge.ward.alarm_records import AlarmState, Key, Transition
 from tests.edge.outboxes import change, event, gap, update
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import OPERATING_NOTE_S, Outbox
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.store_tables import NOTE_S
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers
 

@@ -10,8 +10,8 @@ import pytest
 
 import edge.delivery.database
 import edge.delivery.outbox
-from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import Outbox
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.store_tables import EVICT_ROWS, NOTE_S, OPEN_EVENTS
 from tests.edge.outboxes import ALL, Clock, event, numbers, refusing, update
 

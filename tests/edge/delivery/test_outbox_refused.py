@@ -16,9 +16,9 @@ import edge.delivery.disk
 import edge.delivery.outbox
 from edge.delivery.entries import OutboxStatus
 from edge.delivery.lock_file import LockFile
-from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
+from edge.delivery.priority import nothing_dropped
 from edge.delivery.sequence import JUMP, RESERVE
 from edge.errors import SourceError
 from tests.edge.outboxes import ALL, NOW_S, Clock, event, gap, numbers, refusing

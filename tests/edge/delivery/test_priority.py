@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from edge.delivery.database import open_store
 from edge.delivery.entries import Stamp
-from edge.delivery.message_inbox import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.messages import Message
 from edge.delivery.outbox import Outbox
+from edge.delivery.priority import CAUSES, MessagePriority, nothing_dropped, priority_of
 from edge.delivery.store import Store
 from edge.delivery.store_tables import MAX_SEQ, SCHEMA
 from tests.edge.outboxes import change, event, gap, numbers, refusing, update

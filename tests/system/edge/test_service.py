@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from edge.commands.demo_broker import Broker, free_port
-from edge.delivery.message_inbox import nothing_dropped
 from edge.delivery.outbox import Outbox
 from edge.delivery.outbox_reading import logged_events
+from edge.delivery.priority import nothing_dropped
 from edge.node.health import release
 from edge.node.service import Service
 from edge.settings.node import parse_config
