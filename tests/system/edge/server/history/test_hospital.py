@@ -20,7 +20,7 @@ from tests.system.edge.server.history.hospital import BoardPart, NodePart, deliv
 from tests.system.edge.server.history.ingesting import Ingest, rows
 
 BEDS = int(os.environ.get("BEDS", "8"))  # of each node; the figures of the page are of 32
-EVENTS = 60  # messages between two deaths
+EVENTS = 2 * BEDS  # messages between two deaths
 EVENTS_QUERY = "SELECT id, rev FROM events"
 
 
