@@ -83,14 +83,14 @@ def read_clock() -> ClockReading:
     """What the kernel says of the wall clock (adjtimex(2)); of one that follows no reference, nothing more."""
     timex = ctypes.create_string_buffer(TIMEX_BYTES)
     try:
-        state = int(_c_library().adjtimex(timex))
+        state = int(c_library().adjtimex(timex))
     except (OSError, AttributeError):
         return ClockReading(None)
     return reading_of(state, timex.raw)
 
 
 @lru_cache
-def _c_library() -> ctypes.CDLL:
+def c_library() -> ctypes.CDLL:
     """Opened once: that takes longer than the call, and each event has a reading."""
     return ctypes.CDLL(None)
 

@@ -133,20 +133,16 @@ def test_a_kernel_in_error_is_not_synchronised_and_one_that_refuses_is_not_known
             assert len(timex) >= 208
             return state
 
-    def load(name: None, use_errno: bool = False) -> Libc:
-        assert name is None
-        return Libc()
-
-    monkeypatch.setattr(ctypes, "CDLL", load)
+    monkeypatch.setattr("edge.node.clock.c_library", Libc)
     assert is_synchronised() is answered
 
 
 @pytest.mark.parametrize("error", [OSError, AttributeError])
 def test_where_the_kernel_cannot_be_asked_it_is_not_known(monkeypatch: pytest.MonkeyPatch, error: type) -> None:
-    def fails(*_: object, **__: object) -> None:
+    def fails() -> None:
         raise error
 
-    monkeypatch.setattr(ctypes, "CDLL", fails)
+    monkeypatch.setattr("edge.node.clock.c_library", fails)
     assert is_synchronised() is None
 
 
