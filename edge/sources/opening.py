@@ -23,7 +23,6 @@ from edge.types import Block, Gap
 
 if TYPE_CHECKING:
     from edge.sources.bridge import Bridge
-    from edge.sources.source import Source
 
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)  # between attempts; the last one for ever after
 POLL_S = 0.1  # how often `stop` is checked

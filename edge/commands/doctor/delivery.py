@@ -42,7 +42,6 @@ from edge.settings.sections import ClipSettings
 
 if TYPE_CHECKING:
     from edge.settings.broker import Tls
-    from edge.settings.node import Config
 
 MANY = 100  # waiting messages; a broker that keeps up leaves a few
 LONG_S = 600.0  # a message that has waited longer means that the broker is away or refuses it

@@ -26,9 +26,7 @@ from edge.settings.node import Config, check_classes
 from edge.settings.sections import Metrics, check_groups
 
 if TYPE_CHECKING:
-    from edge.model.model import Model
     from edge.settings.names import RuntimeName
-    from edge.settings.node import Config
 
 JETSON = Path("/etc/nv_tegra_release")  # on every Jetson
 REPAIR = "copy or export it again, or name another model"

@@ -127,7 +127,7 @@ class BedApi:
         about, folder = self._clips.clips.get(request.query_params.get("id", "")), self._clips.folder
         if about is None or folder is None:
             return refused(404, "there is no such clip here")
-        from edge.server.board.clips import picture_of
+        from edge.server.board.clip_picture import picture_of
 
         async with self._drawing:
             try:

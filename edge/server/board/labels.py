@@ -19,15 +19,17 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from edge.clips.clip import ClipEvent, ClipFile
 from edge.contract.topics import Address
 from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict, sync, written_whole
 from edge.server.exports.tables import cell_text
+
+if TYPE_CHECKING:
+    from edge.clips.clip import ClipEvent, ClipFile
 
 Verdict = Literal["true", "false", "other"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)

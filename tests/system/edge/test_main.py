@@ -42,6 +42,13 @@ def test_help_imports_nothing_heavy() -> None:
     assert not set(HEAVY) & set(result.stdout.split())
 
 
+def test_a_board_without_clips_loads_no_kernels() -> None:
+    program = "import sys, edge.server.board.app; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANGS_S)
+    assert not {"numba", "scipy", "onnxruntime"} & set(result.stdout.split())
+    assert "edge.server.board.clips" in result.stdout.split()
+
+
 def test_a_detector_computes_in_one_thread() -> None:
     count = (
         "import atexit, os, sys; atexit.register(lambda: print(len(os.listdir('/proc/self/task')), file=sys.stderr))"

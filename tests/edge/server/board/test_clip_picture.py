@@ -13,7 +13,8 @@ import pytest
 from edge.errors import SourceError
 from edge.features.logmel import mel_edges_hz
 from edge.features.spec import LOG_MEL
-from edge.server.board.clips import ClipIndex, picture_of
+from edge.server.board.clip_picture import picture_of
+from edge.server.board.clips import ClipIndex
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.board_clips import BEGIN, LENGTH_S, LOST_S, RATE_HZ, TONE_HZ, TONE_S, a_clip, put
 
