@@ -139,7 +139,7 @@ class Detector:
         newest, now_s = self._newest, self._stop_sample / self.model.rate_hz
         if newest is None or now_s - newest.t_s <= OLD_S:
             return newest
-        return replace(newest, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
+        return replace(newest, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST, spread=None)
 
     def take_rates(self) -> list[BreathRate]:
         """The respiratory rates since the last call, each 5 s of sound."""

@@ -91,12 +91,14 @@ class BreathRate:
     """Share of the last half minute that could be used, 0 to 1."""
     why: str
     """Why it is not known, else empty."""
+    spread: float | None = None
+    """Where breaths were counted, the longest time between two of them / the shortest: from about 2 on, irregular."""
 
     @classmethod
     def of(cls, reading: RateReading, frame_s: float) -> BreathRate:
         """A reading whose end is a score frame of `frame_s`."""
         rate = reading.breaths_per_min
-        return cls(reading.stop * frame_s, rate, reading.confidence, reading.measurable, reading.why)
+        return cls(reading.stop * frame_s, rate, reading.confidence, reading.measurable, reading.why, reading.spread)
 
     def record(self) -> dict[str, Any]:
         """As the JSON lines of `laennec detect --rate` have it, rounded."""
@@ -108,6 +110,7 @@ class BreathRate:
             "measurable": rounded["measurable"],
             "confidence": rounded["confidence"],
             "why": self.why,
+            "spread": None if self.spread is None else round(self.spread, 2),
         }
 
 

@@ -248,3 +248,8 @@ class BreathMessage(Message):
         description="Why it is unknown: too short, lost sound, no breath heard, irregular, not clear, or what is wrong "
         "with the sound (speech, rubbing, ...); empty where it is known.",
     )
+    spread: Annotated[float, Field(ge=1)] | Absent = Field(
+        None,
+        description="Longest time between two breaths of the window / shortest: from about 2 on, irregular. Absent: "
+        "its breaths were not counted one by one.",
+    )

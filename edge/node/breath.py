@@ -109,7 +109,7 @@ class BedBreath(StreamObserver):
             return None
         if not self._is_old(self._last.stop, silent_s, offered):
             return self._last
-        return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST)
+        return replace(self._last, breaths_per_min=None, confidence=0.0, measurable=0.0, why=LOST, spread=None)
 
     def _follow(self, chunk: Chunk, scores: Scores, verdict: SoundAssessment) -> None:
         assert self._rate is not None
@@ -170,4 +170,5 @@ def breath_body(node: Node, stream: str, rate: RateReading, samples: tuple[int, 
         confidence=round(rate.confidence, 3),
         measurable=round(rate.measurable, 3),
         why=rate.why,
+        spread=None if rate.spread is None else round(rate.spread, 2),
     ).body()

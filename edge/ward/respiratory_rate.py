@@ -85,6 +85,8 @@ class RateReading:
     """Share of the window (of what there was since the begin, if that is less) that could be used, 0 to 1."""
     why: str
     """One of `REASONS` where it is not known, else empty."""
+    spread: float | None = None
+    """Where breaths were counted, the longest time between two of them / the shortest: from about 2 on, irregular."""
 
 
 FINEST_S = max(SEGMENT_S, LONG_S / SLOWER) / MOST_FRAMES  # to a score frame: finer ones are too many
@@ -199,12 +201,15 @@ class RespiratoryRate:
         count_of_window = None if rhythm is None else self._count(rhythm)
         if rhythm is not None and not self._is_certain(rhythm, count, usable):
             rhythm = self._slow_rhythm()
-        if count_of_window is not None and not self._may_be_double(count_of_window, rhythm):
+        if count_of_window is not None and self._may_be_double(count_of_window, rhythm):
+            count_of_window = None
+        if count_of_window is not None:
             rhythm = Rhythm(count_of_window.breaths_per_min, max(mass, COUNT_IS_RIGHT))
         if rhythm is not None and self._is_overdue(rhythm):
             return RateReading(self._next, None, mass, measurable, NO_BREATH)
         if rhythm is not None:
-            return RateReading(self._next, rhythm.breaths_per_min, rhythm.mass, measurable, "")
+            spread = None if count_of_window is None else count_of_window.spread
+            return RateReading(self._next, rhythm.breaths_per_min, rhythm.mass, measurable, "", spread)
         return RateReading(self._next, None, mass, measurable, why or self._unclear(state))
 
     def _count(self, rhythm: Rhythm) -> Count | None:

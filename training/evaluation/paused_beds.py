@@ -13,13 +13,15 @@ from numpy.typing import NDArray
 
 from training.datasets import Recording
 from training.datasets.files import read_sound
-from training.evaluation.sound_faults import RATE_HZ, heart, rms
+from training.evaluation.sound_faults import RATE_HZ, heart, noise, rms
 
 PAUSE_S, PIECE_S, FADE_S = 20.0, 0.25, 0.03
 BEFORE_S, AFTER_S = 30.0, 12.0  # of recordings around a pause
 QUIETEST, FEWEST = 0.15, 4  # of the pieces are taken
 SHALLOW = 0.3  # of the amplitude, over the bed's own quiet
+OVER_DB = 3.0  # of a pause over the quiet between the breaths before it, from which on it is not quiet
 IRREGULAR_S = (1.0, 5.0)  # of quiet between recordings
+WINDOW = 256  # samples
 Sound = NDArray[np.float32]
 Rng = np.random.Generator
 
@@ -32,6 +34,19 @@ class Bed:
     samples: Sound
     pause_s: float | None
     """When the last breath before the pause is over; None: there is none."""
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the pause is as quiet as the quietest tenth of what is before it."""
+        if self.pause_s is None:
+            return False
+        piece, at = round(PIECE_S * RATE_HZ), round(self.pause_s * RATE_HZ)
+
+        def levels(part: Sound) -> list[float]:
+            return [20 * np.log10(rms(part[k : k + piece])) for k in range(0, len(part) - piece, piece)]
+
+        quiet_db = np.quantile(levels(self.samples[:at]), 0.1)
+        return bool(np.median(levels(self.samples[at : at + round(PAUSE_S * RATE_HZ)])) < quiet_db + OVER_DB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +87,16 @@ def quiet(pieces: Sequence[Sound], seconds: float, rng: Rng) -> Sound:
     ]
 
 
+def noise_like(pieces: Sequence[Sound], seconds: float, rng: Rng) -> Sound:
+    """Noise with the mean spectrum of some pieces: nothing in it swells, as pieces of many levels do when joined."""
+    frames = np.concatenate(
+        [np.lib.stride_tricks.sliding_window_view(piece, WINDOW)[:: WINDOW // 2] for piece in pieces]
+    )
+    window = np.hanning(WINDOW + 1)[:-1]
+    power = (np.abs(np.fft.rfft(frames * window)) ** 2).mean(axis=0) / np.sum(window**2)
+    return noise(round(seconds * RATE_HZ), np.fft.rfftfreq(WINDOW, 1 / RATE_HZ), power, rng)
+
+
 def joined(parts: Sequence[Sound]) -> Sound:
     """Parts one after the other; within `FADE_S` one fades into the next with the power of both."""
     fade = round(FADE_S * RATE_HZ)
@@ -88,7 +113,14 @@ def joined(parts: Sequence[Sound]) -> Sound:
 
 
 def bed_of(patient: str, chests: Sequence[Chest], otherwise: str, rng: Rng) -> Bed | None:
-    """A bed; None where its recordings have too little quiet."""
+    """A bed; None where its recordings have too little quiet.
+
+    Args:
+        patient: whose it is.
+        chests: his or her recordings.
+        otherwise: how it breathes, `shallow` or `irregular`; `noise`: what the pause is; else empty.
+        rng: what is drawn.
+    """
     some = [each for each in chests if len(each.quiet) >= FEWEST]
     if not some:
         return None
@@ -110,7 +142,8 @@ def bed_of(patient: str, chests: Sequence[Chest], otherwise: str, rng: Rng) -> B
             SHALLOW * each + np.sqrt(1 - SHALLOW**2) * quiet(last.quiet, len(each) / RATE_HZ, rng)
             for each in (before, after)
         )
-    whole = joined([before.astype(np.float32), quiet(last.quiet, PAUSE_S, rng), after.astype(np.float32)])
+    fill = noise_like if otherwise == "noise" else quiet
+    whole = joined([before.astype(np.float32), fill(last.quiet, PAUSE_S, rng), after.astype(np.float32)])
     return Bed(patient, whole, len(before) / RATE_HZ - FADE_S)
 
 

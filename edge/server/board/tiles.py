@@ -58,6 +58,7 @@ def order_of(line: AlarmLine) -> tuple[int, float, str]:
 
 HOUR_MINUTES = 60
 STEADY_SHARE, STEADY_PER_MIN = 0.15, 2.0  # a rate that differs by no more, of either, from that before is the same
+IRREGULAR = 2.0  # spread of breaths that were counted, which one in twenty windows of a resting child reaches
 BEFORE_MIN = 10  # minutes that a rate is compared with
 WORDS = {  # by condition
     "continuous": "Wheezing",
@@ -171,7 +172,8 @@ def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: fl
         before = median(known)
         steady = max(STEADY_PER_MIN, STEADY_SHARE * before)
         change = "rising" if now > before + steady else "falling" if now < before - steady else "steady"
-    return BreathLine(round(now), "", change, points)
+    is_irregular = body.spread is not None and body.spread >= IRREGULAR
+    return BreathLine(round(now), "irregular" if is_irregular else "", change, points)
 
 
 def last_hour(bed: BedState, now_s: float) -> list[Minute]:
@@ -292,7 +294,7 @@ class BreathLine:
     per_min: int | None
     """Breaths per minute; None: unknown now, whatever it was."""
     why: str
-    """Why it is unknown; empty where it is known."""
+    """Why it is unknown, or that it is irregular; else empty."""
     change: Change
     points: tuple[tuple[float, float | None], ...]
     """As of a burden; breaths per minute."""

@@ -14,7 +14,7 @@ from edge.commands.app import app
 from edge.sources.file_search import DEMO_AUDIO
 from training.synthetic.patient import Patient
 
-KEYS = ["file", "t_s", "breaths_per_min", "measurable", "confidence", "why"]
+KEYS = ["file", "t_s", "breaths_per_min", "measurable", "confidence", "why", "spread"]
 
 
 def _rates(*arguments: str) -> list[dict]:

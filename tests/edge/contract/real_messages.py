@@ -195,7 +195,8 @@ def trends() -> Iterator[tuple[str, bytes]]:
     night = BreathWindow(28_800, 59.9, 31.25, 17, None, 0.0, none.why, (GroupRate("continuous", none, none),))
     with_breath = dataclasses.replace(trend, breath=BreathTrend(3744, (minute, night)))
     yield NODE.topic("s", "bed1", "trend"), encode(trend_body(NODE, with_breath, 256, 8000, WALL_S))
-    for rate in (RateReading(3750, 17.26, 0.81239, 0.97, ""), RateReading(3750, None, 0.1, 0.2, "lost sound")):
+    rates = RateReading(3750, 17.26, 0.81239, 0.97, "", 2.317), RateReading(3750, None, 0.1, 0.2, "lost sound")
+    for rate in rates:
         yield NODE.topic("s", "bed1", "breath"), encode(breath_body(NODE, "bed1", rate, (256, 8000), WALL_S))
 
 

@@ -82,6 +82,7 @@ def test_breath_that_is_uneven_is_counted() -> None:
         stop_s = each.stop * FRAME_S
         inside = begins_s[(begins_s > stop_s - 30) & (begins_s < stop_s - 0.3)]
         assert each.breaths_per_min == pytest.approx(60 / np.diff(inside).mean(), rel=0.1)
+        assert each.spread == pytest.approx(np.diff(inside).max() / np.diff(inside).min(), rel=0.25)
 
 
 def test_breaths_are_not_counted_where_one_may_be_lost_or_most_of_the_sound_is_faulty() -> None:

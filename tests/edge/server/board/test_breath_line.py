@@ -25,6 +25,15 @@ def test_a_rate_that_was_just_told_is_a_whole_number() -> None:
     assert tile_of({"breath": made.breath(per_min=24.4)}).breath == BreathLine(24, "", "", ((16.67, None),))
 
 
+@pytest.mark.parametrize(("spread", "why"), [(1.4, ""), (2.0, "irregular"), (5.5, "irregular")])
+def test_breaths_that_were_counted_and_differ_much_are_called_irregular_beside_their_number(
+    spread: float, why: str
+) -> None:
+    breath = tile_of({"breath": {**made.breath(per_min=24.4), "spread": spread}}).breath
+    assert breath is not None
+    assert (breath.per_min, breath.why) == (24, why)
+
+
 def test_a_rate_that_is_unknown_says_why_and_is_no_number() -> None:
     breath = tile_of({"breath": made.breath(per_min=None, why="speech")}).breath
     assert breath is not None
