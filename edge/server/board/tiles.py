@@ -163,17 +163,15 @@ def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: fl
     points = tuple((round(each.made_s / 60, 2), each.per_min) for each in recent)
     if latest is None or latest.body.boot_id != boot_id or latest.age_s(now_s) >= BREATH_EXPIRY_S:
         return BreathLine(None, "the box tells none", "", points)
-    now, body = latest.body.breaths_per_min, latest.body
+    if (now := latest.body.breaths_per_min) is None:
+        return BreathLine(None, latest.body.why, "", points)
     known = [each.per_min for each in recent if each.per_min is not None and now_s - each.made_s < BEFORE_MIN * 60]
-    if now is None:
-        return BreathLine(None, body.why, "", points)
     change: Change = ""
     if len(known) >= BEFORE_MIN // 2:
         before = median(known)
         steady = max(STEADY_PER_MIN, STEADY_SHARE * before)
         change = "rising" if now > before + steady else "falling" if now < before - steady else "steady"
-    is_irregular = body.spread is not None and body.spread >= IRREGULAR
-    return BreathLine(round(now), "irregular" if is_irregular else "", change, points)
+    return BreathLine(round(now), "irregular" if (latest.body.spread or 0.0) >= IRREGULAR else "", change, points)
 
 
 def last_hour(bed: BedState, now_s: float) -> list[Minute]:
