@@ -34,6 +34,7 @@ class OnnxBackend:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY
+        options.enable_cpu_mem_arena = False  # gains nothing here, and running out of it has no `NO_MEMORY`
         ort.set_default_logger_severity(FATAL_ONLY)
         ort.disable_telemetry_events()
         try:
