@@ -45,25 +45,23 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
         ConfigError: the file with the settings cannot be read.
     """
     from edge.commands.doctor import box
-    from edge.commands.doctor import box as software
-    from edge.commands.doctor import model as artefact
-    from edge.commands.doctor import model as self_test
+    from edge.commands.doctor import model as of_model
 
     config, checks = _configuration(options.config)
-    yield from _safely("python", lambda: [software.python()])
-    yield from _safely("packages", lambda: [software.packages()])
-    yield from _safely("kernels", lambda: [software.kernels()])
-    path, release = artefact.chosen(options.model, config)
+    yield from _safely("python", lambda: [box.python()])
+    yield from _safely("packages", lambda: [box.packages()])
+    yield from _safely("kernels", lambda: [box.kernels()])
+    path, release = of_model.chosen(options.model, config)
     yield from release
     opened: list[Model | None] = [None]
 
     def open_model() -> list[Check]:
-        check, opened[0] = artefact.model(path, config)
+        check, opened[0] = of_model.model(path, config)
         return [check]
 
     if worst(release) != "fail":  # no other model is checked in the place of a release that is refused
         yield from _safely("model", open_model)
-        yield from _safely("runtime", lambda: artefact.runtime(path, config))
+        yield from _safely("runtime", lambda: of_model.runtime(path, config))
     yield from _safely("memory", box.memory)
     yield from _safely("temperature", box.temperature)
     yield from _safely("power", box.power)
@@ -72,7 +70,7 @@ def examine(options: DoctorOptions) -> Iterator[Check]:
     if config is not None:
         yield from _settings_checks(config, opened[0], options.listen)
     if options.self_test and (model := opened[0]) is not None:
-        yield from _safely("self-test", lambda: [self_test.self_test(model)])
+        yield from _safely("self-test", lambda: [of_model.self_test(model)])
 
 
 def as_line(check: Check) -> str:
@@ -108,25 +106,22 @@ def _configuration(path: Path | None) -> tuple[Config | None, list[Check]]:
 
 def _settings_checks(config: Config, model: Model | None, listen: bool) -> Iterator[Check]:
     """Checks of what the settings name: outbox, clips, broker, metrics, links, second model, sources."""
-    from edge.commands.doctor import delivery as broker
-    from edge.commands.doctor import delivery as clips
-    from edge.commands.doctor import delivery as outbox
-    from edge.commands.doctor import model as watching
-    from edge.commands.doctor import sources as links
+    from edge.commands.doctor import delivery, sources
+    from edge.commands.doctor import model as of_model
     from edge.delivery.outbox_reading import outbox_of
 
-    yield from _safely("outbox", lambda: outbox.outbox(config))
+    yield from _safely("outbox", lambda: delivery.outbox(config))
     if (of_clips := config.clips) is not None:
-        yield from _safely("clips", lambda: [clips.clips(config, of_clips)])
-    yield from _safely("broker", lambda: [broker.broker(config)])
+        yield from _safely("clips", lambda: [delivery.clips(config, of_clips)])
+    yield from _safely("broker", lambda: [delivery.broker(config)])
     if (link := config.link) is not None:
-        yield from _safely("link", lambda: links.links(link))
-    is_running = outbox.is_running(outbox_of(config))
-    yield from _safely("metrics", lambda: watching.metrics(config.metrics, is_running))
-    yield from _safely("listen", lambda: [links.listening(config)])
+        yield from _safely("link", lambda: sources.links(link))
+    is_running = delivery.is_running(outbox_of(config))
+    yield from _safely("metrics", lambda: of_model.metrics(config.metrics, is_running))
+    yield from _safely("listen", lambda: [sources.listening(config)])
     if model is None:
         return
-    yield from _safely("shadow", lambda: watching.shadow(config, model))
+    yield from _safely("shadow", lambda: of_model.shadow(config, model))
     yield from _source_checks(config, model, is_running, listen)
 
 

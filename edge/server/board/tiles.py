@@ -334,7 +334,6 @@ class Tile:
     """None: of a node, or of a bed that nobody can say anything of."""
     coverage: float | None
     """Share of the last 5 min that was measured; None: unknown."""
-    coverage_hour: float | None
     missing: str
     """What most of the rest was."""
     fault: str

@@ -224,7 +224,6 @@ def _tile(source: _AlarmSource, bed: BedState, boot: str, now_s: float, head: _H
         burden_lines(bed, alarms, (window, hour), breathing, recent),
         breath_line(bed, boot, recent, now_s) if stream and head.is_current else None,
         None if window is None else window.coverage,
-        None if hour is None else hour.coverage,
         missing_words(window),
         (health.fault or "").replace("_", " ") if health is not None else "",
         None if device is None else device.battery_percent,

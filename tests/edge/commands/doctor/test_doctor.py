@@ -87,7 +87,7 @@ def test_a_gpu_that_is_not_used_is_a_warning(
     monkeypatch: pytest.MonkeyPatch, missing: str, has_gpu: bool, advice: str
 ) -> None:
     gpu = Gpu("Orin", "8.7", 8 << 30, "13.2") if has_gpu else None
-    facts = RuntimeFacts("1.31.1", gpu, "10.3.0", "", missing, (), "fp32", "onnxruntime")
+    facts = RuntimeFacts("1.31.1", gpu, "10.3.0", missing, "fp32", "onnxruntime")
     monkeypatch.setattr("edge.model.runtime.runtime_facts", lambda *_: facts)
     found = artefact.runtime(None, None)[-1]
     assert found.verdict == ("warn" if advice else "ok")
