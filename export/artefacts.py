@@ -38,13 +38,12 @@ from edge.model.model import SCHEMA
 from edge.model.onnx_file import seal
 from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
 from edge.model.training_domain import TrainingDomain
-from edge.settings.names import VARIANTS
 from export import rules
 from export.rules import INPUTS, MAX_BATCH, METADATA, OPSET, OUTPUTS
 from export.streams import Sample, Sound, of_torch, sample_of
 from training.detector.model import Scorer
 
-FP32 = VARIANTS[0]
+FP32 = "fp32"
 PTQ, QAT = "ptq", "qat"
 SAMPLE_SEED = 1  # which chunks of the recordings
 _TORCH = ("torch", "onnx", "onnxscript")
@@ -74,15 +73,14 @@ _FP32 = (rules.unquantized, partial(rules.weights_are, data_type=TensorProto.FLO
 _FP16 = (rules.unquantized, partial(rules.weights_are, data_type=TensorProto.FLOAT16))
 _INT8 = (rules.quantization, partial(rules.constants_are_half, is_half=False))
 _INT8_FP16 = (rules.quantization, partial(rules.constants_are_half, is_half=True))
-_KINDS = (
-    Kind("onnxruntime", "fp32", _TORCH, _FP32),
-    Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime"), (rules.cpu_int8,)),
-    Kind("tensorrt", "fp16", _TORCH, _FP16),
-    Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao"), _INT8_FP16),
-    Kind("tensorrt", "int8", (*_TORCH, "torchao"), _INT8),
-)
-KINDS = dict(zip(VARIANTS, _KINDS, strict=True))
-"""By variant, in the order of `edge.settings.names`."""
+KINDS = {
+    FP32: Kind("onnxruntime", "fp32", _TORCH, _FP32),
+    "cpu-int8": Kind("onnxruntime", "int8", (*_TORCH, "onnxruntime"), (rules.cpu_int8,)),
+    "trt-fp16": Kind("tensorrt", "fp16", _TORCH, _FP16),
+    "trt-int8": Kind("tensorrt", "int8", (*_TORCH, "torchao"), _INT8),
+    "trt-int8-fp16": Kind("tensorrt", "int8+fp16", (*_TORCH, "torchao"), _INT8_FP16),
+}
+"""What `edge.settings.names.VARIANTS` are, in the order in which they are made."""
 TRT_INT8 = ("trt-int8", "trt-int8-fp16")
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edge.model.model import DEFAULT_PATH
 from edge.model.runtime import find_variants
+from edge.settings import names
 from export.artefacts import KINDS, conformance
 from export.rules import BEHIND, Graph
 from tests.export.graphs import FP16, FP32, INT8, graph
@@ -31,6 +32,10 @@ def test_the_graphs_of_these_tests_keep_the_rules_of_their_variant_and_of_no_oth
     model = graph(text)
     assert conformance(model, variant) == []
     assert all(conformance(model, other) for other in KINDS if other != variant)
+
+
+def test_the_device_knows_all_variants_by_name() -> None:
+    assert set(names.VARIANTS) == set(KINDS)
 
 
 def test_a_variant_that_nobody_knows_is_refused() -> None:
