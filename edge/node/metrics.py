@@ -189,10 +189,10 @@ class MetricsServer(Collector):  # which is what the page is made of
 
     def start(self) -> None:
         """Listen; a port that cannot be had is one line in the log, for beds are heard without metrics."""
-        host, port, registry = self._settings.host, self._settings.port, CollectorRegistry()
-        registry.register(self)
+        host, port, page = self._settings.host, self._settings.port, CollectorRegistry()
+        page.register(self)
         try:
-            self._server, _ = start_http_server(port or 0, host, registry)
+            self._server, _ = start_http_server(port or 0, host, page)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             logger.error(
