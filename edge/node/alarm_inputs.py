@@ -156,7 +156,7 @@ TECHNICAL: dict[Technical, Rule] = {  # the delays keep a loose plug or a short 
     "battery": Rule("Tec", "Lo"),
     "outbox": Rule("Tec", "Me", latching=True),  # messages were lost: that does not end by itself
     "model": Rule("Tec", "Me"),
-    "clock": Rule("Tec", "Lo", delay_s=600.0),  # a box that has just started has not heard its time server yet
+    "clock": Rule("Tec", "Lo", delay_s=600.0),  # a box that has just started has no answer of its time server yet
     "self-test": Rule("Tec", "Me"),
     "alarm-log": Rule("Tec", "Me"),
     "delivery": Rule("Tec", "Me", delay_s=10.0),
@@ -175,7 +175,7 @@ class BedReading:
     state: str
     """Of its stream, as published, or `unknown` before the first sound."""
     vitals: Vitals | None = None
-    """Of its device, if that tells any."""
+    """Of its device, if that reports any."""
     burden: Mapping[str, float | None] = field(default_factory=dict)
     """By group of classes: expected seconds of sound in a measurable minute, over 5 min; None: not measurable."""
     is_broken: bool = False

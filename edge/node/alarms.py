@@ -1,10 +1,10 @@
 """The alarms of a running node, in its main loop: looks, records, publishes, and carries out commands.
 
 Not for the rules (`edge.ward`) and not for the sound: whatever the disk does here, detection goes on. The order is log,
-then wire: what changed is published when the disk has it, the record and the message that tells of it in one
-transaction. But no alarm waits longer than a second for a disk: then it goes out from memory, marked not durable, as it
-does at once where the disk refuses. Nothing here waits for a disk, for the same loop feeds the watchdog. While it does
-not come to publish, its alarms expire at the broker and are unknown.
+then wire: what changed is published when the disk has it, the record and its message in one transaction. But no alarm
+waits longer than a second for a disk: then it goes out from memory, marked not durable, as it does at once where the
+disk refuses. Nothing here waits for a disk, for the same loop feeds the watchdog. While it does not come to publish,
+its alarms expire at the broker and are unknown.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class _Ticket:
     requested_s: float
     """When, monotonic seconds; long ago where the disk has not answered what came before."""
     is_published: bool = False
-    """Whether the broker was told of it before the disk had it."""
+    """Whether it was published before the disk had it."""
 
 
 class AlarmClock:

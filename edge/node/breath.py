@@ -73,7 +73,7 @@ class BedBreath(StreamObserver):
             self._trend = self._shares.push(scores, verdict.verified) or self._trend
 
     def trend(self, silent_s: float) -> BreathTrend | None:
-        """The breathing over a minute to a night; None: not heard yet, or not to be heard by this model."""
+        """The breathing over a minute to a night; None: nothing received yet, or a model without breath."""
         if self._trend is None or self._shares is None or silent_s <= FADES_AFTER_S:
             return self._trend
         return self._shares.at(self._trend.stop + round(silent_s / self._frame_s))

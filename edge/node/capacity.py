@@ -56,7 +56,7 @@ def warning(model: Model, streams: int, lighter: Path | None = None) -> str:
     """A line for the log if so many streams may be too many for this box; empty if not.
 
     Args:
-        model: that hears them.
+        model: that scores them.
         streams: how many there are.
         lighter: the fp32 artefact of the bundled `light` model where that can take its place.
     """

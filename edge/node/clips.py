@@ -2,7 +2,7 @@
 
 Not for which sound becomes a clip (`edge.clips.recorder`); made only where the settings have `clips`. What waits is
 bounded in clips and bytes; what does not fit, what the disk refuses and what holds speech is not stored, counted by its
-cause, and told.
+cause, and published.
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class NodeClips:
         settings: the section `clips`.
         config: all of the settings.
         model: the loaded artefact.
-        node: in whose name clips are told of.
+        node: in whose name clips are published.
         sink: where messages go.
     """
 
@@ -184,7 +184,7 @@ class NodeClips:
 
         Args:
             settings: of the stream.
-            stream: not heard yet.
+            stream: without sound yet.
             phase: of its chunks, frames.
         """
         model, node, adaptation = self._model, self._node, stream.adaptation

@@ -20,7 +20,7 @@ from edge.model.specs import ChunkSpec
 from edge.node.scheduling import SHED_S, Scheduler, Shedding
 from edge.node.stream import Answer, NodeStream
 
-IDLE_S = 0.2  # the longest wait, so that a hang can be told from rest
+IDLE_S = 0.2  # the longest wait, so that a hang differs from rest
 ASSESS_S = 0.25  # how often streams say how they are that had no chunk for `FRESH_S`; others do after each chunk
 FRESH_S = 0.5
 CHECK_S = 1.0  # how often silent sources are looked for

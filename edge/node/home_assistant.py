@@ -30,7 +30,7 @@ from edge.ward.alarm_records import Key
 from edge.ward.burden import WINDOWS_S
 
 _, BURDEN_S, COVERAGE_S = WINDOWS_S
-BATTERY = "battery"  # only a device that tells its battery has this alarm
+BATTERY = "battery"  # only a device that reports its battery has this alarm
 
 OF_NODE = "{{ 'online' if value_json.state == 'online' else 'offline' }}"
 OF_STREAM = "{{ 'offline' if value_json.state == 'disabled' else 'online' }}"

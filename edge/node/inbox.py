@@ -28,7 +28,7 @@ class End:
     is_broken: bool = False
     """Whether it failed by an error of this program."""
     is_stopped: bool = False
-    """Whether it was told to end."""
+    """Whether its end was requested."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Inbox:
         return self.waiting >= LIMIT_S * self._rate_hz
 
     def put(self, item: Item) -> None:
-        """Append what came; sound that is not to be heard becomes a gap."""
+        """Append what came; sound that is not to be scored becomes a gap."""
         with self._mutex:
             if isinstance(item, Block):
                 self.stop = item.stop

@@ -68,7 +68,7 @@ class MelTile:
 
 
 def level_bytes(levels_db: NDArray[np.float32], is_valid: NDArray[np.bool_]) -> Bytes:
-    """(T, M) levels, dB, as bytes; 0 in the columns that were not heard, (T,)."""
+    """(T, M) levels, dB, as bytes; 0 in the columns without sound, (T,)."""
     steps = np.clip(np.rint((levels_db - LOWEST_DB) / STEP_DB), 0, 254)
     return np.where(is_valid[:, None], steps + 1, 0).astype(np.uint8)
 

@@ -59,7 +59,7 @@ class Tap(StreamObserver):
     def __init__(self, stream: NodeStream, rate_hz: int, put: Callable[[Tap, Block | None], None]) -> None:
         self.stream, self.mute, self._put = stream, VoiceMute(rate_hz), put
         self.is_over = False
-        """Whether another patient lies there now: nothing of it that still waits is heard."""
+        """Whether another patient lies there now: nothing of it that still waits is played."""
 
     def begin(self) -> None:
         """Follow from now on; whoever goes through the stream's followers keeps the list of before."""
@@ -110,7 +110,7 @@ class NodeListening:
         config: the settings.
         rate_hz: of all sound.
         node: in whose name it is published.
-        dispatch: the way to the broker; not started yet. Whoever listens to all commands is to be told to it later.
+        dispatch: the way to the broker; not started yet; the receiver of commands is set later.
         monotonic: seconds that never step.
     """
 
@@ -130,7 +130,7 @@ class NodeListening:
         dispatch.listen(Listening((node.filter("s", "+", "cmd", LISTEN, "+"),), self._on_request))
 
     def join(self, streams: Sequence[NodeStream], is_consent_over: Callable[[str], bool]) -> None:
-        """Let the streams of the settings be listened to; none was heard yet.
+        """Let the streams of the settings be listened to; none has sent sound yet.
 
         Args:
             streams: all of the settings, in their order.

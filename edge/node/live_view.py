@@ -50,7 +50,7 @@ class LiveViews:
         is_on: whether the settings have `look: true`.
         model: the loaded artefact.
         node: in whose name pictures are published.
-        dispatch: the way to the broker; not started yet. Whoever listens to all commands is to be told to it later.
+        dispatch: the way to the broker; not started yet; the receiver of commands is set later.
         monotonic: seconds that never step.
     """
 
@@ -76,7 +76,7 @@ class LiveViews:
         dispatch.listen(Listening((node.filter("s", "+", "cmd", LOOK, "+"),), self._on_request))
 
     def join(self, settings: Sequence[Stream], streams: Sequence[NodeStream]) -> None:
-        """Let the streams of these settings be looked at; none was heard yet."""
+        """Let the streams of these settings be looked at; none has sent sound yet."""
         for each, stream in zip(settings, streams, strict=True):
             scale = self._scale(each, stream)
             bed = StreamMel(stream.id, scale, self._columns, stream.timeline.wall_s, self._put, self._monotonic)

@@ -64,7 +64,7 @@ NODE_METRICS: dict[Path, Named] = {  # a path stands for all fields below it
     ("dropped",): Named("drops", "Messages that the outbox never saw", True),
     ("streams",): Named("streams", "Streams in a state", label="state"),
     ("lag_s",): Named("lag_seconds", "Sound that arrived and is not decided, of the stream farthest behind"),
-    ("left_out_s",): Named("left_out_seconds", "Sound not heard because the box was too slow", True),
+    ("left_out_s",): Named("left_out_seconds", "Sound not scored because the box was too slow", True),
     ("look", "beds"): Named("looked_at", "Beds whose live spectrogram is published"),
     ("look", "sent"): Named("looks_sent", "Messages of live spectrograms that were published", True),
     ("look", "dropped"): Named("looks_dropped", "Messages of live spectrograms that were not", True, "cause"),
@@ -188,7 +188,7 @@ class MetricsServer(Collector):  # which is what the page is made of
         return self._server is not None
 
     def start(self) -> None:
-        """Listen; a port that cannot be had is one line in the log, for beds are heard without metrics."""
+        """Listen; a port that cannot be had is one line in the log, for beds are scored without metrics."""
         host, port, page = self._settings.host, self._settings.port, CollectorRegistry()
         page.register(self)
         try:

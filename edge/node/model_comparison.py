@@ -1,4 +1,4 @@
-"""A second model beside the live one: it hears the same beds, and what the two find is compared and counted.
+"""A second model beside the live one: it scores the same beds, and what the two find is compared and counted.
 
 Not a detector: nothing of it becomes an event, an alarm, a burden or a clip. It is scored by the thread of the live
 model, in the time in which no chunk of a bed is due; so it is what is left out first when a box has too little time,
@@ -50,10 +50,10 @@ class ShadowStatus:
 
 
 class ShadowBed(StreamObserver):
-    """One bed as both models hear it; it follows its live stream, and is the sink of the other."""
+    """One bed as both models score it; it follows its live stream, and is the sink of the other."""
 
     def __init__(self, live: NodeStream, settings: Stream, source: Source, models: tuple[Model, Model], node: Node):
-        """Nothing was heard yet.
+        """No sound came yet.
 
         Args:
             live: its stream.
@@ -128,7 +128,7 @@ class ShadowBed(StreamObserver):
         self.status = ShadowStatus(counts, self.stream.assess().totals, self.stream.failure)
 
     def end(self, error: Exception) -> None:
-        """The other model hears no more."""
+        """The other model scores no more."""
         self.stream.fail(error)
         self.status = replace(self.status, failure=self.stream.failure)
 
@@ -205,7 +205,7 @@ class Shadow:
         try:
             scored = self._engine.turn(0.0)
             self._settle(begin_s)
-        except Exception as error:  # whatever it is, the beds of the live model are heard
+        except Exception as error:  # whatever it is, the beds of the live model are scored
             return self._end(error)
         if scored:
             self._record_cost(time.monotonic() - begin_s)
@@ -236,7 +236,7 @@ def load_shadow(config: Config, live: Model) -> Model | None:
     """The second model of the settings; None if there is none.
 
     Raises:
-        LaennecError: it cannot be loaded, or not hear what the live one hears.
+        LaennecError: it cannot be loaded, or has other inputs or classes than the live one.
     """
     if config.shadow is None:
         return None
@@ -255,7 +255,7 @@ def open_shadow(config: Config, live: Model) -> Model | None:
         logger.error('shadow=off reason="%s"; the live model works alone', error)
         return None
     if model is not None and any(stream.adaptation is not None for stream in config.streams):
-        logger.warning("shadow=unadapted; adaptations are of the live model, the other hears the beds as they are")
+        logger.warning("shadow=unadapted; adaptations are of the live model, the other scores the beds as they are")
     return model
 
 

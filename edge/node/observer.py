@@ -1,7 +1,7 @@
 """What follows a stream of a running node: its counts, messages, burden, clips, a second model.
 
-The stream itself knows no more of them than this. Not for what it must do to be heard: inbox, detector, state. A new
-concern of a bed is a new observer. All is called by the thread that scores, in the order of the sound: whoever follows
+The stream itself knows no more of them than this. Not for what scores it: inbox, detector, state. A new concern of a
+bed is a new observer. All is called by the thread that scores, in the order of the sound: whoever follows
 must not wait, and an error there ends the stream.
 """
 

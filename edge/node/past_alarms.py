@@ -39,7 +39,7 @@ def past_alarms(outbox: Outbox, node: Node) -> PastAlarms:
     floor = max(floor, old.rev_floor)
     if old.files is None:
         return PastAlarms(records, floor)
-    if known_revs is None:  # the next process reads them in, for nobody knows now what was told
+    if known_revs is None:  # the next process reads them in, for nobody knows now what was published
         return PastAlarms(_in_order([*records, *old.records]), floor)
     transitions = [each for each in old.records if isinstance(each, Transition)]
     own = {name_of(each.key): each.state.rev for each in [*records, *transitions] if isinstance(each, Transition)}

@@ -184,7 +184,7 @@ class ReaderPool:
             return None
 
     def _wait_s(self, me: int) -> float | None:
-        """How long a thread has nothing to do, seconds; None: until it is told."""
+        """How long a thread has nothing to do, seconds; None: until it is woken."""
         if not self._due or self._drains:
             return 0.0 if self._due else None
         late_s = 0.0 if self._reader in (None, me) else WATCH_S

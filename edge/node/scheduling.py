@@ -9,9 +9,9 @@ Source: earliest deadline first (C. L. Liu, J. W. Layland, 1973).
 Shed are whole segments of some streams, in a stated order (`edge.node.inbox` does it). While the sound that waits takes
 longer than `MOST_WORK_S` to compute, streams rest, one after the other: a stream that rests loses what waits and what
 comes in the next `SHED_S`, as a gap. First those of low priority, then normal, then high; of one priority those that
-were heard for longest. No stream is silenced: one that has rested is heard for `SCORED_S` before it rests again, unless
-all others rest or have just rested. Where those that are heard load the box to less than `MOST_LOAD`, it was only a
-pause, and what waits is soon done: then twice as much may wait.
+were scored for longest. No stream is silenced: one that has rested is scored for `SCORED_S` before it rests again,
+unless all others rest or have just rested. Where those that are scored load the box to less than `MOST_LOAD`, it was
+only a pause, and what waits is soon done: then twice as much may wait.
 
 Long segments, because the model needs seconds of unbroken sound: half of each chunk would be worth nothing.
 """

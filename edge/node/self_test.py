@@ -62,7 +62,7 @@ class SelfTest:
 
         Args:
             every_s: from one test to the next, seconds.
-            model: the one that hears the beds; it must have the group of `LABEL` (`can_test`).
+            model: the one that scores the beds; it must have the group of `LABEL` (`can_test`).
             node: in whose name it speaks.
             dispatch: the way to the broker; not started yet.
             beds: the streams of the settings; when all of them have ended, so does this.
@@ -145,7 +145,7 @@ class SelfTest:
     def _play(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
         self._start = start = self._next_start
         begin_s, length = time.monotonic(), round(BLOCK_S * self._rate_hz)
-        yield Gap(start, start, SELF_TEST_STREAM, restart=True)  # nothing is heard across two tests
+        yield Gap(start, start, SELF_TEST_STREAM, restart=True)  # no chunk reaches over two tests
         for first in range(0, len(self._sound), length):
             samples = self._sound[first : first + length]
             stop_s = begin_s + (first + len(samples)) / self._rate_hz
@@ -167,7 +167,7 @@ class SelfTest:
                 self._tests.returned(ident, time.monotonic())
 
     def _reason(self, reason: str) -> str:
-        """With what the stream itself says, where that tells more."""
+        """With what the stream itself says, where that is more exact."""
         failure = self.stream.status.failure
         return f"{reason}; {failure}" if reason and failure else reason
 
@@ -210,7 +210,7 @@ class Watch:
 
         Args:
             config: the settings.
-            model: that hears the beds.
+            model: that scores the beds.
             node: who speaks.
             dispatch: the way to the broker; not started yet.
             beds: the streams of the settings.

@@ -7,7 +7,7 @@ it. Frame t is centred at t * hop + window / 2, so these are s / hop frames, wit
 
     t from ceil((c * s - window / 2) / hop) to before ceil(((c + 1) * s - window / 2) / hop)
 
-A frame that touches a sample that was not heard is not valid, and a column with such a frame was not heard; sound that
+A frame that touches a lost sample is not valid, nor is a column with such a frame; sound that
 stood in for what was lost (`edge.detector.concealment`) is not in it. Each segment is made of its own sound alone, so
 any cut gives the same columns.
 
@@ -99,7 +99,7 @@ class MelColumns:
 def picture_spec(spec: FeatureSpec) -> FeatureSpec:
     """What a picture of a stream shows: log-mel in dB, with the grid of a model's features.
 
-    Of several windows the longest, which separates the harmonics of a wheeze; of a model that hears no mel, one of
+    Of several windows the longest, which separates the harmonics of a wheeze; of a model without mel, one of
     50 ms.
     """
     if isinstance(spec.analysis, Mel):
@@ -178,7 +178,7 @@ class StreamMel(StreamObserver):
         self._blocks: deque[Block] = deque()
         self._stored = 0  # samples in them
         self._end = 0  # absolute index one past the newest sample
-        self._sent: int | None = None  # column before which none is handed on any more; None: nothing was heard
+        self._sent: int | None = None  # column before which none is handed on any more; None: no sound came
         self._span: tuple[int, int] | None = None  # columns that are handed on next: first, one past the last
         self._is_scored = False  # whether that is what a chunk decides
         self._scores: list[Scores] = []

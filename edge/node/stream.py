@@ -101,9 +101,9 @@ class NodeStream:
         self._messages = StreamMessages(node, self.id, device, model, self.latency, sink)
         self.burden = BedBurden(settings.id, model, self.timeline)
         self.delivery: DeliveryView | None = None
-        """Which says how late its events are; to be set before anything is heard."""
+        """Which says how late its events are; to be set before any sound."""
         self.observers: list[StreamObserver] = [self._counts, self._messages, self.burden, self._breath]
-        """What follows it; more may join before anything is heard."""
+        """What follows it; more may join before any sound."""
         self._begin()
 
     def _begin(self) -> None:
@@ -132,7 +132,7 @@ class NodeStream:
         self._pipeline.on_gain(clips.record_gain)
 
     def watch_pauses(self, limit_s: float) -> None:
-        """Let a pause of breath begin after so many seconds, before anything is heard."""
+        """Let a pause of breath begin after so many seconds, before any sound."""
         self._breath.watch_pauses(limit_s, self._messages.on_pause, lambda: self.status.reports_contact)
 
     def arrive(self, item: Item) -> bool:
@@ -146,7 +146,7 @@ class NodeStream:
         return not isinstance(item, Block) or due is None or item.stop >= due
 
     def shed(self, shed_s: float) -> None:
-        """Leave out what waits and what comes in the next seconds of sound; what was heard is decided at once."""
+        """Leave out what waits and the next seconds of sound; what was received before is decided at once."""
         self._faults.left_out_at_s = time.monotonic()
         self.inbox.shed(shed_s)
         self._items.append(Flush())

@@ -1,7 +1,7 @@
 """The clips of one stream of a running node: its memory, filled by the thread that scores, asked by others too.
 
 Not for the disk: what is complete goes to the writer, which nobody waits for. What an event's message says of its clip
-is what is known then; what became of the clip is told in a message of its own.
+is what is known then; what became of the clip is published in a message of its own.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class StreamClips(StreamObserver):
             self._recorder.record_gain(frame, gain_db)
 
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        """The model hears this chunk with that state, (S,)."""
+        """The model scores this chunk with that state, (S,)."""
         with self._mutex:
             self._recorder.record_state(chunk, state)
 
     def of_event(self, event: Event, ident: str) -> NamedClip | None:
-        """The clip of an event; at its end, whether speech was heard in the clip until now."""
+        """The clip of an event; at its end, whether speech was found in the clip until now."""
         if "event" not in self._of:
             return None
         with self._mutex:

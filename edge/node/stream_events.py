@@ -151,7 +151,7 @@ class StreamMessages(StreamObserver):
         """What the message of an event of this id says of its clip; None: nothing."""
 
     def on_item(self, item: Item) -> None:
-        """Sound that was lost is told."""
+        """Publish sound that was lost."""
         if isinstance(item, Gap) and item.stop > item.start:
             line = f'stream={self._stream} gap_s={(item.stop - item.start) / self._rate_hz:.3f} cause="{item.cause}"'
             self._gap_log.log(item.cause, line)

@@ -38,7 +38,7 @@ MEASURABLE_SHARE = 0.5  # below it the stream is degraded
 UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no microphone is below, any chest far above
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
-GAIN_STEP_DB = 3.0  # a level that drifts is not told with every decibel
+GAIN_STEP_DB = 3.0  # a level that drifts is not published with every decibel
 BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
 CAUGHT_UP_S = 1.7  # until it is this close again
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
@@ -94,10 +94,10 @@ class State:
     verified: bool | None = None
     """Whether it sounds like what the model knows; None where that is not judged."""
     gain_db: int = 0
-    """What is added to its level, dB; told again when it has moved by `GAIN_STEP_DB`."""
+    """What is added to its level, dB; published again when it has moved by `GAIN_STEP_DB`."""
 
     def after(self, name: StreamState, reason: str, verified: bool | None, gain_db: float, wall_s: float) -> State:
-        """The state that follows; the same object where there is nothing new to tell."""
+        """The state that follows; the same object where nothing has changed."""
         if (name, reason, verified) != (self.name, self.reason, self.verified):
             return State(name, reason, wall_s, verified, round(gain_db))
         return self if abs(gain_db - self.gain_db) < GAIN_STEP_DB else replace(self, gain_db=round(gain_db))
@@ -230,9 +230,9 @@ class StreamStatus:
     breath: RateReading | None = None
     """Its respiratory rate; None before the first 5 s."""
     is_without_breath: bool | None = None
-    """Whether no breath was heard for the limit of a pause, or longer; None: not known."""
+    """Whether there was no breath for the limit of a pause, or longer; None: not known."""
     breathing: BreathTrend | None = None
-    """Its breathing over a minute to a night; None: not heard yet, or not to be heard by this model."""
+    """Its breathing over a minute to a night; None: nothing received yet, or a model without breath."""
     patients: int = 0
     """Patients that were admitted to the bed since the start; what is known is of the last."""
 

@@ -1,6 +1,6 @@
 """Notifications to the service manager: ready, status, alive, stopping (sd_notify(3), sd_watchdog_enabled(3)).
 
-Not for MQTT (`edge.node.service` tells the broker) and not a timer: nothing here has a thread. The loop of the service
+Not for MQTT (`edge.node.service` publishes) and not a timer: nothing here has a thread. The loop of the service
 calls `Supervision.tick`, which feeds the watchdog only while no stream hangs. A stream that is known to be lost or has
 come to its end is reported, not hung; a source that does not return, scoring that does not go on, and a stream that
 died of an error of this program are what the watchdog is for. Without NOTIFY_SOCKET nothing is sent.

@@ -32,7 +32,7 @@ class BedBurden(StreamObserver):
     """The burden of one stream."""
 
     def __init__(self, stream: str, model: Model, timeline: Timeline) -> None:
-        """Nothing was heard yet.
+        """No sound came yet.
 
         Args:
             stream: id of the bed.
@@ -155,13 +155,13 @@ class Trends:
     def tick(self) -> None:
         """Publish where it is time; call it every second or so."""
         late_s = time.monotonic() - self._next_s
-        if late_s >= 0:  # after a standstill once, for all that it missed would tell the same minute
+        if late_s >= 0:  # after a standstill once, for all that it missed would publish the same minute
             self._next_s += TREND_S * (1 + late_s // TREND_S)
             self._has_published = True
             self._publish()
 
     def finish(self) -> None:
-        """A run of less than a minute publishes what it heard.
+        """A run of less than a minute publishes what it received.
 
         Not again after a minute was published: who adds up minutes would count what is in both twice.
         """
