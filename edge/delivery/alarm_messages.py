@@ -81,7 +81,7 @@ def answer_topic(node: Node, address: CommandAddress, wanted: str | None) -> str
 
 @dataclass(frozen=True)
 class AlarmNow:
-    """One alarm as it is told of."""
+    """One alarm as it is published."""
 
     key: Key
     rule: Rule
@@ -149,7 +149,7 @@ def transition_message(node: Node, each: Transition, wall: Wall) -> Message:
     """One change of an alarm, with what it led to; kept until the broker has it.
 
     Args:
-        node: this one; after a restart it tells what an earlier process could not.
+        node: this one; after a restart it publishes what an earlier process could not.
         each: the change, as it is in the log.
         wall: from the clock of the alarms to wall time, for a change that does not say when it was.
     """

@@ -93,7 +93,7 @@ class Dispatch:
         self._wake.set()
 
     def record(self, records: Sequence[Record], messages: Sequence[Message]) -> int:
-        """Write what alarms did to the disk, with the messages that tell of it, in one piece. Never waits.
+        """Write what alarms did to the disk, with its messages, in one piece. Never waits.
 
         Returns:
             A ticket: the disk has it when `records.recorded` has reached it.

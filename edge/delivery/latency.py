@@ -140,7 +140,7 @@ class DeliveryLag:
         self.forget()
 
     def forget(self) -> None:
-        """The connection is gone: what was on its way waits for the next one, and is told as `late` there."""
+        """The connection is gone: what was on its way waits for the next one, and is marked `late` there."""
         self._followed: dict[int, tuple[str, float]] = {}  # seq -> stream, when its sound was
         self._waiting: dict[str, dict[int, float]] = {}  # stream -> the same, oldest first
         self._sent: dict[int, tuple[Body, float]] = {}  # seq -> its stages, when it was sent

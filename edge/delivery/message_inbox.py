@@ -24,7 +24,7 @@ from edge.delivery.minutes import Minute
 from edge.delivery.priority import MessagePriority, priority_of
 from edge.ward.alarm_records import Ordered, Record, Transition
 
-MOST = 30  # messages of a stream in one period; a link that loses a packet each second is told gap by gap
+MOST = 30  # messages of a stream in one period; a link that loses a packet each second is reported gap by gap
 PERIOD_S = 60.0
 SCHEMA = "laennec.gap/1"
 
@@ -121,7 +121,7 @@ class Rows:
     """Of the alarms."""
     minutes: Sequence[Minute] = ()
     files: Mapping[str, str] = field(default_factory=dict)
-    """Of an earlier release that are read in by this, by name: what tells whether one has changed since."""
+    """Of an earlier release that are read in by this, by name: to see whether one has changed since."""
 
     streams: Collection[str] = ()
     """Beds that there are, where that may have changed: the minutes of all others go."""
@@ -171,7 +171,7 @@ class MessageInbox:
             return self._put(message)
 
     def record(self, records: Sequence[Record], messages: Sequence[Message]) -> tuple[int, list[Message]]:
-        """Take records of alarms with the messages that tell of them.
+        """Take records of alarms with their messages.
 
         Returns:
             A ticket, which `take` gives when they are in it, and the messages that were dropped for want of room.

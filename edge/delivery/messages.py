@@ -129,7 +129,7 @@ class Latency:
     """How long an event took until it was decided, seconds; None: not known."""
 
     sound_s: float
-    """From the sound that it tells of (its begin, in an `update` or an `end` what was heard of it last) to the last
+    """From the sound that it reports (its begin, in an `update` or an `end` what arrived of it last) to the last
     sample that the decision needed: the model's lookahead, and how long a sound must last or be quiet. In samples."""
     window_s: float | None
     """Until that sample was here, and with it the model's window complete; None for a file at full speed."""
@@ -157,7 +157,7 @@ class EventTimes:
 
     onset_s: float
     end_s: float | None
-    """One past the sound, in an `update` one past what was heard of it; None in an `onset`."""
+    """One past the sound, in an `update` one past what was received of it; None in an `onset`."""
     clock: ClockReading = ClockReading(None)
     latency: Latency | None = None
 
@@ -282,7 +282,7 @@ def latency_of(latency: Latency) -> LatencyMs:
 
 
 def milliseconds(seconds: float | None) -> float | None:
-    """A duration as messages tell it; never below zero, for one of its ends may be an estimate."""
+    """A duration as in messages; never below zero, for one of its ends may be an estimate."""
     return None if seconds is None else round(max(0.0, seconds) * 1000, 1)
 
 

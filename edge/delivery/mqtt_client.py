@@ -2,11 +2,11 @@
 
 Not for what happens to the connection (`edge.delivery.session`), nor for what messages mean (`edge.node.alarms`,
 `edge.server.board`). MQTT 5 keeps the session for a while after a break, so that a short one does not show the will;
-3.1.1 cannot tell a break from an end, so there every session is a clean one.
+3.1.1 cannot distinguish a break from an end, so there every session is a clean one.
 
 To a node a retained message is no order: that is of
 the moment, and one that is stored would be carried out again at each connection, so it is dropped. In 3.1.1 its first
-copy cannot be told from another. Whoever reads states (`Listening.stored`) gets what the broker has stored, marked so.
+copies look alike. Whoever reads states (`Listening.stored`) gets what the broker has stored, marked so.
 """
 
 from __future__ import annotations

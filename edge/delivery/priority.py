@@ -5,7 +5,7 @@ priority could be; of one priority the store drops the oldest (`edge.delivery.st
 is full where the disk has stalled, the newest (`edge.delivery.message_inbox`). What is left keeps its order.
 
 A change of an alarm is worth most, by the priority that the alarm had; then the begin and the end of a sound; then what
-was lost of a stream, which its coverage tells too; then the updates of a sound that lasts, which its end repeats.
+was lost of a stream, which its coverage reports too; then the updates of a sound that lasts, which its end repeats.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ class RetainedTopics:
         return sorted(stored.difference(topics))
 
     def settle(self, topics: Collection[str]) -> None:
-        """The broker has been told of those that `begin` gave: forget them."""
+        """The broker has acknowledged the clearing of those that `begin` returned: forget them."""
         self._write(set(topics))
 
     def _read(self) -> set[str]:

@@ -5,8 +5,8 @@ written to the lock file, in place, which a full disk takes; after a kill the ne
 even that can be written, or where nothing can be read, numbering goes on a random distance further, so far that two
 such distances do not meet (the odds for 100 000 messages are 1 to 10^8), and remains exact in a double.
 
-So there are numbers that nobody ever gets. A consumer tells them from lost ones by what every message carries: from
-`seq_start` on none was left out, and before it none was given above `seq_before` that the database knew of.
+So there are numbers that nobody ever gets. A consumer distinguishes them from lost ones by what every message carries:
+from `seq_start` on none was left out, and before it none was given above `seq_before` that the database knew of.
 """
 
 from __future__ import annotations

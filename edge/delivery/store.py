@@ -103,7 +103,7 @@ class Store:
 
     def _insert_rows(self, rows: Rows, first_row: int) -> None:
         self.alarms.insert(rows.records, first_row)
-        for record in rows.records:  # also of what no message tells: a release that is rolled back to goes on above it
+        for record in rows.records:  # also of what has no message: a release that is rolled back to goes on above it
             if isinstance(record, Transition):
                 self._note("told", (name_of(record.key), record.state.rev))
         self.minutes.insert(rows.minutes, first_row + len(rows.records))

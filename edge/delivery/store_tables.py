@@ -7,7 +7,7 @@ from edge.delivery.priority import CAUSES, EXPIRED, MessagePriority
 
 MAX_SEQ = 1 << 62  # above every seq
 EVICT_ROWS = 64  # rows removed at once when the bound is reached
-OPEN_EVENTS = 256  # more than a box hears at once; what is older than so many is never going to end
+OPEN_EVENTS = 256  # more than last at once on one box; what is older than so many is never going to end
 NOTE_S = 10.0  # how much time a note in `operation` may stand for; a week of it is 1 MB
 SCHEMA = """
 CREATE TABLE event(id TEXT NOT NULL, rev INTEGER NOT NULL, seq INTEGER NOT NULL UNIQUE, body TEXT NOT NULL,

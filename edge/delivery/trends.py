@@ -29,7 +29,7 @@ class Trend:
     covered: Sequence[Covered]
     """Of the windows of the reading."""
     breath: BreathTrend | None = None
-    """None: the model does not hear breath, or nothing was heard yet."""
+    """None: a model without breath, or no sound yet."""
 
 
 def trend_body(node: Node, trend: Trend, hop_samples: int, rate_hz: int, wall_s: float) -> Body:
