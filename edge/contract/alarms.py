@@ -133,7 +133,7 @@ class AlarmMessage(Message):
     signal: Signal = Field(
         description="Off; On; Latch: over, and nobody has acknowledged it; Ack: it lasts, and a person has."
     )
-    audible: bool = Field(description="Whether it should be heard now.")
+    audible: bool = Field(description="Whether its signal is audible now.")
     since: Time | None = Field(description="Since when the signal is so; null: it was never another.")
     began: Time | None = Field(
         None,
@@ -249,7 +249,7 @@ class ResultMessage(Message):
     conditions: Texts = Field(description="The alarms that it changed; none: they were so already.")
     clip: Ulid | None = Field(
         None,
-        description="Id of the clip that a command `clip` ordered; what becomes of it is told on s/<stream>/clip. Else "
-        "null.",
+        description="Id of the clip that a command `clip` ordered; what becomes of it is published on "
+        "s/<stream>/clip. Else null.",
     )
     ts: Made

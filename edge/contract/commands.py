@@ -20,7 +20,7 @@ AGE = r"^(adult|[0-9]{1,3} (day|week|month|year)s?)$"
 MAX_CLIP_S = 900.0  # the most that the settings let a node remember
 MOST_LOOK_S = 30.0  # at once; a viewer that is gone costs no more
 MOST_LISTEN_S = 60.0  # at once; a person who goes on asks again
-LISTEN = "listen"  # verb; it changes no alarm either, and every listener is told of on s/<stream>/listening
+LISTEN = "listen"  # verb; it changes no alarm either, and every listener is published on s/<stream>/listening
 LOOK = "look"  # verb of what changes nothing, is in no log, and comes again every some seconds while somebody looks
 
 Verb = Literal["acknowledge", "pause", "inactivate", "limit", "patient", "clip"]
@@ -56,7 +56,7 @@ class Acknowledge(AlarmOrder):
 
 
 class Pause(AlarmOrder):
-    """The audible signal is silent for a while; what is raised meanwhile is heard."""
+    """The audible signal is silent for a while; what is raised meanwhile is audible."""
 
     verb = "pause"
     duration_s: Annotated[float, Field(gt=0, le=MAX_PAUSE_S)] = MAX_PAUSE_S
@@ -135,10 +135,10 @@ class LiveViewOrder(Order):
 
 
 class ListenOrder(Order):
-    """Let me hear this bed (laennec.sound/1) for so long from now; 0 s: no more.
+    """Stream this bed's sound (laennec.sound/1) for so long from now; 0 s: no more.
 
     Again before or after it is over to go on. Refused where the settings of the node do not have `listen: true` for the
-    bed, and while 4 beds of the node, or 8 people at this one, are listened to. Who listens is told to everybody.
+    bed, and while 4 beds of the node, or 8 people at this one, are listened to. Who listens is published to everybody.
     """
 
     duration_s: Annotated[float, Field(ge=0, le=MOST_LISTEN_S)] = MOST_LISTEN_S
@@ -147,7 +147,7 @@ class ListenOrder(Order):
 AlarmCommand = Acknowledge | Pause | Inactivate | Limit
 Command = AlarmCommand | NewPatient | ClipOrder
 ORDERS = (
-    "What a person orders of the alarms, a clip of what was heard, a look at a bed or its live sound. QoS 1, not "
+    "What a person orders of the alarms, a clip of recent sound, a look at a bed or its live sound. QoS 1, not "
     "retained, on "
     "<prefix>/<site>/<node>/s/<stream>/cmd/<verb>/<user> for a bed and on "
     "<prefix>/<site>/<node>/cmd/<verb>/<user> for the node's own alarms; <verb> is acknowledge, pause, "

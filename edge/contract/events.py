@@ -57,7 +57,7 @@ class EventSample(Part):
     until: FromZero | Absent = Field(
         None,
         description="Only in an update, and in an end with end_reason restart that follows one: index one past what "
-        "was heard of the sound then.",
+        "was received of the sound then.",
     )
 
 
@@ -110,7 +110,7 @@ class Latency(Part):
     """
 
     sound: Seconds = Field(
-        description="From the sound that it tells of (its first sample; in an update or an end what was heard of it "
+        description="From the sound that it reports (its first sample; in an update or an end what arrived of it "
         "last) to the last sample that the decision needed: how long a sound must last or be quiet, and the model's "
         "lookahead. Of samples, so always the same for the same sound.",
     )
@@ -133,7 +133,7 @@ class Latency(Part):
 class NamedClip(Part):
     """The clip that holds its onset; only where the node keeps clips.
 
-    What became of it is told on s/<stream>/clip (laennec.clip/1).
+    What became of it is published on s/<stream>/clip (laennec.clip/1).
     """
 
     id: Ulid
@@ -258,7 +258,7 @@ class EventMessage(Occurrence):
 
     @property
     def end_s(self) -> float | None:
-        """One past the sound, or past what was heard of it; None: not known."""
+        """One past the sound, or past what was received of it; None: not known."""
         return self.time.end or self.time.until
 
     def rows(self) -> list[Row]:
@@ -301,7 +301,7 @@ class GapMessage(Message):
     count: Number | Absent = Field(
         None,
         description="Only where a stream had more than 30 gaps in a minute: so many of them lie between from_sample "
-        "and to_sample, with sound between them that was heard.",
+        "and to_sample, with sound between them that arrived.",
     )
     seq_start: SeqStart = None
     seq_before: SeqBefore = None

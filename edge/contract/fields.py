@@ -101,7 +101,7 @@ Late = Annotated[
     bool,
     Field(
         description="It was decided before the present connection to the broker was up, or was sent more than 5 s "
-        "after the sound that it tells of."
+        "after the sound that it reports."
     ),
 ]
 Seq = Annotated[

@@ -83,7 +83,7 @@ class MelMessage(Message):
     highest_hz: float = Field(gt=0, description="Centre of the highest band, Hz.")
     db: Levels
     mel: Base64 = Field(
-        description="Base64 of columns * bands bytes, one column after the other, lowest band first. 0: not heard, "
+        description="Base64 of columns * bands bytes, one column after the other, lowest band first. 0: no sound, "
         "because sound that it needs was lost or masked, also where the detector bridged a short hole; never silence.",
     )
     classes: list[Text] = Field(max_length=MAX_CLASSES, description="What the scores are of.")
@@ -149,7 +149,7 @@ class SoundMessage(Message):
     sample: Piece
     time: Time = Field(description="When sample `first` was recorded, RFC 3339, UTC; by the clock that events have.")
     pcm: Pcm = Field(description="Base64 of count signed 16-bit samples, little-endian.")
-    silent: list[Silence] = Field(max_length=MAX_SILENCES, description="What of it must not or cannot be heard.")
+    silent: list[Silence] = Field(max_length=MAX_SILENCES, description="What of it must not or cannot be played.")
 
     @model_validator(mode="after")
     def _is_whole(self) -> SoundMessage:

@@ -1,4 +1,4 @@
-"""What all messages have in common: how one is built, encoded and read, and what MQTT is told of it.
+"""What all messages have in common: how one is built, encoded and read, and its MQTT properties.
 
 Not for any one of them. What comes from the wire is data: `read` checks all of it, ignores fields that it does not know
 (a newer node adds some) and refuses the rest with one line. What the program itself builds (`model_construct`) is not

@@ -44,7 +44,7 @@ class PauseMessage(Occurrence):
     )
 
     type: Literal["onset", "end"]
-    limit_s: Seconds = Field(description="From which length on it is a pause, seconds: an onset is told so late.")
+    limit_s: Seconds = Field(description="From which length on it is a pause, seconds: an onset is published so late.")
     contact: bool = Field(
         description="Whether there was evidence, so far, that the sensor touches somebody. false: no breath is heard, "
         "and nobody knows whether it is the patient or the sensor."

@@ -229,7 +229,7 @@ class NodeHealth(Message):
     )
     delivery: Delivery | Absent = None
     left_out_s: Seconds = Field(
-        description="Sound of all streams that was not heard because the box was too slow, since the start, seconds."
+        description="Sound of all streams that was not scored because the box was too slow, since the start, seconds."
     )
     look: Looks | Absent = None
     listen: Listens | Absent = None

@@ -56,7 +56,7 @@ class StreamStatus(Message):
     gain_db: Annotated[int, Field(ge=-40, le=30)] | Absent = Field(
         None,
         description="What is added to the level of the stream so that it is one that the model knows, dB; 0 for a "
-        "stream that is heard as it is. Told when it has moved by 3 dB.",
+        "stream that is scored as it is. Published when it has moved by 3 dB.",
     )
     since: Time
     boot_id: BootId
@@ -74,7 +74,7 @@ class Tracking(Part):
 
 
 class Adapted(Part):
-    """How the stream's device is brought to what the model knows; null: it is heard as it is."""
+    """How the stream's device is brought to what the model knows; null: it is scored as it is."""
 
     device: Text = Field(description="Name of the kind of device.")
     made: Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] = Field(description="Day.")
@@ -97,7 +97,7 @@ class StreamInfo(Message):
     thresholds: dict[Text, Share] = Field(description="Score from which a class raises an event, by class.")
     tracking: dict[Text, Tracking] | Absent = None
     update_s: Annotated[float, Field(ge=1)] | Absent = Field(
-        None, description="While a sound lasts, it is told of again after so many seconds of it."
+        None, description="While a sound lasts, it is published again after so many seconds of it."
     )
     adaptation: Adapted | None = None
     age: Text | Absent = Field(
@@ -173,7 +173,7 @@ class StreamHealth(Message):
     lost_s: Seconds = Field(description="Sound that was announced as lost, seconds.")
     concealed_s: Seconds = Field(description="Sound that stood in for what was lost, seconds; judged, never received.")
     left_out_s: Seconds = Field(
-        description="Of what was lost, sound that was not heard because the box was too slow, seconds."
+        description="Of what was lost, sound that was not scored because the box was too slow, seconds."
     )
     lag_s: Seconds = Field(
         description="Sound that arrived and is not decided, seconds; up to 1.4 s are the model's chunk and lookahead. "
@@ -231,5 +231,5 @@ class ShadowMessage(Message):
     left_out_s: Seconds = Field(
         description="Sound that there was no time for, seconds: it is left out before any bed waits."
     )
-    failure: Text = Field(description="Why it hears this bed no more; empty if it does.")
+    failure: Text = Field(description="Why it scores this bed no more; empty if it does.")
     rtf: Seconds | None = Field(description="Its computing time per second of sound; null before the first sound.")

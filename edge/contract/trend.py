@@ -150,7 +150,7 @@ class TrendMessage(Message):
         None,
         max_length=MAX_WINDOWS,
         description="Respiratory rate, and how much of the breathing has sounds, over the lengths of windows and a "
-        "night of 8 h; no vital sign that anybody cleared. Absent: the model does not hear breath.",
+        "night of 8 h; no vital sign that anybody cleared. Absent: a model without breath.",
     )
     site: Id = Field("", description="Not on the wire, as node: in what is stored they are of the topic.")
     node: Id = ""
