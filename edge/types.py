@@ -61,7 +61,7 @@ class Frames(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The frames that the model hears next, and which frames are decided with them: those that lie L before."""
+    """The frames that the model scores next, and which frames are decided with them: those that lie L before."""
 
     start: int
     """Absolute index of the first frame, on a grid of H frames (may lie before the stream began)."""
@@ -72,7 +72,7 @@ class Chunk:
     decided_valid: NDArray[np.bool_]
     """(H,) the same of the frames that this chunk decides, [start - L, start - L + H)."""
     restart: bool = False
-    """Whether the model starts anew with this chunk: nothing was heard before it, or not for a long time."""
+    """Whether the model starts anew with this chunk: nothing came before it, or not for a long time."""
     gain_db: float = 0.0
     """What was added to the level of the stream, dB (`edge.detector.level`)."""
 
@@ -121,7 +121,7 @@ class Event:
     onset: int
     """Absolute sample index at which the sound began."""
     end: int | None
-    """Absolute sample index one past the sound, in an `update` one past what was heard of it; None in an `onset`."""
+    """Absolute sample index one past the sound, in an `update` one past what was received of it; None in an `onset`."""
     peak: float
     """Highest score so far, 0 to 1."""
     mean: float

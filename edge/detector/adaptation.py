@@ -1,7 +1,7 @@
 """From sound files of one kind of device, without labels, to its adaptation.
 
-Files are measured as a stream of each would be heard, without any gain; what is silent, clipped or not a number is left
-out and named. Refused is too little sound, an equaliser that no stethoscope needs, and one that does not bring the
+Files are measured as a stream of each would be scored, without any gain; what is silent, clipped or not a number is
+left out and named. Refused is too little sound, an equaliser that no stethoscope needs, and one that does not bring the
 device nearer to what the model knows. Not for the arithmetic (`edge.detector.equaliser`).
 """
 
@@ -28,8 +28,8 @@ from edge.types import Block, Frames
 
 LEAST_S = 60.0  # of measurable sound, some fifteen breaths; with less, one patient's chest is taken for the device
 MOST_S = 3600.0  # of sound that is measured; more changes nothing and takes minutes
-BEYOND_DB = 12.0  # over the bounds of the equaliser: that is no stethoscope, or nothing was heard
-WORTH_DB = 1.5  # outside, or the model hears the device better as it is: edge/detector/README.md
+BEYOND_DB = 12.0  # over the bounds of the equaliser: that is no stethoscope, or there was no sound
+WORTH_DB = 1.5  # outside, or the model scores the device better as it is: edge/detector/README.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: thre
 
     Args:
         paths: sound files of one kind of device.
-        model: that will hear it.
+        model: that will score it.
         channel: which of several, counted from 1.
         stop: ends the reading early.
 
@@ -86,7 +86,7 @@ def adapt(
 
     Args:
         measured: its sound.
-        model: that will hear it.
+        model: that will score it.
         device: its name.
         least_s: how much sound there must be, seconds.
 

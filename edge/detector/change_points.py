@@ -10,7 +10,7 @@ has most of; so a higher threshold takes events away and moves none.
 Frames before and after a segment of valid ones count as 0, so nothing lasts through a gap. Behind lost sound no more is
 asked: a mean over a third of a second or more is not raised by a frame that was (of 120 recordings with four kinds of
 loss, one of those without a sound had a new event). Onset and end are decided at most a few `step_frames` after they
-were heard. Pure, for one group; any cut of the scores gives the same. What is a gap: `edge.detector.tracker`.
+were received. Pure, for one group; any cut of the scores gives the same. What is a gap: `edge.detector.tracker`.
 
 These rules run for every frame, so they are compiled: as plain Python they were 0.26 of the 2.0 ms of a core that a
 second of a bed cost in the pipeline.
@@ -252,7 +252,7 @@ def _begin(group):  # type: ignore[no-untyped-def]
 
 @_part
 def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
-    """Something lasts: find where it ends, and tell of it."""
+    """Something lasts: find where it ends, and report it."""
     now = group.state[0]
     if step < now.step:
         now.highest, now.peak = max(now.highest, now.peak), 0.0

@@ -10,9 +10,9 @@ decided by exactly one chunk, the same one however the input was cut.
     e - H - L           e - L         e - H               e = k H + phase
 
 Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the model was
-trained with them so; nothing is repeated, mirrored or spliced. Once nothing was heard for `RESTART_CHUNKS`, no chunk is
-made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of silence
-from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
+trained with them so; nothing is repeated, mirrored or spliced. Once there was no sound for `RESTART_CHUNKS`, no chunk
+is made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of
+silence from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
 
 Of sound without a chunk come empty score frames (`IdleFrames`). A device without contact marks its samples; after some
 seconds the model is not asked any more, but the time of the bed goes on: burden, coverage and lag are to see that
@@ -46,7 +46,7 @@ class Chunks:
         if phase % spec.score_frames:
             raise ValueError(f"phase of {phase} frames, expected a multiple of {spec.score_frames}")
         self._spec, self._width, self._phase = spec, width, phase
-        self._patience = max(RESTART_CHUNKS, -(-spec.lookahead_frames // spec.chunk_frames))  # all heard is decided
+        self._patience = max(RESTART_CHUNKS, -(-spec.lookahead_frames // spec.chunk_frames))  # all that came is decided
         self._end: int | None  # next grid point to be reached; None before the first frame
         self.reset()
 

@@ -1,17 +1,18 @@
-"""Short holes in the sound, filled with what was heard just before them: packet loss concealment.
+"""Short holes in the sound, filled with the sound just before them: packet loss concealment.
 
 A hole is a jump in the block index, or samples that are not valid. One of up to 60 ms is filled with its mirrored past,
 the samples just before it in reverse. Over its last 4 ms that fades into the mirrored future, so neither end clicks,
-and no sample that was heard is changed:
+and no sample that was received is changed:
 
-    heard a b c d e f | hole             | p q r s
+    sound a b c d e f | hole             | p q r s
     out   a b c d e f | f e d c b/q a/p  | p q r s
 
 A mirror keeps the spectrum and needs no pitch: breath has none, and a wheeze keeps its own. Nothing is filled from
-sound that was filled itself: a hole with less heard sound directly before it than it is long stays a hole, as a longer
-one does. So at any time at most half of all that was passed on is concealed, and 20 ms heard of every 60 ms are 20 ms.
-At least `LEAST_RECEIVED_S` must have come, half a packet: what is lost sample by sample, as in a file with numbers
-that are none, was not lost on a link, and of sound of which more than one in a hundred is lost so nothing is filled.
+sound that was filled itself: a hole with less received sound directly before it than it is long stays a hole, as a
+longer one does. So at any time at most half of all that was passed on is concealed, and 20 ms received of every 60 ms
+are 20 ms. At least `LEAST_RECEIVED_S` must have come, half a packet: what is lost sample by sample, as in a file with
+numbers that are none, was not lost on a link, and of sound of which more than one in a hundred is lost so nothing is
+filled.
 
 Any cut of the sound into blocks gives the same samples. Sound waits only while a hole is open, for 60 ms at most, and
 for the 4 ms after it. What was concealed is known and counted; a source's own account of what it lost is left as it is.
@@ -51,7 +52,7 @@ def is_filled(lost: int, received: int, rate_hz: int) -> bool:
 
     Args:
         lost: its samples.
-        received: samples heard directly before it.
+        received: samples directly before it.
         rate_hz: of the sound, Hz.
     """
     return lost <= min(received, longest_concealed(rate_hz)) and received >= round(LEAST_RECEIVED_S * rate_hz)
@@ -74,8 +75,8 @@ class Concealment:
         """Forget everything but the count, as a new object."""
         self._stop: int | None = None  # one past the last sample taken
         self._lost = 0  # samples lost since the last that was passed on
-        self._past = np.zeros(0, _FLOAT)  # the newest of those heard before the hole, up to the longest hole
-        self._future = np.zeros(0, _FLOAT)  # those heard after the hole, until it is filled
+        self._past = np.zeros(0, _FLOAT)  # the newest of those before the hole, up to the longest hole
+        self._future = np.zeros(0, _FLOAT)  # those after the hole, until it is filled
         self._resumed = 0  # index of the first of them
         self._filled: deque[tuple[int, int]] = deque()  # holes, the first sample of each and one past its last
 

@@ -1,6 +1,6 @@
 """The equaliser that brings the long-term spectrum of a device to what the model knows, from unlabelled sound.
 
-    segments of about 10 s -> level and spectrum of each, as the model would hear them -> medians over the segments
+    segments of about 10 s -> level and spectrum of each, as the model would get them -> medians over the segments
     -> what lacks to the middle of the recordings that the model was trained on, group by group; once more with that
 
 Bands that those recordings had at the floor of the features are only ever lowered, towards it. The level is left to
@@ -59,8 +59,8 @@ def segments(frames: Sequence[Frames], spec: FeatureSpec) -> list[NDArray[np.flo
         frames: of the file, in order.
         spec: what a frame is.
     """
-    heard = [some.values[some.valid] for some in frames]
-    values = np.concatenate(heard) if heard else np.zeros((0, spec.width), np.float32)
+    received = [some.values[some.valid] for some in frames]
+    values = np.concatenate(received) if received else np.zeros((0, spec.width), np.float32)
     length = round(SEGMENT_S * spec.rate_hz / spec.hop_samples)
     count = max(round(len(values) / length), 1)
     return [part for part in np.array_split(values, count) if len(part) >= length / 2]
@@ -110,7 +110,7 @@ def _typical(
     gain_db: float,
     is_raw: bool = False,
 ) -> Measured:
-    """Medians over the segments of what the model would hear with an equaliser and a gain."""
+    """Medians over the segments of what the model would get with an equaliser and a gain."""
     offset, per_db = affine(spec)
     added = ((band_curve_db(curve, spec) + gain_db) * per_db).astype(np.float32)
     lowest = np.float32(-np.inf) if is_raw else ((floor_db(spec) - offset) * per_db).astype(np.float32)

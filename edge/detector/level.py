@@ -1,9 +1,9 @@
-"""The chunks of one stream as the model hears them: equalised for its device, at a level that training knew.
+"""The chunks of one stream as the model gets them: equalised for its device, at a level that training knew.
 
 Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream (`sound_statistics`) to
 the nearest end of the range of the recordings that the model was trained on, and is 0 within it: such a stream is
-heard bit for bit as it is. The gain is constant within a step, as long as a chunk and on a grid of absolute frames, and
-follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step of a stream is heard as it
+left bit for bit as it is. The gain is constant within a step, as long as a chunk and on a grid of absolute frames, and
+follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step of a stream is left as it
 is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that training added, and the gain
 follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices. Any cut of the sound gives
 the same, and so does any phase of the chunks.
@@ -80,7 +80,7 @@ class LevelledChunks:
     """Cuts the frames of one stream into chunks and brings them to the level that the model knows.
 
     Args:
-        model: what will hear them; a model that does not say what it knows hears them as they are.
+        model: what will score them; a model that does not say what it knows gets them as they are.
         adaptation: of the stream's device; checked to be of this model.
         phase: frames by which the grid of chunks is shifted, whole score frames.
 
@@ -106,7 +106,7 @@ class LevelledChunks:
         self.on_gain: Callable[[int, float], None] | None = None
         """Called with each gain, dB, and the frame (absolute index) from which on it is added."""
         self.replay_gains: Sequence[tuple[int, float]] = ()
-        """Gains as they were told before, to hear that sound again; empty: they follow from the level."""
+        """Gains as they were reported before, to score that sound again; empty: they follow from the level."""
         self._reported_db = np.float32(np.nan)
         self._forget()
 
@@ -146,7 +146,7 @@ class LevelledChunks:
         self._step: FrameLevels | None = None  # of the step that is not over
 
     def _levelled(self, chunk: Chunk) -> Chunk:
-        """The chunk as the model hears it."""
+        """The chunk as the model gets it."""
         if self._known is None:
             return chunk
         if chunk.restart:
@@ -205,6 +205,6 @@ class LevelledChunks:
 
 
 def _gains_at(frames: NDArray[np.int64], gains: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
-    """(T,) gain of each frame, dB, as it was told; before the first of them as there."""
+    """(T,) gain of each frame, dB, as it was reported; before the first of them as there."""
     begins, gains_db = np.array([frame for frame, _ in gains]), np.array([gain for _, gain in gains], np.float32)
     return gains_db[np.maximum(np.searchsorted(begins, frames, "right") - 1, 0)]

@@ -186,11 +186,11 @@ class Pipeline:
         return self._chunks.gain_db
 
     def on_gain(self, on_gain: Callable[[int, float], None]) -> None:
-        """Let each gain be told with the frame (absolute index) from which on it is added, dB; before any sound."""
+        """Let each gain be reported with the frame (absolute index) from which on it is added, dB; before any sound."""
         self._chunks.on_gain = on_gain
 
     def replay_gains(self, gains: Sequence[tuple[int, float]]) -> None:
-        """Add gains that were told before instead of those that follow from the level, to hear a clip as it was."""
+        """Add gains that were reported before, not those that follow from the level, to score a clip as it was."""
         self._chunks.replay_gains = gains
 
     @property
@@ -264,7 +264,7 @@ class Pipeline:
         )
 
     def _forget(self) -> None:
-        """Nothing was heard and nothing was lost."""
+        """Nothing was received and nothing was lost."""
         self._ready.clear()
         self._concealment.reset()
         self._state, self._scored_from = self._model.new_state(), None
@@ -299,7 +299,7 @@ class Pipeline:
         return self._concealment.bridges(begin - spec.history_samples, begin + reach)
 
     def _without_forgotten(self, chunk: Chunk) -> Chunk:
-        """The chunk, with frames not valid that were heard before the model had to start anew."""
+        """The chunk, with frames not valid that came before the model had to start anew."""
         first = chunk.start - self._model.chunk.lookahead_frames
         if self._scored_from is None or self._scored_from <= first:
             return chunk

@@ -19,7 +19,7 @@ Judged every 4 s, from 8 s of whole segments on (`edge.detector.quality_measures
 The last two are linear discriminants of how levels move (`edge.detector.quality_measures`), which neither a gain nor
 the curve of a device changes; so no amount of low-frequency sound by itself makes a chest one that cannot be judged.
 What was called so is called so until it is `RETURN` of the limit better, or `RETURN_ODDS`. Weights and limits: logistic
-regressions of SPRSound's recordings, as they are and as heard by simulated devices, and of ICBHI's and a manikin's,
+regressions of SPRSound's recordings, as they are and as through simulated devices, and of ICBHI's and a manikin's,
 against sensors in the air, rubbing and SPRSound's Poor Quality; `python -m training.evaluation.sound_quality` fits them
 and prints what they find on patients and devices that they were not fitted on.
 

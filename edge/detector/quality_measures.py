@@ -242,7 +242,7 @@ class SegmentMeter:
     """Measures segments of one rate.
 
     Args:
-        rate_hz: of the sound, Hz; from 4800 on all of it is heard.
+        rate_hz: of the sound, Hz; from 4800 on all of it is used.
     """
 
     def __init__(self, rate_hz: int) -> None:

@@ -2,8 +2,8 @@
 
 Not for detecting (`.detect`), nor for finding what is wrong (`edge.detector.quality`, `edge.detector.sound_check`). The
 answer is fitted in `training.detector.answers`, which uses these formulas: a few
-statistics of each group of sounds, one logistic regression that tells Poor Quality from the rest, one among the rest.
-The official tasks 2-1 and 2-2 of SPRSound ask this.
+statistics of each group of sounds, one logistic regression that separates Poor Quality from the rest, one among the
+rest. The official tasks 2-1 and 2-2 of SPRSound ask this.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def log_probabilities(statistics: NDArray[np.float64], fitted: Mapping[str, Any]
     return np.concatenate([kind, -np.logaddexp(0, -poor)], 1)
 
 
-SHORT_S = 1.0  # of which nothing can be judged where the model, with what it looks ahead, hears nearly nothing
+SHORT_S = 1.0  # of which nothing can be judged where the model, with what it looks ahead, scores nearly nothing
 TOO_SHORT = f"length: record {LEAST_S} s or more"
 CAUSES: dict[Fault | None, tuple[str, str]] = {
     "dead microphone": ("loudness", "check the plug, the mute switch and the gain"),
@@ -134,7 +134,7 @@ def samples_of(path: Path, rate_hz: int) -> NDArray[np.float32]:
 
 
 def chunks_of(model: Model, path: Path) -> list[Chunk]:
-    """The chunks that `model` would hear of a file with one channel.
+    """The chunks that `model` would score of a file with one channel.
 
     Raises:
         SourceError: the file cannot be read.

@@ -95,7 +95,7 @@ class SoundCheck:
     def of(
         cls, model: LevelledModel, samples: NDArray[np.float32], adaptation: Adaptation | None = None
     ) -> SoundAssessment:
-        """The verdict on one whole sound, (N,) at the model's rate, as it would be heard."""
+        """The verdict on one whole sound, (N,) at the model's rate, as it would be scored."""
         check, chunks = cls(model, adaptation), LevelledChunks(model, adaptation)
         front_end = FrontEnd(chunks.spec)
         block = Block(0, samples, np.ones(len(samples), np.bool_))

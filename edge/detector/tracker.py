@@ -60,7 +60,7 @@ class _Open:
     peak: float = 0.0
     total: float = 0.0  # of its smoothed scores
     pause: list[float] = field(default_factory=list)  # smoothed scores of the quiet that may yet belong to it
-    updates: int = 0  # whole intervals of updates that it had lasted when it was told of last
+    updates: int = 0  # whole intervals of updates that it had lasted when it was reported last
 
     @property
     def leader(self) -> int:
@@ -188,7 +188,7 @@ class _Group:
         return self._report(frame + 1 - event.first, event)
 
     def _report(self, frames: int, event: _Open) -> list[Event]:
-        """What is to be told of an event that has lasted so many score frames and is not quiet."""
+        """What is to be reported of an event that has lasted so many score frames and is not quiet."""
         before, event.updates = event.updates, frames // self.update_frames if self.update_frames else 0
         if event.label:
             end = (event.last + 1) * self.hop_samples
@@ -256,7 +256,7 @@ class Tracker:
 
         Args:
             scores: the next ones.
-            bridged: (T,) true where concealed sound was heard; None for nowhere.
+            bridged: (T,) true where concealed sound was scored; None for nowhere.
         """
         total, valid = len(scores.valid), scores.valid
         if not total:

@@ -1,6 +1,6 @@
 """Whether a segment of sound is like what the model was trained on, and how it is not, in one line.
 
-A stream is compared as the model hears it, so its level is outside only where `edge.detector.level` cannot bring it to
+A stream is compared as the model gets it, so its level is outside only where `edge.detector.level` cannot bring it to
 one of the recordings. Its spectrum is compared at a level that training reached: it is moved towards the median level
 of the recordings as far as the gain of the training's augmentation goes. What a recording had at or below the floor of
 the features is not known, only that it was not above; a stream has more there when it rises above that floor, moved as
@@ -57,7 +57,7 @@ def excess(measured: Measured, known: TrainingDomain, spec: FeatureSpec, added_d
     """How far a segment lies outside what the model knows; the margins are not taken off.
 
     Args:
-        measured: of the frames that the model heard.
+        measured: of the frames that the model scored.
         known: what it was trained on.
         spec: what a frame is.
         added_db: gain of the segment.
@@ -81,7 +81,7 @@ def reasons(
     """Why a segment is outside what the model knows, most telling first, for a person; nothing when it is inside.
 
     Args:
-        measured: of the frames that the model heard.
+        measured: of the frames that the model scored.
         known: what it was trained on.
         spec: what a frame is.
         added_db: gain of the segment.

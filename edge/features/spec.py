@@ -108,7 +108,7 @@ class FeatureSpec:
 
     @property
     def delay_samples(self) -> int:
-        """Samples from t * hop on that may have to be heard before frame t is made; frames made in blocks wait."""
+        """Samples from t * hop on that may be needed before frame t is made; frames made in blocks wait."""
         return self.ahead_samples + self.analysis.waiting_frames(self.grid) * self.hop_samples
 
     def to_json(self) -> str:
@@ -182,7 +182,7 @@ HEAR = FeatureSpec(
     compression=Pcen(),
 )
 """Mel and PCEN of HeAR (Baur et al., arXiv 2403.02522; code: github.com/Google-Health/hear), whose triangles are linear
-in mel. Not its scaling of each clip to -1..1, nor its deaf bands: one narrower than a bin hears the nearest here."""
+in mel. Not its scaling of each clip to -1..1, nor its empty bands: one narrower than a bin takes the nearest here."""
 
 FRONT_ENDS = {
     "log-mel": LOG_MEL,

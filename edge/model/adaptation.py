@@ -1,4 +1,4 @@
-"""What one kind of device needs so that a model hears it as it knows sound: kept in a file beside the model.
+"""What one kind of device needs so that a model gets sound as in its training: a file beside the model.
 
 JSON with its own SHA-256 (`seal`), for exactly one model: that of the fp32 artefact and of its variants. Made by
 `laennec adapt` on the box, from sound of the device; with labelled recordings `python -m training.adapt` adds a

@@ -1,8 +1,8 @@
 """What limits of the burden cost and find: a table that a training measures and an artefact carries.
 
 JSON under `laennec.burden_limits`; a model without it leaves the choice of a limit to the records of a ward. Every
-number is of simulated beds, made of recordings of patients that the network never heard, with limits that the other
-folds chose (`training.detector.ward_limits`); the limits themselves are chosen on all folds. Not for alarms.
+number is of simulated beds, made of recordings of patients that the network was not trained on, with limits that the
+other folds chose (`training.detector.ward_limits`); the limits themselves are chosen on all folds. Not for alarms.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """The artefact: one ONNX file that carries everything the edge must know, checked before it is used.
 
-The graph hears a stream chunk by chunk: it maps `frames` (B, H, M), `valid` (B, H) and `state` (B, S), zeros at first,
+The graph scores a stream chunk by chunk: it maps `frames` (B, H, M), `valid` (B, H) and `state` (B, S), zeros at first,
 to `scores` (B, H / score_frames, C), calibrated probabilities of the frames that lie L before, and `next_state`
 (B, S). The metadata hold, as JSON text under `laennec.*`: the schema, feature spec, chunk, classes, groups, thresholds,
 calibration, training data hash and card. A third output, `clip` (B, labels), with `tasks` in the metadata, labels all
-that was heard since the state was zero; streams do not use it. One checkpoint gives several artefacts,
+received since the state was zero; streams do not use it. One checkpoint gives several artefacts,
 `laennec.variant` says which this is. Not for training or exporting one (`training`, `export`), nor for whether a file
 is whole (`edge.model.onnx_file`).
 """
@@ -107,7 +107,7 @@ class Model:
         return self.spec.sha256
 
     def new_state(self) -> NDArray[np.float32]:
-        """(S,) zeros: nothing was heard yet."""
+        """(S,) zeros: nothing was scored yet."""
         return self._initial_state.copy()
 
     def score(self, chunk: Chunk, state: NDArray[np.float32]) -> tuple[Scores, NDArray[np.float32]]:
@@ -241,7 +241,7 @@ def check_schema(metadata: Mapping[str, str]) -> None:
     found = metadata.get("laennec.schema")
     if found == OF_WINDOWS:
         raise ModelError(
-            f"expected a model that hears chunks ({SCHEMA}), found {found}, a model of windows, which runs with the "
+            f"expected a model of chunks ({SCHEMA}), found {found}, a model of windows, which runs with the "
             "release of Laennec that it came with"
         )
     if found != SCHEMA:

@@ -1,7 +1,7 @@
 """How far the outputs of a variant are from those of the fp32 artefact, and how far they may be.
 
 Not a measure of accuracy: that needs labelled sound (`training.evaluation`, `export`). Outputs are compared as they
-leave the graph, each variant having heard the same chunks with its own state.
+leave the graph, each variant having scored the same chunks with its own state.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def score_all(backend: Backend, chunks: Sequence[Chunk]) -> dict[str, NDArray[np
     """What a graph says of the chunks of one stream, in order.
 
     Returns:
-        `scores`, (chunks, ...) as every other output but the state; of `clip`, which labels all that was heard since
+        `scores`, (chunks, ...) as every other output but the state; of `clip`, which labels all that was scored since
         the stream began, only the last answer of each segment: the first ones, of a second of sound, are near ties.
     """
     state, found = zero_state(backend), []

@@ -114,7 +114,7 @@ def open_model(path: Path | None = None, runtime: str = "auto", announce: Callab
     Args:
         path: the fp32 artefact, beside which its variants lie, or one variant; None for the bundled one.
         runtime: `auto`, or the one to be used and no other.
-        announce: told what is used.
+        announce: called with what is used.
 
     Raises:
         ConfigError: the runtime asked for cannot be had here; the message says what is missing and what to do.

@@ -59,7 +59,7 @@ MOST_STEP_FRAMES = 250  # 8 s of score frames of 32 ms: what is decided later is
 
 @dataclass(frozen=True, slots=True)
 class ChunkSpec:
-    """Lengths of the chunks in which one model hears a stream, in frames."""
+    """Lengths of the chunks in which one model scores a stream, in frames."""
 
     chunk_frames: int
     """H, new frames in a chunk, and frames that are decided with it."""

@@ -37,5 +37,5 @@ class Backend(Protocol):
 
 
 def zero_state(backend: Backend) -> NDArray[np.float32]:
-    """(1, S) the state of a stream of which nothing was heard."""
+    """(1, S) the state of a stream of which nothing was scored."""
     return np.zeros((1, *(int(size or 0) for size in backend.inputs["state"][1:])), np.float32)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.errors import ModelError
 
-# From 1.31 on, onnxruntime sends telemetry over HTTPS unless told not to before it is imported. A box at a bedside
+# From 1.31 on, onnxruntime sends telemetry over HTTPS unless its variable is set before the import. A box at a bedside
 # sends none.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort

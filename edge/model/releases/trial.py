@@ -40,7 +40,7 @@ class Found:
 
 
 def try_model(artefact: Path) -> Found:
-    """Load a model and let it hear silence, in a child.
+    """Load a model and let it score silence, in a child.
 
     Raises:
         ModelError: it is none, gives no numbers, or takes too much memory or time.

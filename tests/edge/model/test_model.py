@@ -136,7 +136,7 @@ def test_a_model_of_windows_is_refused_with_one_line_that_says_what_to_do(tmp_pa
     with pytest.raises(ModelError) as caught:
         load_model(_edited(tmp_path / "old.onnx", {"schema": "laennec.model/1", "chunk": None}))
     assert str(caught.value) == (
-        f"model {tmp_path}/old.onnx: expected a model that hears chunks (laennec.model/2), found laennec.model/1, a "
+        f"model {tmp_path}/old.onnx: expected a model of chunks (laennec.model/2), found laennec.model/1, a "
         "model of windows, which runs with the release of Laennec that it came with; export it again with this version "
         "of Laennec"
     )
@@ -144,7 +144,7 @@ def test_a_model_of_windows_is_refused_with_one_line_that_says_what_to_do(tmp_pa
 
 def test_a_model_of_windows_is_refused_before_an_engine_is_built_of_it(tmp_path: Path, machine: Machine) -> None:
     path = _edited(tmp_path / "old.onnx", {"schema": "laennec.model/1"})
-    with pytest.raises(ModelError, match="expected a model that hears chunks"):
+    with pytest.raises(ModelError, match="expected a model of chunks"):
         open_model(variant(path, "trt-fp16"), "tensorrt")
     assert machine.trt.builds == 0
 
