@@ -54,7 +54,7 @@ class ClipEvent:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """A place from which on a clip can be heard exactly as the node heard it."""
+    """A place from which on a clip can be scored exactly as the node scored it."""
 
     frame: Index
     """Absolute index of the first frame of a chunk, whose samples all lie in the clip."""
@@ -77,7 +77,7 @@ class Clip:
     """Whose onset it holds, as far as they were decided when it ended."""
     cause: Cause
     resume: Resume | None = None
-    """Where it can be heard from; None: only with a model that remembers nothing."""
+    """Where it can be scored from; None: only with a model that remembers nothing."""
 
     @property
     def stop(self) -> int:
@@ -87,7 +87,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """How a stream is heard; the same for all of its clips."""
+    """How a stream is scored; the same for all of its clips."""
 
     node: str
     site: str
@@ -102,7 +102,7 @@ class Hearing:
     options: EventOptions
     """What becomes an event, by the settings of the stream."""
     adaptation: str | None
-    """Of its device, the whole text; None: heard as it is."""
+    """Of its device, the whole text; None: scored as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class ClipFile:
     """As in `Clip`."""
     events: tuple[ClipEvent, ...]
     speech: bool
-    """Whether speech was heard in it (`edge.clips.speech`)."""
+    """Whether speech was found in it (`edge.clips.speech`)."""
     sha256: str
     """Of the FLAC file, hex."""
     resume: Resume | None
@@ -144,7 +144,7 @@ def describe(clip: Clip, hearing: Hearing, begin_time: str, speech: bool, sha256
         clip: the clip.
         hearing: of its stream.
         begin_time: when its first sample was recorded, RFC 3339.
-        speech: whether speech was heard in it.
+        speech: whether speech was found in it.
         sha256: of the file with the sound, hex.
     """
     gaps = tuple((clip.start + first, clip.start + stop) for first, stop in gaps_in(clip.pcm))

@@ -95,7 +95,7 @@ class ClipFolder:
             clip: the clip.
             hearing: of its stream.
             begin_s: when its first sample was recorded, seconds since 1970.
-            speech: whether speech was heard in it.
+            speech: whether speech was found in it.
 
         Raises:
             OSError: the disk does not take it; nothing of it is left.

@@ -117,12 +117,12 @@ class Recorder:
         oldest = self._ring.start // self._hop
         while len(self._gains) > 1 and self._gains[1][0] <= oldest:
             self._gains.popleft()
-        while self._gains and self._gains[-1][0] >= frame:  # of chunks at the end of what was heard before
+        while self._gains and self._gains[-1][0] >= frame:  # of chunks at the end of what was scored before
             self._gains.pop()
         self._gains.append((frame, gain_db))
 
     def record_state(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
-        """The model hears this chunk, of which something is valid, with that state, (S,)."""
+        """The model scores this chunk, of which something is valid, with that state, (S,)."""
         between = self._lengths.between_states // self._hop
         if not chunk.valid[0] or (self._states and chunk.start < self._states[-1][0] + between):
             return

@@ -1,4 +1,4 @@
-"""A clip heard again: by the same model, with the state, gains, phase and thresholds that the node heard it with.
+"""A clip scored again: by the same model, with the state, gains, phase and thresholds that the node scored it with.
 
 Not for printing (`edge.commands.replay`). From the clip's `resume` on, and but for its end, which the model's lookahead
 does not reach, scores are those of the node: bit for bit if it scored the stream alone, within 1e-5 if in one call with
@@ -26,8 +26,8 @@ from edge.model.adaptation import Adaptation
 from edge.model.model import Model
 from edge.types import Event, Scores
 
-SETTLE_S = 1.0  # until the tracker has forgotten what it did not hear: medians, and care behind a gap
-DECIDED_S = 3.0  # after which an event that is over is told of; the clip may have been cut before
+SETTLE_S = 1.0  # until the tracker has forgotten what it did not get: medians, and care behind a gap
+DECIDED_S = 3.0  # after which an event that is over is published; the clip may have been cut before
 SAME_SCORE = 0.01  # of peaks; a high-pass that starts anew in the clip has settled to 60 dB
 
 
@@ -36,7 +36,7 @@ class Again:
     """One event, as the node found it and as it is found in the clip."""
 
     node: ClipEvent | None
-    """None: the node told of no such event in this clip."""
+    """None: the node published no such event in this clip."""
     now: Event | None
     """None: it is not found in the clip."""
     differs: str
@@ -79,7 +79,7 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     Args:
         file: what lies beside the sound.
         pcm: (N,) the sound, `LOST` in its gaps.
-        model: that heard it.
+        model: that scored it.
         observe: called with all scores.
 
     Raises:
@@ -109,7 +109,7 @@ def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
     Args:
         file: what lies beside the sound.
         found: what `replay` gave.
-        model: that heard it.
+        model: that scored it.
     """
     left, rows = list(found), []
     for event in file.events:
@@ -126,12 +126,12 @@ def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
 
 
 def exact_from(file: ClipFile, model: Model) -> int | None:
-    """Absolute index of the first sample that is heard as the node heard it; None where nothing is."""
+    """Absolute index of the first sample that is scored as the node scored it; None where nothing is."""
     return None if file.resume is None else file.resume.frame * model.spec.hop_samples
 
 
 def exact_until(file: ClipFile, model: Model) -> int:
-    """The same of the last, one past it: behind it lacks what is heard ahead, and the gain of a chunk not complete."""
+    """The same of the last, one past it: behind it lacks what lies ahead, and the gain of a chunk not complete."""
     chunk, spec = model.chunk, model.spec
     ahead_frames = chunk.lookahead_frames + chunk.score_frames + chunk.chunk_frames
     return file.stop - ahead_frames * spec.hop_samples - spec.ahead_samples

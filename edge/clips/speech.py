@@ -26,7 +26,7 @@ FALL_DB = 30.0  # from the top of the narrow band to that of the wide one, from 
 EDGE_HZ = 200.0  # width of what is compared for that
 FRAMES = 4  # within a second; a short word has as many
 LIMIT = 0.117
-FEW = 64  # frames that tell which band there is
+FEW = 64  # frames that show which band there is
 AT_ONCE = 64  # frames, whose spectra fit into a cache: 512 take twice as long
 
 Floats = NDArray[np.float32]

@@ -1,11 +1,11 @@
 """Sound in, the same sound out a second later, with every second in which somebody speaks muted. Pure.
 
 Not for what speech is: that is `edge.clips.speech`, by which clips are withheld. A second is muted where four frames of
-it are voiced, so a sample is decided when the second behind it is heard; no sound leaves that was not decided so, also
-none of the first second of a stretch, for whoever spoke then may have begun before. What was lost is silent and told.
-Sound leaves in pieces on a grid of absolute samples: any cut gives the same pieces.
+it are voiced, so a sample is decided when the second behind it is received; no sound leaves that was not decided so,
+also none of the first second of a stretch, for whoever spoke then may have begun before. What was lost is silent and
+marked. Sound leaves in pieces on a grid of absolute samples: any cut gives the same pieces.
 
-    [----- 4.1 s that tell its band -----][ piece, 0.5 s ][- 1 s behind it -]
+    [----- 4.1 s that show its band -----][ piece, 0.5 s ][- 1 s behind it -]
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BEFORE_HOPS, PIECE_HOPS, BEHIND_HOPS = 128, 16, 32  # of the statistic; a second
 
 @dataclass(frozen=True, slots=True)
 class MutedPiece:
-    """A stretch that may be heard."""
+    """A segment that may be played."""
 
     start: int
     """Absolute index of the first sample."""
@@ -81,7 +81,7 @@ class VoiceMute:
         return made
 
     def _decided(self, stop: int) -> list[MutedPiece]:
-        """The next pieces, as far as a second behind each is heard."""
+        """The next pieces, as far as a second behind each is received."""
         made = []
         while self._next is not None and self._next + self._piece + self._behind <= stop:
             made.append(self._made(self._next))

@@ -186,7 +186,7 @@ def rate_interval(alarms: NDArray[np.float64], days: NDArray[np.float64]) -> tup
 
     Args:
         alarms: (n,) of each bed.
-        days: (n,) that each was heard.
+        days: (n,) that each was monitored.
     """
     weights = np.random.default_rng(SEED).multinomial(len(alarms), np.full(len(alarms), 1 / len(alarms)), DRAWS)
     rates = (weights @ alarms) / (weights @ days)

@@ -2,7 +2,7 @@
 
 Not for deciding anything (`edge.ward.alarm_rules`). Words and values are those of IEC 60601-1-8 and IEEE 11073-10207
 (BICEPS): `Kind`, `Priority`, `Signal` (AlertSignalPresence). They are borrowed as conventions; nothing here makes this
-a medical device. Times are seconds on a clock that only goes forward, also across restarts; a person is told `wall_s`.
+a medical device. Times are seconds on a clock that only goes forward, also across restarts; a person is shown `wall_s`.
 
 `Transition` and `Ordered` are the lines of the log. A transition holds the whole state after it, so the last one of
 each alarm is its state.

@@ -74,7 +74,7 @@ def is_watched(rule: Rule, state: AlarmState) -> bool:
 
 
 def is_audible(state: AlarmState) -> bool:
-    """Whether somebody should hear it now."""
+    """Whether it is audible now."""
     return state.signal in ("On", "Latch") and state.paused_until_s is None
 
 
@@ -101,7 +101,7 @@ def acknowledge(state: AlarmState, person: Person) -> list[Change]:
 
 
 def pause(state: AlarmState, duration_s: float, person: Person) -> list[Change]:
-    """The audible signal is silent for a while, if there is one; what is raised meanwhile is heard."""
+    """The audible signal is silent for a while, if there is one; what is raised meanwhile is audible."""
     if state.signal not in ("On", "Latch"):
         return []
     return [Change("audio paused", _changed(state, paused_until_s=person.at_s + duration_s), person)]
@@ -241,7 +241,7 @@ def _changed(state: AlarmState, **changed: object) -> AlarmState:
     return replace(state, rev=state.rev + 1, **changed)  # type: ignore[arg-type]
 
 
-MOST_PEOPLE = 8  # of one alarm between two changes of its signal who are told apart; a name is what a sender writes
+MOST_PEOPLE = 8  # of one alarm between two changes of its signal who are counted apart; a name is what a sender writes
 
 
 def folded(records: Iterable[Record]) -> list[Record]:

@@ -1,8 +1,8 @@
 """All alarms of a node: measurements, time and commands in, transitions out. Pure: no clock, no disk, no network.
 
 Not for the rules of one alarm (`edge.ward.alarm_rules`). Whoever calls this writes what comes out to the disk
-(`edge.delivery.alarm_table`) before anybody is told; `Alarms(rules, what was written)` is then the same again, and so
-it is with `snapshot`, which holds everything that must be remembered.
+(`edge.delivery.alarm_table`) before anything is published; `Alarms(rules, what was written)` is then the same again,
+and so it is with `snapshot`, which holds everything that must be remembered.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Alarms:
         Args:
             rules: one for each alarm that there is now.
             history: records of earlier processes, oldest first.
-            rev_floor: up to here a `rev` of any alarm may have been told that is not in the history.
+            rev_floor: up to here a `rev` of any alarm may have been published that is not in the history.
             wall: from the time of the alarms to that of the wall clock as it is set now; None: not noted.
         """
         self._wall_s: Callable[[float], float | None] = wall or (lambda _now_s: None)

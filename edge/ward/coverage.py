@@ -105,7 +105,7 @@ class Coverage:
 
         Args:
             window_s: length, whole steps, an hour at most.
-            frame: absolute score frame; what lies behind the last scores was not heard.
+            frame: absolute score frame; what lies behind the last scores was not scored.
         """
         stop, current = frame // self._step_frames, (self._next or 0) // self._step_frames
         steps = np.arange(stop - window_s // STEP_S, stop)
@@ -119,7 +119,7 @@ class Coverage:
         return Covered(window_s, float(seconds[MEASURED]), missing_s)
 
     def _why(self, first: int, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-        """(T,) the columns of frames from `first` on, with those of lost sound where they hear any."""
+        """(T,) the columns of frames from `first` on, with those of lost sound where they depend on any."""
         out = columns
         for start, stop, cause in self._lost:
             begin = (start - self._reach_samples) // self._hop_samples - first

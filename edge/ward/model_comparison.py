@@ -1,4 +1,4 @@
-"""What two models that hear the same bed make of it: events of both, of the one alone, of the other alone.
+"""What two models that score the same bed make of it: events of both, of the one alone, of the other alone.
 
 Not for publishing and not for choosing between them (`edge.node.model_comparison`). Pure, by sample indices. Two events
 are of the same sound if they are of one group and overlap, or lie within `NEAR_S` of each other; an event is judged
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 NEAR_S = 0.5  # between two events of one sound
-CONFIRM_S = 3.0  # an event is told so long after its sound began, at most; it may still come
-DEAF_S = 3.0  # behind sound that was left out: the model's lookahead, and what it needs to hear before
+CONFIRM_S = 3.0  # an event is published so long after its sound began, at most; it may still come
+DEAF_S = 3.0  # behind sound that was left out: the model's lookahead, and the sound it needs before
 MOST = 1000  # events of a group that wait for the other model; more are a model that has gone mad
 Side = Literal["live", "shadow"]
 SIDES: tuple[Side, Side] = ("live", "shadow")
@@ -29,7 +29,7 @@ class Counts:
     only_live: int = 0
     only_shadow: int = 0
     not_compared: int = 0
-    """Of either, where the other did not hear."""
+    """Of either, where the other got no sound."""
 
 
 @dataclass

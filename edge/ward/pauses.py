@@ -17,7 +17,7 @@ were there, too, and are called a fault only now that nothing else sounds.
 the device's own word). Without it a bed has `no breath heard: check patient and sensor`: the same, with `touches`
 false. Both are dangerous until somebody has looked.
 
-Of patients that nothing was chosen on, by the network that never heard them, pauses of 20 s, the limit 10 s: found
+Of patients that nothing was chosen on, by a network not trained on them, pauses of 20 s, the limit 10 s: found
 within 3 s of it .944 [.870, 1.000] of a recording's own quiet, 1.000 in the 46 where that is as quiet as before, 1.000
 where it is noise with its spectrum, .852 [.759, .944] with hum 6 dB below the chest, .759 [.648, .870] where breath is
 10 dB lower over its quiet (54 patients; with evidence of contact .902, .413, .488 of the first and the last two). False
@@ -32,9 +32,9 @@ cries and words: no false ones in 8.5 bed-days over 102 beds. With hearts of PAS
 without an annotated breath, 1.29 [0.59, 2.12] a bed-day (before 1.76 [0.94, 2.70], all in them or at their edges).
 
 What is missed: all three that are missed without hum lie 5 to 12 dB above the quiet before. In shallow breath and hum
-half of them are told early, or since before the pause: 3 s after the limit .926 and .963 are told. Not better: another
-`RETURN_ODDS`, how far score and level rise together, the level of the last minute, autocorrelation of either, all three
-bands.
+half of them are reported early, or since before the pause: 3 s after the limit .926 and .963 are reported. Not better:
+another `RETURN_ODDS`, how far score and level rise together, the level of the last minute, autocorrelation of either,
+all three bands.
 
 On a grid of absolute score frames, so any cut gives the same. Not for alarms (`edge.ward.alarm_rules`), nor for breath
 that is only slow.
@@ -71,7 +71,7 @@ class Pause:
 
     kind: Literal["onset", "end"]
     onset: int
-    """Score frame from which on no breath was heard; an `onset` is told when the limit is reached."""
+    """Score frame from which on no breath was heard; an `onset` is published when the limit is reached."""
     stop: int
     """Score frame up to which this is known."""
     touches: bool
