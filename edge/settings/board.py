@@ -87,7 +87,7 @@ HOURS_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9])
 
 
 class Receiver(Section):
-    """A phone or a chat that is told of alarms. It is no alarm channel: nobody may rely on it."""
+    """A phone or a chat that is notified of alarms. It is no alarm channel: nobody may rely on it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9 _-]{1,40}$")]
     """Stands in logs and on the page."""
@@ -96,7 +96,7 @@ class Receiver(Section):
     beds: Annotated[tuple[Annotated[str, Field(pattern=BED_PATTERN)], ...], Field(max_length=512)] = ()
     """`bed1`, `edge-7/bed1` or `ward-b/edge-7/bed1`; none: all, and the nodes' own alarms."""
     priority: Priority = "Me"
-    """The lowest that is told."""
+    """The lowest that is sent."""
     kinds: tuple[Kind, ...] = ("Phy", "Tec")
     of: tuple[Step, ...] = ("raise", "escalation", "return")
     hours: Annotated[str, Field(pattern=HOURS_PATTERN)] = ""
@@ -104,9 +104,9 @@ class Receiver(Section):
     per_hour: Annotated[int, Field(ge=1, le=1000)] = 30
     """More are held back and counted; of what is raised or escalated with priority Hi, more than 4 times as many."""
     repeat_s: Annotated[float, Field(ge=1, le=86400)] = 300.0
-    """The same of one alarm is told once in so long; but for priority Hi, as above."""
+    """The same of one alarm is sent once in so long; but for priority Hi, as above."""
     test: bool = False
-    """Whether alarms of mode Test are told, too."""
+    """Whether alarms of mode Test are sent, too."""
 
 
 class BoardSettings(Section):
@@ -129,9 +129,9 @@ class BoardSettings(Section):
     labels: PathBeside | None = None
     """What people said of events; None: `laennec/board-labels.jsonl` in the user's state directory."""
     notify: Annotated[tuple[Receiver, ...], Field(max_length=8)] = ()
-    """Who is told of alarms beside the page; needs Apprise."""
+    """Who is notified of alarms beside the page; needs Apprise."""
     notified: PathBeside | None = None
-    """What they were told of; None: `laennec/board-notified.json` in the user's state directory."""
+    """What they were notified of; None: `laennec/board-notified.json` in the user's state directory."""
     session_h: Annotated[float, Field(gt=0, le=24 * 7)] = 12.0
     """How long a person stays signed in, hours."""
 
@@ -170,7 +170,7 @@ class BoardSettings(Section):
         return _path_of(self.labels, "board-labels.jsonl")
 
     def notified_path(self) -> Path:
-        """Where it lies what receivers were told of."""
+        """The file of what receivers were notified of."""
         return _path_of(self.notified, "board-notified.json")
 
 

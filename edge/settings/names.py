@@ -16,7 +16,7 @@ STANDARD_INPUT = "-"
 LIVE = (MICROPHONE, LINK)  # kinds that arrive in real time, whatever `pace` says
 
 Outside = Literal["unverified", "not_measurable", "ignore"]
-"""What a stream is whose sound is not like what the model knows: heard, its events marked as not verified; not
+"""What a stream is whose sound is not like what the model knows: scored, its events marked as not verified; not
 measurable, without events; or not judged at all."""
 
 RuntimeName = Literal["auto", "onnxruntime", "tensorrt"]

@@ -81,16 +81,16 @@ class Stream(Section):
     tracking: dict[str, ClassTracking] = Field(default_factory=dict)
     """How long and how strong a sound must be, per class, instead of the model's own."""
     update_s: Annotated[float, Field(ge=1, le=3600)] = 5.0
-    """While a sound lasts, it is told of again after so many seconds of it."""
+    """While a sound lasts, it is published again after so many seconds of it."""
     outside: Outside = "unverified"
     """What the stream is while its sound is not like what the model knows."""
     adaptation: PathBeside | None = None
-    """What `laennec adapt` made for its device; None: heard as it is."""
+    """What `laennec adapt` made for its device; None: scored as it is."""
     age: Age | None = None
     """Of the patient, as `8 months`, `4 years` or `adult`: which thresholds hold; None: those of everybody."""
     listen: bool | datetime | date | None = None
     """Whether people may listen to this bed live: this patient agreed, or not, or when (`2026-11-25 14:05`), by which
-    one consent is told from the next; None: as the ward's `listen` has it."""
+    one consent is kept apart from the next; None: as the ward's `listen` has it."""
     priority: Literal["low", "normal", "high"] = "normal"
     """In which order sound is left out where the box is too slow for all streams: low first."""
 
@@ -144,7 +144,7 @@ class Config(Section):
     """`default` or `light`, the bundled ones, or a model artefact; None: the active one of `models`, else `default`."""
     models: Models = Models()
     shadow: ModelPath | None = None
-    """A second model that hears the same and is only compared: no events, no alarms (`edge.node.model_comparison`)."""
+    """A second model that scores the same and is only compared: no events, no alarms (`edge.node.model_comparison`)."""
     runtime: RuntimeName = "auto"
     """What runs the model: `auto` what its file is made for; `tensorrt` one of the variants beside it."""
     streams: Annotated[tuple[Stream, ...], Field(min_length=1)]

@@ -6,7 +6,7 @@ Not for what they rule: alarms (`edge.ward.alarm_rules`; the limits of one bed a
 why), where a clip begins (`edge.clips.recorder`), the threshold that opens an event (`streams[].thresholds`), what is
 announced to Home Assistant (`edge.node.home_assistant`; who may write there says the broker). Numbers are seconds if
 nothing else is said. Without a limit nothing physiological is ever signalled; without a section `clips` no sound is
-kept; a metrics port that is taken, or a self-test that fails, is told and stands in the way of no bed.
+kept; a metrics port that is taken, or a self-test that fails, is reported and stands in the way of no bed.
 
     alarms:
       burden:
@@ -216,7 +216,7 @@ class ClipSettings(Section):
     keep_days: Annotated[float, Field(gt=0, le=3660)] = 7.0
     """How long a clip is kept, days of the wall clock; one from before the clock was set, from when it was."""
     speech: Literal["drop", "keep"] = "drop"
-    """What becomes of a clip in which speech was heard; `keep` only marks it."""
+    """What becomes of a clip in which speech was found; `keep` only marks it."""
 
     @model_validator(mode="after")
     def _fits(self) -> ClipSettings:

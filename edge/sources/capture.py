@@ -6,7 +6,7 @@
 A process of its own, because PortAudio looks for devices once, when it is loaded, and may hang in a driver whose device
 was pulled out: the parent kills the child and starts another. Not for resampling, gaps or retries: those are the
 parent's. Invariant: nothing but records reaches the pipe, whatever the libraries print; a buffer that does not fit the
-queue is dropped whole, and the index of the next one tells it.
+queue is dropped whole, and the index of the next one shows it.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ from edge.types import Block, Gap
 BLOCK_S = 0.1  # short, for a small delay in real time
 READ_S = 1.0  # read at once: libsndfile seeks after each read, which costs more than the reading; 6 MB of 8 channels
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 100, 4_000_000  # outside, a damaged header would ask for gigabytes of resampler
-KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile tells as 2^63 - 1
+KNOWN_LENGTH = 1 << 40  # samples; streamed FLAC declares none, which libsndfile reports as 2^63 - 1
 PLACEHOLDERS = (0x7FFFF000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)  # bytes; what sox, arecord, ffmpeg declare into a pipe
 HEADER_BYTES = 128  # they may take their header, or a part of a sample, off it
 SIZES = r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)"  # in libsndfile's log: of a chunk that it trimmed
@@ -95,7 +95,7 @@ class FileSource:
         self._slack = MP3_SLACK if self._file.format == "MP3" else 0
 
     def _position(self, channel: int | None) -> int:
-        """Of the channel that is heard, counted from 0."""
+        """Of the channel that is scored, counted from 0."""
         with quiet_mp3() if self._file.format == "MP3" else nullcontext():
             same = one_for_all(self._file) if channel is None and self._file.channels > 1 else None
         return check_channel(channel, self._file.channels, self.name) if same is None else same
@@ -172,7 +172,7 @@ class FileSource:
                         samples = self._file.read(count, dtype="float32", always_2d=True)[:, self._channel]
                 except soundfile.LibsndfileError:
                     if count == short or not self._is_back_at(index):
-                        return  # what follows cannot be decoded; the declared length tells how much that is
+                        return  # what follows cannot be decoded; the declared length says how much that is
                     count = short  # what comes before the damage is read
                     continue
             if not len(samples):
@@ -249,7 +249,7 @@ def _open_standard_input() -> soundfile.SoundFile:
 
 
 def check_rate(name: str, found_hz: int, model_hz: int) -> None:
-    """Refuse a file that has less than half of the frequencies that the model hears, or a header that cannot be.
+    """Refuse a file that has less than half of the frequencies that the model needs, or a header that cannot be.
 
     Raises:
         SourceError: saying how much of them it has.

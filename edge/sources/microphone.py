@@ -1,7 +1,7 @@
 """A microphone as a source: PortAudio in a child process that is started again until the device is back.
 
 Not for opening devices (`edge.sources.capture`) and not for checking that the sound makes sense (a dead sensor gives
-silence). Nothing here waits longer than it was told to; a child that was started is ended by `end`, or by the closed
+silence). Nothing here waits longer than its caller allows; a child that was started is ended by `end`, or by the closed
 pipe if this process dies first.
 
 Sample indices go on over every loss: behind a gap they continue by the monotonic clock, from the last sample before it,

@@ -7,7 +7,7 @@ state and when each sample was recorded; a plain file or microphone does not.
 
 Channels are not mixed: a phone writes one microphone twice, which counts once, but two that differ may be two
 stethoscopes, and somebody must say which is meant. Recordings that are known and not read (phones write M4A, and
-libsndfile has no AAC) are told by how they begin, never by the ending of a name.
+libsndfile has no AAC) are recognised by how they begin, never by the ending of a name.
 """
 
 from __future__ import annotations
