@@ -152,7 +152,7 @@ class Ledger:
         return self._paged("SELECT name, path FROM item WHERE sound IS NULL AND name > ?")
 
     def shard(self, first: str, size: int) -> tuple[list[str], str] | None:
-        """The recordings of a shard, by name, and what tells its contents from any other.
+        """The recordings of a shard, by name, and what distinguishes its contents from any other.
 
         Args:
             first: name of the last recording before it; empty for the first shard.
@@ -176,7 +176,7 @@ class Ledger:
             yield Scored(name, "" if " " in sound else sound, json.loads(body))
 
     def written(self, number: int) -> str | None:
-        """What tells the contents of a shard that was written."""
+        """What identifies the contents of a shard that was written."""
         row = self._base.execute("SELECT digest FROM shard WHERE number = ?", (number,)).fetchone()
         return None if row is None else str(row[0])
 

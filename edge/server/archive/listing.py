@@ -43,7 +43,7 @@ def name_of(path: Path) -> str:
 
 
 def text_of(text: str) -> str:
-    """Text that every table takes, also where it tells a name that is no UTF-8."""
+    """Text that every table takes, also where it holds a name that is no UTF-8."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 

@@ -1,6 +1,6 @@
 """One recording, scored in a process of a pool or of a cluster: its events, burden, what was measured.
 
-Not for beds (a recording has a begin and an end, and all of it is told at once), nor for deciding what is scored
+Not for beds (a recording has a begin and an end, and all of it is reported at once), nor for deciding what is scored
 (`edge.server.archive.run`). A file that is cut off is scored as far as it goes, and says so; one that cannot be read at
 all has its reason and nothing else. The same sound and the same model give the same numbers, wherever they are
 computed. The process keeps the model and nothing else; what it takes and gives can be pickled, and is small.

@@ -81,7 +81,7 @@ class Audit:
 
 
 MAX_SESSIONS = 256
-REMOVE = "remove"  # of the board alone: no node hears of it
+REMOVE = "remove"  # of the board alone: no node is informed
 ROLE_OF_VERB: dict[str, Role] = {
     "acknowledge": "acknowledge",
     "pause": "acknowledge",

@@ -1,6 +1,6 @@
 """What the page of one bed asks for, over HTTP (starlette).
 
-Not for the ward (`edge.server.board.app`), nor for what is told (`edge.server.board.bed_feed`,
+Not for the ward (`edge.server.board.app`), nor for what is sent (`edge.server.board.bed_feed`,
 `edge.server.board.bed_history`).
 
     /api/bed           server-sent events of a bed: how it is, its live picture, its events

@@ -1,10 +1,10 @@
 """The last 24 hours of one bed: its events and pauses; burden and coverage in slots of five minutes. Pure.
 
-Not for marks in the live picture (`edge.server.board.bed_feed`). What the board has heard is gone when it starts again;
-events that have a clip or a label are then known from these.
+Not for marks in the live picture (`edge.server.board.bed_feed`). What the board has received is gone when it starts
+again; events that have a clip or a label are then known from these.
 
 Not a record (`edge.server.board.shift` hands over the same): it begins when the board starts. A slot of
-which nothing was heard, or nothing measured, is unknown, never quiet.
+which nothing was received, or nothing measured, is unknown, never quiet.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class EventRow:
     """It may still sound."""
     is_test: bool
     has_clip: bool
-    """Whether its clip can be shown and heard."""
+    """Whether its clip can be shown and played."""
     clip_words: str
     """Why not, for a person."""
     said: Label | None
@@ -55,14 +55,14 @@ class PauseRow:
     words: str
     """What it is, for a person: without evidence of contact, that nobody knows whether it is the patient."""
     is_open: bool
-    """No end was told of."""
+    """No end was published."""
     is_cut: bool
     """No sound came after it: it may have been longer."""
     is_test: bool
 
 
 def pause_rows_of(pauses: Iterable[PauseMessage]) -> list[PauseRow]:
-    """The pauses of a bed, the latest `MOST_ROWS`, as they were told last."""
+    """The pauses of a bed, the latest `MOST_ROWS`, as they were published last."""
     latest = sorted(pauses, key=lambda pause: (-pause.at_s, pause.id))[:MOST_ROWS]
     return [
         PauseRow(
@@ -85,7 +85,7 @@ def rows_of(
 
     Args:
         address: the bed.
-        sounds: what was heard of it.
+        sounds: what was received of it.
         clips: that are there, of any bed.
         labels: of all beds.
         why_no_clips: why there are none; empty: the folder was read.

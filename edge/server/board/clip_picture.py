@@ -1,7 +1,7 @@
 """The picture of a clip, as the page of a bed draws it.
 
 Not for pictures of files on a workstation (`edge.pictures`). Bands are those of the front-end `log-mel`; samples that
-were lost are marked as not heard, and a column is heard only if all of it was. Numba's kernels take some seconds at the
+were lost are marked as lost, and a column is valid only if all of it is there. Numba's kernels take some seconds at the
 first picture, so this is imported when one is asked for.
 """
 

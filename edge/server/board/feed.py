@@ -61,7 +61,7 @@ async def _gone(receive: Receive) -> None:
 
 MAX_VIEWERS = 64
 MAX_WAITING = 32  # messages of one viewer, some seconds of them
-BEAT_S = 2.0  # between two messages where nothing changes; a page that hears none for 6 s calls everything unknown
+BEAT_S = 2.0  # between two messages where nothing changes; a page that gets none for 6 s calls everything unknown
 
 _TILES: TypeAdapter[dict[str, Tile | None]] = TypeAdapter(dict[str, Tile | None])
 
@@ -87,7 +87,7 @@ class Viewer:
         self.is_dropped = False
 
     def drop(self) -> None:
-        """Let it go: it is told nothing more."""
+        """Let it go: it is sent nothing more."""
         self.is_dropped = True
         with suppress(asyncio.QueueFull):  # else it looks by itself
             self.queue.put_nowait(b"")
@@ -111,7 +111,7 @@ def publish_to(viewers: Iterable[Viewer], message: bytes) -> list[Viewer]:
 
 
 class Hub:
-    """The viewers, and what they were told last; to be used from one event loop."""
+    """The viewers, and what they were sent last; to be used from one event loop."""
 
     def __init__(self) -> None:
         self._viewers: set[Viewer] = set()

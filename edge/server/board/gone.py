@@ -1,7 +1,7 @@
-"""Which boxes are gone, and whether the broker is: what nobody else could tell a phone of. Pure.
+"""Which boxes are gone, and whether the broker is: of which nobody else could notify a phone. Pure.
 
 Not for tiles (`edge.server.board.ward_view`). A box that starts again, or whose network is away for a moment, is not
-gone. A board that is gone itself tells nobody: whoever must know that watches the board from outside.
+gone. A board that is gone itself notifies nobody: whoever must know that watches the board from outside.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Gone:
         """Every box of which something can be said now, and the broker: a notice where it is gone.
 
         Args:
-            ward: what was heard.
+            ward: what was received.
             now_s: on the board's clock.
             wall_s: the same in seconds since 1970.
             lost_s: since when the broker has been out of reach; None: it is there.

@@ -1,8 +1,8 @@
 """What people said of events (true, false, another sound): stored for good, and exported for a training.
 
 Not for showing (`edge.server.board.bed_history`). A file of JSON lines that is only ever appended to, synced before
-anybody is told that a label is kept; of an event the last label counts, and those before stay in the file. A line that
-a power cut tore is left out and counted, never the lines around it.
+anybody is answered that a label is stored; of an event the last label counts, and those before stay in the file. A line
+that a power cut tore is left out and counted, never the lines around it.
 
 Exported are the clips and one table, `annotations.csv` (`training.datasets.folder` reads it). A person has said
 something of one event, and nothing of the rest of its clip: each clip has a line `Unknown` without times, which says
@@ -47,7 +47,7 @@ class EventFacts:
     time: float
     """Of the onset, seconds since 1970 on the node's clock."""
     length_s: float | None
-    """None: no end was told of."""
+    """None: no end was published."""
     peak: float
     threshold: float
     clip: str

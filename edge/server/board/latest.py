@@ -28,7 +28,7 @@ from edge.contract.topics import Address
 from edge.contract.trend import BreathMessage, TrendMessage
 
 DAY_MINUTES = 24 * 60
-MAX_GROUPS = 4  # of classes whose burden is shown; a node tells of two
+MAX_GROUPS = 4  # of classes whose burden is shown; a node publishes two
 MAX_EPISODES = 200  # of the alarms of a bed: a shift's
 AHEAD_S = 5.0  # how far a clock may be ahead of the board's for what was stored to be as old as it says
 
@@ -97,7 +97,7 @@ class Minute:
 
 @dataclass(frozen=True)
 class Episode:
-    """One time that an alarm was signalled, as far as this board has heard; times on its clock."""
+    """One time that an alarm was signalled, as far as this board has received; times on its clock."""
 
     condition: str
     kind: Kind
@@ -129,7 +129,7 @@ Alarms = dict[str, Latest[AlarmMessage]]
 
 @dataclass
 class BedState:
-    """What was heard of one bed."""
+    """What was received of one bed."""
 
     status: Latest[StreamStatus] | None = None
     health: Latest[StreamHealth] | None = None
@@ -153,7 +153,7 @@ class BedState:
     age: str = ""
     """Of its patient, as its node says; empty: not known."""
     patient_s: float | None = None
-    """When a new one came, as far as this board has heard."""
+    """When a new one came, as far as this board has received."""
     is_listed: bool = False
     """Whether its node has said that its settings have it."""
     received_s: float | None = None
@@ -167,7 +167,7 @@ class BedState:
 
 @dataclass
 class NodeState:
-    """What was heard of one node."""
+    """What was received of one node."""
 
     status: Latest[NodeStatus] | None = None
     health: Latest[NodeHealth] | None = None
@@ -210,19 +210,19 @@ CLIP_WORDS = {"speech": "somebody speaks in it", "queue full": "the box was too 
 
 @dataclass(frozen=True)
 class Sound:
-    """One event, as far as it was told of."""
+    """One event, as far as it was published."""
 
     id: str
     rev: int
     label: str
     is_open: bool
-    """No end was told of."""
+    """No end was published."""
     boot_id: str
     """Of the process whose samples are counted."""
     begin_s: float
     """Onset in the stream: sample index / rate."""
     end_s: float | None
-    """The same of its end, or of what was heard of it last; None: nobody said."""
+    """The same of its end, or of what was received of it last; None: not reported."""
     time: float
     """Of the onset, seconds since 1970 on the node's clock."""
     peak: float
@@ -235,7 +235,7 @@ class Sound:
 
 
 class Sounds:
-    """What was heard of all beds."""
+    """What was received of all beds."""
 
     def __init__(self) -> None:
         self._beds: dict[Address, dict[str, Sound]] = {}
@@ -276,7 +276,7 @@ class Sounds:
         return sorted(self._beds.get(address, {}).values(), key=lambda sound: (sound.time, sound.id))
 
     def pauses(self, address: Address) -> list[PauseMessage]:
-        """Of a bed, as they were told last."""
+        """Of a bed, as they were published last."""
         return list(self._pauses.get(address, {}).values())
 
     def _bed(self, beds: dict[Address, dict[str, AnyLatest]], address: Address) -> dict[str, AnyLatest] | None:

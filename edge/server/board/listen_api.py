@@ -1,7 +1,7 @@
 """Listening to a bed, over HTTP: one request of a person is one minute, and lasts as long as its answer.
 
 Not for the sound (`edge.server.board.listening`). The audit log has each begin, end and refusal. Whoever closes the
-page, loses the network or is signed out hears nothing more, and the node is told.
+page, loses the network or is signed out gets nothing more, and the node is informed.
 
     POST /api/listen   server-sent events: `began`, `sound` as it comes, `over` with the reason
 """
@@ -22,7 +22,7 @@ from edge.server.board.feed import EventStream
 from edge.server.board.guard import Gate, address_in, address_of, json_of, refused, who_of
 from edge.server.board.service import Watch
 
-AFTER_S = 5.0  # how long a browser that was told the end may stay
+AFTER_S = 5.0  # how long a browser that was sent the end may stay
 
 
 class ListenApi:

@@ -73,7 +73,7 @@ class ListeningHub:
                 viewer.queue.put_nowait(message)
 
     def end_those_over(self, now_s: float, condition: Callable[[Address], str]) -> None:
-        """Tell those whose time is over, or whose bed cannot be heard any more."""
+        """Inform those whose time is over, or whose bed sends no sound any more."""
         for viewer, listener in self._listeners.items():
             if listener.why:
                 continue

@@ -1,7 +1,7 @@
-"""Which changes of alarms are told to phones and chats, to whom, and in what words. Pure.
+"""Which changes of alarms are sent to phones and chats, to whom, and in what words. Pure.
 
 Not for sending (`edge.server.board.notifier`), and no alarm channel: whoever must be alarmed is alarmed by the board.
-What is compared are retained states, so one that was told of is not told of again, however often it is said or the
+What is compared are retained states, so one that was sent is not sent again, however often it is published or the
 board starts. A notice holds the names of the topic and the condition, and nothing that a person typed: no patient.
 """
 
@@ -61,7 +61,7 @@ def key_of(address: Address, condition: str) -> str:
 
 
 def look_at(before: Notified | None, address: Address, body: AlarmMessage) -> tuple[Notified, Notice | None]:
-    """What is known of an alarm from now on, and what is to be told of it.
+    """What is known of an alarm from now on, and what is to be sent of it.
 
     Args:
         before: what was known; None: nothing.
@@ -113,7 +113,7 @@ class Selection:
         """Notices that were held back since the last one, because there were too many."""
 
     def takes(self, notice: Notice, now_s: float, minute: int) -> bool:
-        """Whether it is told of this; counts it.
+        """Whether it is notified of this; counts it.
 
         An alarm of high priority is held back where it returns again and again, or `MOST_URGENT` times `per_hour` came.
 

@@ -1,8 +1,8 @@
 """Sends notices to phones and chats by the library Apprise, in threads of their own: nobody waits for a receiver.
 
-Not for what is told (`edge.server.board.notices`), and no alarm channel. Each receiver has a thread and a bounded
-queue; one that fails is tried again for a while, logged once and shown. What was told of lies on the disk, so a restart
-tells nothing twice; what was not delivered before one is told after it. URLs are secrets: no line of a log holds one.
+Not for what is sent (`edge.server.board.notices`), and no alarm channel. Each receiver has a thread and a bounded
+queue; one that fails is tried again for a while, logged once and shown. What was sent lies on the disk, so a restart
+sends nothing twice; what was not delivered before one is sent after it. URLs are secrets: no line of a log holds one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_ALARMS = 4096  # that are remembered
 MAX_URLS, MAX_FILE_BYTES = 16, 16_384  # of one receiver
 RETRY_MIN_S, RETRY_MAX_S = 5.0, 60.0  # the wait doubles
 GIVE_UP_S = 600.0  # an older notice is no news
-SAVE_S = 1.0  # between two writes of what was told of
+SAVE_S = 1.0  # between two writes of what was sent
 STOP_S = 2.0
 
 _ALARMS: TypeAdapter[dict[str, Notified]] = TypeAdapter(dict[str, Notified])
@@ -155,7 +155,7 @@ class Sender:
 
 
 class Notifier:
-    """All receivers of a board, and what they were told of."""
+    """All receivers of a board, and what they were sent."""
 
     def __init__(self, settings: BoardSettings) -> None:
         """Prepare; nothing is sent before `start`.
@@ -185,7 +185,7 @@ class Notifier:
             thread.start()
 
     def stop(self) -> None:
-        """End; what is on its way is told after the next start."""
+        """End; what is on its way is sent after the next start."""
         self._stop.set()
         if not self._senders:
             return
@@ -222,7 +222,7 @@ class Notifier:
                 self._take(key, notified, notice, wall_s)
 
     def push_gone(self, found: Mapping[Address, Notice | None], wall_s: float) -> None:
-        """Look at which boxes are gone (`edge.server.board.gone`); each is told of once, until it is back."""
+        """Look at which boxes are gone (`edge.server.board.gone`); each is notified once, until it is back."""
         if not self._senders:
             return
         with self._mutex:
@@ -288,7 +288,7 @@ class Notifier:
 
 
 def _read(path: Path) -> dict[str, Notified]:
-    """What was told of before; nothing where the file is not there or damaged."""
+    """What was sent before; nothing where the file is not there or damaged."""
     try:
         return _ALARMS.validate_json(path.read_bytes())
     except FileNotFoundError:

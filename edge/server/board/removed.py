@@ -1,4 +1,4 @@
-"""Beds that a person took from this board because they are gone: hidden over restarts, until they are heard again.
+"""Beds that a person took from this board because they are gone: hidden over restarts, until they are back.
 
 The broker keeps their last words, which are not the board's to clear: it has no right to write a node's topics, and
 other boards have their own view. So a removal is one file of the board's own; whatever a bed says later ends it.

@@ -40,7 +40,7 @@ from edge.ward.proposed_limits import ProposedLimits, proposed_limits
 
 LOOK_S = 0.1
 IDLE_S = 1.0
-MAX_SENDERS = 32  # of unreadable messages that are told apart
+MAX_SENDERS = 32  # of unreadable messages that are counted apart
 MAX_NAMED, NAMED_S = 4, 300.0  # how many of them are named, and for how long after their last
 LOST_S = 5.0  # how long the broker may be out of reach before every bed is unknown
 
@@ -91,7 +91,7 @@ class Watch:
             await asyncio.to_thread(self.notifier.stop)
 
     def look(self, now_s: float) -> None:
-        """Take what came and tell what changed."""
+        """Take what came and send what changed."""
         wall_s = time.time()
         for arrived in self.reader.take():
             if self.orders.take_answer(arrived.request.topic, arrived.request.payload):
@@ -138,7 +138,7 @@ class Watch:
             raise ValueError("not what a board subscribes to")
 
     def remove(self, address: Address) -> Outcome:
-        """Take a bed that is gone from this board, until it is heard again."""
+        """Take a bed that is gone from this board, until a message of it comes again."""
         key = str(address)
         if not any(tile.key == key and tile.is_gone for tile in self.tiles):
             return Outcome(False, "only a bed that was silent for 5 minutes can be removed")
@@ -158,7 +158,7 @@ class Watch:
             self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
 
     def _look_at_beds(self, now_s: float) -> None:
-        """Ask for the pictures that are looked at, and tell their viewers how the beds are."""
+        """Ask for the pictures that are looked at, and send their viewers how the beds are."""
         addresses, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
         conditions = {address: self._condition(address, now_s) for address in addresses}
         self.looking.refresh([address for address in addresses if not conditions[address]], now_s)

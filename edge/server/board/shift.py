@@ -1,7 +1,7 @@
 """What a shift hands over: each bed's burden, coverage and alarms of the last hours. Pure, with a CSV of the same.
 
-Not a record: it holds what the board itself has heard since it was started, minute by minute, a day at most. What was
-not measured, or not heard, is missing coverage, never quiet.
+Not a record: it holds what the board itself has received since it was started, minute by minute, a day at most. What
+was not measured, or not received, is missing coverage, never quiet.
 """
 
 from __future__ import annotations
@@ -87,10 +87,10 @@ BedReceived = tuple[Tile, tuple[Minute, ...], tuple[Episode, ...]]
 
 
 def received_of(ward: Ward, tiles: Sequence[Tile]) -> list[BedReceived]:
-    """What was heard of every bed, in the order of their names: a copy, for another thread.
+    """What was received of every bed, in the order of their names: a copy, for another thread.
 
     Args:
-        ward: what was heard.
+        ward: what was received.
         tiles: what the screen shows now.
     """
     beds = sorted((tile for tile in tiles if tile.stream), key=lambda tile: (tile.site, tile.name, tile.node))
@@ -110,7 +110,7 @@ def shifts_of(received: Sequence[BedReceived], hours: int, now_s: float) -> list
 
 
 def to_csv(shifts: Sequence[Shift], epoch_s: float) -> str:
-    """A row for each bed and quarter of an hour of which something was heard; what is unknown is empty.
+    """A row for each bed and quarter of an hour of which something was received; what is unknown is empty.
 
     Args:
         shifts: of the beds.
@@ -154,7 +154,7 @@ def slots_of(minutes: Sequence[Minute], begin_s: float, count: int, slot_s: floa
 
 
 def groups_of(minutes: Iterable[Minute]) -> list[str]:
-    """The groups of classes that most of the minutes tell of, by name."""
+    """The groups of classes that most of the minutes have, by name."""
     found = Counter(chain.from_iterable(each.s_per_min for each in minutes))
     return sorted(name for name, _ in found.most_common(MAX_GROUPS))
 

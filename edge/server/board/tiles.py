@@ -126,7 +126,7 @@ def burden_lines(
     """The burden of each group of the last trend over 5 min, 1 h, and minute by minute over the last hour.
 
     Args:
-        bed: what was heard of it.
+        bed: what was received of it.
         alarms: those that count.
         windows: of 5 min and of an hour, None where there is none that counts.
         breathing: of an hour, the same.
@@ -158,7 +158,7 @@ def burden_lines(
 
 
 def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: float) -> BreathLine:
-    """The respiratory rate now, if the running process of the node has told one within the last seconds."""
+    """The respiratory rate now, if the running process of the node has published one within the last seconds."""
     latest = bed.breath
     points = tuple((round(each.made_s / 60, 2), each.per_min) for each in recent)
     if latest is None or latest.body.boot_id != boot_id or latest.age_s(now_s) >= BREATH_EXPIRY_S:
@@ -188,7 +188,7 @@ def missing_words(window: Window | None) -> str:
 
 
 def contact_words(alarm: Latest[AlarmMessage] | None) -> str:
-    """Whether the sensor touches: `yes`, `no`, or empty where nobody can tell."""
+    """Whether the sensor touches: `yes`, `no`, or empty where it is not known."""
     if alarm is None or alarm.body.validity == "NA":
         return ""
     return "no" if alarm.body.presence else "yes"
@@ -308,7 +308,7 @@ class Tile:
     stream: str
     """Empty: the node itself."""
     name: str
-    """What it is called: the bed, or the node; where several have that name, with what tells it from them."""
+    """What it is called: the bed, or the node; where several have that name, with what distinguishes it."""
     level: Level
     kind: Kind | None
     """Of what it shows first: of the patient or of the monitoring; None if nothing is wrong."""
@@ -325,7 +325,7 @@ class Tile:
     is_also_of_patient: bool
     """Whether any of that is of the patient."""
     sound: Priority | None
-    """The burst that is to be heard now."""
+    """The burst that is to be played now."""
     is_test: bool
     """Whether nobody may be alarmed by it."""
     alarms: tuple[AlarmLine, ...]
@@ -340,7 +340,7 @@ class Tile:
     """What is wrong with the sound now; empty if nothing is known to be."""
     battery_percent: float | None
     contact: str
-    """Whether the sensor touches: yes, no, or empty where nobody can tell."""
+    """Whether the sensor touches: yes, no, or empty where it is not known."""
     heard_by: tuple[Hearer, ...]
     """Who listens to it now, through whatever board."""
     is_gone: bool

@@ -123,7 +123,7 @@ class UsersFile:
         return True
 
     def _look(self) -> tuple[int, int, int, int] | None:
-        """What tells a file from the one before; None if it is not there."""
+        """What distinguishes a file from the one before; None if it is not there."""
         try:
             found = self._path.stat()
         except OSError:

@@ -16,7 +16,7 @@ from edge.server.board.ward import WINDOW_S
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
 RETURN_S = SETTLE_S + 120.0  # how long after a bed was last measured that is waited for, however often its node starts
-GONE_S = 300.0  # how long nothing may be heard of a bed before it can be removed
+GONE_S = 300.0  # how long nothing may be received of a bed before it can be removed
 GRACE_S = 90.0  # how long a bed may be without sound before that must have become an alarm: the longest delay of one
 STATES = {"offline": "box is offline", "stopped": "box was stopped"}
 
@@ -73,7 +73,7 @@ def bed_condition(node: NodeState, bed: BedState, now_s: float) -> Condition:
 def alarms_condition(alarms: Alarms, unread: dict[str, Unread], boot_id: str, now_s: float) -> Condition:
     """Why nobody can say whether all alarms of a bed, or of a node itself, are what they were; empty if they are.
 
-    A node tells each alarm again and again: one that could never be read and comes no more is none.
+    A node publishes each alarm again and again: one that could never be read and comes no more is none.
     """
     missed = [each for each in unread.values() if each.boot_id == boot_id or _is_coming(each, now_s)]
     if missed:
@@ -90,7 +90,7 @@ def _is_coming(unread: Unread, now_s: float) -> bool:
 
 
 def is_gone(bed: BedState, now_s: float) -> bool:
-    """Whether nothing was heard of a bed for so long that a person may take it from the board."""
+    """Whether nothing was received of a bed for so long that a person may take it from the board."""
     published = (bed.status, bed.health, bed.trend, bed.breath, *bed.alarms.values())
     return all(each is None or now_s - each.made_s >= GONE_S for each in published)
 
@@ -108,7 +108,7 @@ def hearers_of(bed: BedState, boot_id: str, now_s: float) -> tuple[Hearer, ...]:
 
 
 def present(alarms: Alarms, boot_id: str) -> Alarms:
-    """The alarms that the running process of a node tells of."""
+    """The alarms that the running process of a node publishes."""
     return {name: each for name, each in alarms.items() if each.body.boot_id == boot_id}
 
 
@@ -134,9 +134,9 @@ def _counts(trend: Latest[TrendMessage], boot_id: str, now_s: float) -> bool:
 
 
 def last_measured_s(bed: BedState) -> float:
-    """When a bed was last measured, or if it never was, first told of."""
+    """When a bed was last measured, or if it never was, first published."""
     last_s = bed.measured_s if bed.measured_s is not None else bed.received_s
-    assert last_s is not None, "what nothing was told of is no bed"
+    assert last_s is not None, "what nothing was published of is no bed"
     return last_s
 
 

@@ -4,10 +4,10 @@ Not for what it means now (`edge.server.board.ward_view`), nor for the age of a 
 Everything is bounded, and no node takes the room of all others. What has no room is counted in `refused`.
 
 Anybody whom the broker lets write a node's topics can invent beds there. A node has a claim to as many beds as its
-`info` says, once it has told its birth; what it has beyond that is surplus. A bed that its node has a claim to takes
-the place of surplus, of the node with most; where there is none, the node with most beds gives one to a node that has
-fewer. Surplus takes the place of nothing but surplus, of a node that has more of it. So what settles is the same in any
-order of messages.
+`info` says, once it has published its birth; what it has beyond that is surplus. A bed that its node has a claim to
+takes the place of surplus, of the node with most; where there is none, the node with most beds gives one to a node that
+has fewer. Surplus takes the place of nothing but surplus, of a node that has more of it. So what settles is the same in
+any order of messages.
 """
 
 from __future__ import annotations
@@ -87,13 +87,13 @@ KINDS = (
 )
 """What is kept here."""
 Signalled = Latest[AlarmMessage] | Latest[StreamStatus]
-MAX_RATES = 24  # of one minute; a node tells twelve
-STEP_S = 45.0  # between two minutes that are remembered, at least: a node tells one every 60 s
+MAX_RATES = 24  # of one minute; a node publishes twelve
+STEP_S = 45.0  # between two minutes that are remembered, at least: a node publishes one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at
 
 
 class Ward:
-    """All nodes and their beds, as last heard."""
+    """All nodes and their beds, as last received."""
 
     def __init__(self) -> None:
         self.nodes: dict[tuple[str, str], NodeState] = {}
@@ -260,7 +260,7 @@ def _began_s(latest: Latest[AlarmMessage], since_s: float | None, before: Latest
 
 
 def _store_episode(bed: BedState, condition: str, latest: Latest[AlarmMessage]) -> None:
-    """Note when an alarm was signalled, acknowledged and over; not one that was over before it was heard of."""
+    """Record when an alarm was signalled, acknowledged and over; not one that was over before its first message."""
     body, since_s = latest.body, latest.since_s
     last = [key for key in bed.episodes if key[:2] == (body.boot_id, condition)][-1:]
     key = (body.boot_id, condition, body.episode) if body.episode is not None else last[0] if last else None
@@ -303,7 +303,7 @@ def _store_of_bed(bed: BedState, latest: Latest[Dated]) -> None:
 
 
 def _store_minute(bed: BedState, trend: Latest[TrendMessage]) -> None:
-    """What a trend says of the minute before it, and the respiratory rates that were told since the last."""
+    """What a trend says of the minute before it, and the respiratory rates that were published since the last."""
     windows = trend.body.windows
     window = min(windows, key=lambda each: each.s, default=None)
     is_next = not bed.minutes or trend.made_s - bed.minutes[-1].made_s >= STEP_S

@@ -2,7 +2,7 @@
 
 Not for when a bed is unknown (`edge.server.board.validity`), nor for drawing. An unknown bed is as urgent as an alarm
 and never looks like a quiet one; what was signalled when it was last known stays in sight. Technical alarms rank behind
-those of patients of the same priority. Nothing is heard of mode Test: the contract lets nobody be alarmed by it.
+those of patients of the same priority. Mode Test is silent: the contract lets nobody be alarmed by it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ from edge.server.board.ward import WINDOW_S, Ward
 from edge.ward.alarm_records import PRIORITIES
 
 HOUR_S = 3600
-SOUND_DELAY_S = 10.0  # how long a bed must be unknown before that is heard: a node that starts again takes seconds
+SOUND_DELAY_S = 10.0  # how long a bed must be unknown before that is audible: a node that starts again takes seconds
 
 Names = tuple[str, str, str]
 """Site, node and stream; of a node itself the stream is empty."""
@@ -65,7 +65,7 @@ def tiles_of(ward: Ward, now_s: float, lost_s: float | None = None) -> list[Tile
     """Every bed, most urgent first.
 
     Args:
-        ward: what was heard.
+        ward: what was received.
         now_s: on the board's clock.
         lost_s: since when the broker has been out of reach; None if it is there.
     """
@@ -235,7 +235,7 @@ def _tile(source: _AlarmSource, bed: BedState, boot: str, now_s: float, head: _H
 
 
 def _sound(head: _Head, alarms: Alarms, now_s: float) -> Priority | None:
-    """What is to be heard: the most urgent alarm that is audible; of an unknown bed, a medium one."""
+    """What sounds: the most urgent alarm that is audible; of an unknown bed, a medium one."""
     if head.level == "unknown":
         return "Me" if head.since_s is not None and now_s - head.since_s >= SOUND_DELAY_S else None
     audible = {each.body.priority for each in alarms.values() if each.body.audible and each.body.signal != "Off"}

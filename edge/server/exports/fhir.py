@@ -6,7 +6,7 @@ nobody has looked at it. What was not measured has a `dataAbsentReason` and no v
 Where the codes come from:
     rate           LOINC, IEEE 11073-10101
     sounds         SNOMED CT, as in the value set of lung findings of IHE Paramedicine (PCC.PCS); it has one code for
-                   crackles, so fine and coarse are told apart by the text and the local code
+                   crackles, so fine and coarse are distinguished by the text and the local code
     units          UCUM
     the rest       none that we know of: not for seconds of adventitious sound in a minute, its coverage, or a score.
                    They have local codes below `LOCAL`, an address that is reserved for examples (RFC 2606): a
@@ -146,7 +146,7 @@ def breath_observation(trend: TrendMessage, system: str = LOCAL) -> Json | None:
     No vital sign that anybody cleared: it is not in the category `vital-signs`, of which records compute scores.
 
     Returns:
-        None of a model that does not hear breath.
+        None of a model without breath.
     """
     window = min(trend.breath or (), key=lambda each: each.s, default=None)
     if window is None:

@@ -1,7 +1,7 @@
 """Whether an ingester is there: what it says of itself, retained, and the broker says when it is gone.
 
 Not for a node (`edge.delivery.messages.status_body`). An ingester that is away loses nothing while the broker keeps its
-session, but a history that stands still looks like a quiet ward: so its absence is a fault that somebody must hear of.
+session, but a history that stands still looks like a quiet ward: so its absence is a fault that somebody must notice.
 The topic has two levels below the prefix, `ingest/NAME`; those of nodes have three or more.
 """
 

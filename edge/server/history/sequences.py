@@ -2,9 +2,9 @@
 
 Not for the table of them (`edge.server.history.writer`). A number that is missing was dropped (the node counts that),
 expired at the broker, was refused, or is still on its way: a range that fills a hole joins its neighbours. Numbers
-before the first that ever came of a node are no loss. Where an earlier start was heard, those from `seq_start` on are,
-and those behind the last that came up to `seq_before`, which the node says with its next start. Not known is what was
-lost of a node that never starts again, or of a box that counts from 1 again.
+before the first that ever came of a node are no loss. Where an earlier start was received, those from `seq_start` on
+are, and those behind the last that came up to `seq_before`, which the node says with its next start. Not known is what
+was lost of a node that never starts again, or of a box that counts from 1 again.
 """
 
 from __future__ import annotations

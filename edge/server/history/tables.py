@@ -39,7 +39,7 @@ from edge.contract.pauses import PauseMessage
 from edge.contract.trend import Breath, TrendMessage, Window
 
 GROUPS = ("continuous", "discontinuous")
-"""Groups of classes that a trend tells, a column `GROUP_ms` for each."""
+"""Groups of classes that a trend reports, a column `GROUP_ms` for each."""
 TIMES: Mapping[str, str] = {
     "events": "onset_ms",
     "minutes": "at_ms",
@@ -73,7 +73,7 @@ EVENTS = Table(
     Column("type", Text, nullable=False, doc="onset, update or end"),
     Column("mode", Text, nullable=False),
     Column("label", Text, nullable=False),
-    Column("end_ms", BigInteger, doc="One past the sound, or past what was heard of it; NULL: not known."),
+    Column("end_ms", BigInteger, doc="One past the sound, or past what was received of it; NULL: not known."),
     Column("peak", Float, nullable=False),
     Column("mean", Float, nullable=False),
     Column("threshold", Float, nullable=False),
@@ -150,7 +150,7 @@ MINUTES = Table(
     Column("measured_ms", Integer, nullable=False),
     *(Column(f"{group}_ms", Integer, doc="Expected sound; NULL: not known.") for group in GROUPS),
     Column("rate_per_min", Float, doc="Respiratory rate; NULL: not known."),
-    Column("rate_why", Text, doc="Why it is not known, else empty; NULL: the node does not hear breath."),
+    Column("rate_why", Text, doc="Why it is not known, else empty; NULL: the node's model is without breath."),
     Column("breathing_ms", Integer),
     Column("breaths", Integer),
     *(Column(f"{group}_breathing_ms", Integer, doc="Breathing with sound; NULL: not known.") for group in GROUPS),
@@ -161,7 +161,7 @@ HOURS = Table(
     METADATA,
     Column("bed_id", BigInteger, ForeignKey("beds.id"), primary_key=True),
     Column("hour_ms", BigInteger, primary_key=True, doc="Begin of the hour."),
-    Column("minutes", SmallInteger, nullable=False, doc="Told; those of 60 that are missing were not told."),
+    Column("minutes", SmallInteger, nullable=False, doc="Received; those of 60 that are missing did not come."),
     Column("measured_ms", Integer, nullable=False),
     Column("judged_ms", Integer, nullable=False, doc="Measured in minutes whose burden is known."),
     *(Column(f"{group}_ms", Integer, nullable=False, doc="Expected sound in judged_ms.") for group in GROUPS),
@@ -218,7 +218,7 @@ class Batch:
         """Add what a record says; of a self-test or a clip, its number alone.
 
         Raises:
-            ValueError: a trend tells no minute.
+            ValueError: a trend reports no minute.
         """
         if isinstance(record, TrendMessage):
             if not is_self_test:

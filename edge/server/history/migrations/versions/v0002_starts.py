@@ -10,7 +10,7 @@ branch_labels = depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table; of starts that were heard before nothing is known."""
+    """Make the table; of starts that were received before nothing is known."""
     whole = sa.BigInteger()
     op.create_table(
         "starts",

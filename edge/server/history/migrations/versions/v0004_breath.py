@@ -10,7 +10,7 @@ branch_labels = depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; of minutes that were told before nothing is known."""
+    """Add the columns; of minutes that were received before nothing is known."""
     op.add_column("minutes", sa.Column("rate_per_min", sa.Float()))
     op.add_column("minutes", sa.Column("rate_why", sa.Text()))
     wholes = ("breathing_ms", "breaths", "continuous_breathing_ms", "discontinuous_breathing_ms")
