@@ -28,7 +28,7 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
 
     Args:
         path: a sound file: WAV, FLAC, OGG, AIFF or MP3, at 4 kHz or more.
-        detector: of `load`, to hear many files with one model and the same options; it is reset first. None: the
+        detector: of `load`, to score many files with one model and the same options; it is reset first. None: the
             bundled model.
         channel: which of several, counted from 1.
 
@@ -78,7 +78,7 @@ def detect(path: str | PathLike[str], detector: Detector | None = None, channel:
 def detect_file(
     path: Path, detector: Detector, channel: int | None = None, stop: threading.Event | None = None
 ) -> Generator[Event | Scores | BreathRate, None, Quality]:
-    """What is heard in one file: events when they end, all score frames in order, the respiratory rate each 5 s.
+    """What is found in one file: events when they end, all score frames in order, the respiratory rate each 5 s.
 
     Args:
         path: a sound file.
@@ -90,7 +90,7 @@ def detect_file(
         How much of the file could be judged, after the last item.
 
     Raises:
-        SourceError, ModelError, ConfigError: as `detect`; what could be heard was given before.
+        SourceError, ModelError, ConfigError: as `detect`; what could be scored was yielded before.
     """
     stop = stop or threading.Event()
     source = FileSource(path, detector.model.rate_hz, channel)

@@ -63,7 +63,7 @@ class Detector:
     def _start(self) -> None:
         self._adapter: RateAdapter | None = None  # of the rate of the first samples
         self._rate_hz = 0
-        self._start_sample, self._stop_sample = 0, 0  # of the next samples, at their rate; heard, at the model's
+        self._start_sample, self._stop_sample = 0, 0  # of the next samples, at their rate; received, at the model's
         self._valid, self._has_events = 0, False
         self._readings: list[RateReading] = []
         self._newest: BreathRate | None = None
@@ -134,7 +134,7 @@ class Detector:
 
     @property
     def respiratory_rate(self) -> BreathRate | None:
-        """The newest, unknown once `OLD_S` came behind it; None at first, and for a model that does not hear breath."""
+        """The newest, unknown once `OLD_S` came behind it; None at first, and for a model without breath."""
         self.take_rates()
         newest, now_s = self._newest, self._stop_sample / self.model.rate_hz
         if newest is None or now_s - newest.t_s <= OLD_S:
@@ -156,7 +156,7 @@ class Detector:
             to_s: its end.
 
         Returns:
-            None if nothing of it is known yet, and for a model that does not hear breath.
+            None if nothing of it is known yet, and for a model without breath.
         """
         if self._rate is None:
             return None
@@ -244,7 +244,7 @@ def _options(thresholds: Mapping[str, float] | None, classes: Sequence[str] | No
 
 
 def _rate_of(model: Model) -> tuple[BreathSounds, RespiratoryRate] | None:
-    """What finds the respiratory rate; None for a model that does not hear breath, or in frames that are too fine."""
+    """What finds the respiratory rate; None for a model without breath, or in frames that are too fine."""
     frame_s = model.score_hop_samples / model.rate_hz
     if BREATH not in model.classes or frame_s < FINEST_S:
         return None

@@ -1,4 +1,4 @@
-"""What was heard in a recording, in seconds: events, scores, quality, respiratory rate. Records, a picture, a table.
+"""What was found in a recording, in seconds: events, scores, quality, respiratory rate. Records, a picture, a table.
 
 Not for detecting (`edge.api.detector`). Times count from the first sample. A picture needs matplotlib, a table pandas;
 neither is imported before it is asked for.
@@ -156,7 +156,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class Recording:
-    """One file, heard to its end; T score frames, C classes."""
+    """One file, scored to its end; T score frames, C classes."""
 
     path: Path
     events: tuple[Event, ...]
@@ -169,12 +169,12 @@ class Recording:
     """(T, C) probability that the class sounds in the score frame, 0 to 1; NaN where nothing could be judged."""
     quality: Quality
     respiratory_rate: tuple[BreathRate, ...]
-    """Each 5 s from 8 s on, and at the end; empty for a model that does not hear breath."""
+    """Each 5 s from 8 s on, and at the end; empty for a model without breath."""
     breathing: BreathWindow | None
     """Median rate, and of each group the share of the breathing and of the breaths with its sounds (wheeze rate), over
     the last 8 h; None for such a model."""
     model: Model = field(repr=False)
-    """That heard it."""
+    """That scored it."""
     channel: int | None = None
     """Which of several, counted from 1."""
 

@@ -134,7 +134,7 @@ def password(name: Name, config: Settings) -> None:
 
     file = _file(config)
     is_screen = any(user.name == name and user.is_screen for user in list_users(file))
-    change_user(file, name, lambda user: user)  # who is not there is told before anything is asked
+    change_user(file, name, lambda user: user)  # who is not there is reported before the password is requested
     hashed = _new_token() if is_screen else _new_password(name)
     change_user(file, name, lambda user: replace(user, hash=hashed))
 

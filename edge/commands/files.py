@@ -186,7 +186,7 @@ def as_row(event: Event, from_s: float = 0.0) -> str:
 
 
 def last_records(quality: Quality) -> list[dict[str, Any]]:
-    """What there is to say at the end of a file: the gain that it was heard with, and why it is not `verified`."""
+    """What there is to say at the end of a file: the gain that it was scored with, and why it is not `verified`."""
     gain: list[dict[str, Any]] = [{"gain_db": round(quality.gain_db)}] if round(quality.gain_db) else []
     verdict = quality.verdict
     measurable = None if verdict.too_short else verdict.measurable

@@ -1,4 +1,4 @@
-"""`laennec replay`: the clip of an event heard again by the model that heard it, beside what the node found."""
+"""`laennec replay`: the clip of an event scored again by the model that scored it, beside what the node found."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _lines(about: ClipFile, rows: list[Again], model: Model) -> list[str]:
 
 
 def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipFile) -> Model:
-    """The artefact that heard the clip, or a variant beside the one that is named.
+    """The artefact that scored the clip, or a variant beside the one that is named.
 
     Raises:
         ModelError: it is not there.

@@ -151,7 +151,7 @@ def _print_of_model(name: str, table: BurdenLimits, most: float) -> None:
     print(f"alarms where nothing is to be found: {row.alarms:.2f} per bed and day ({between}),")
     print(f"  all of them from {row.alarming_beds} of {table.normal_beds} beds")
     _print_found(row, table, "")
-    print(f"by the validation of {name}: simulated beds of patients that the network never heard, limits for each")
+    print(f"by the validation of {name}: simulated beds of patients that the network never met, limits for each")
     print("  fold chosen on the others. A new ward may have more: count there (--config) before anybody is called")
 
 

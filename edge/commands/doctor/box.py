@@ -108,7 +108,7 @@ def packages() -> Check:
 
 
 def kernels() -> Check:
-    """Have the kernels compiled or loaded; tell where their code is cached."""
+    """Have the kernels compiled or loaded; say where their code is cached."""
     from edge.detector.warm import warm_up
     from edge.kernels import prepared
 

@@ -98,7 +98,7 @@ METRICS_TIMEOUT_S = 5.0
 
 
 def shadow(config: Config, live: Model) -> list[Check]:
-    """Whether the second model of the settings loads, and hears what the live one hears; nothing without one."""
+    """Whether the second model of the settings loads, and fits the live one; nothing without one."""
     try:
         other = load_shadow(config, live)
     except LaennecError as error:

@@ -121,7 +121,7 @@ def source(stream: Stream, model: Model, is_running: bool, listen: bool) -> Chec
 
     Args:
         stream: its settings.
-        model: what will hear it.
+        model: what will score it.
         is_running: whether the service runs, and so may have the microphone open.
         listen: whether to record `RECORD_S` from a microphone.
     """
@@ -237,7 +237,7 @@ def judged(
         name: of the check.
         what: the source, as the operator calls it.
         samples: (N,) what was recorded, full scale = 1.0.
-        model: what will hear it.
+        model: what will score it.
         adaptation: of the device.
     """
     check = level(name, what, samples, model.rate_hz)
