@@ -43,7 +43,7 @@ READERS = {"node": "laennec", "board": "laennec-board"}  # users of the services
 
 @contextmanager
 def _step(text: str) -> Iterator[Callable[[str], None]]:
-    """As the steps on the box are told."""
+    """As the steps on the box are reported."""
     began_s, remarks = time.monotonic(), list[str]()
     print_progress({"begin": text})
     yield remarks.append
@@ -56,7 +56,7 @@ def install(target: Target, options: argparse.Namespace) -> int:
     board = _text_of("BOARD", Path(options.board)) if options.board not in ("", NO_BOARD) else None
     print(f"deploying to {target.transport.where}{'' if target.has_systemd else ', below ' + target.root}")
     facts = _examined(target)
-    if facts.keys and not options.sign and not options.wheelhouse:  # told before the minutes of building
+    if facts.keys and not options.sign and not options.wheelhouse:  # said before the minutes of building
         names = ", ".join(facts.keys)
         raise DeployError(f"this box takes releases signed by {names} alone; give the private key: SIGN=KEY.pem")
     if facts.has_trial:  # the box is mended even if this deployment comes to nothing
@@ -118,7 +118,7 @@ def _examined(target: Target) -> Facts:
     if facts.busy:
         time.sleep(PATIENCE_S)
         facts = facts_of(target)
-    if facts.busy and ORPHAN not in facts.busy:  # told before the minutes of building, too
+    if facts.busy and ORPHAN not in facts.busy:  # said before the minutes of building, too
         raise DeployError(UNDER_WAY.format(facts.busy))
     return facts
 
@@ -228,7 +228,7 @@ def _carried(word: str) -> dict[str, Any]:
 
 
 def _finish(target: Target, result: dict[str, Any]) -> None:
-    """Say what runs now, and after a switch how long nobody was heard."""
+    """Say what runs now, and after a switch how long nothing was detected."""
     status = f" ({result['status']})" if result["status"] else ""
     print(
         f"laennec {result['running']} runs on {target.transport.where}{status}; settings: {result['config']}; "

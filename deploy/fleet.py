@@ -3,7 +3,7 @@
 As in all settings, an unknown key is refused; deploy/fleet.example.yaml shows every key. Settings of boxes are texts
 with `${name}` in them, filled from what a box is: no conditions, no loops. `$${` is a plain `${`, another `$` stays.
 Values cannot hold anything that means something to YAML, so they cannot add keys. Invariant: what is wrong with the
-file, or with any box's settings, is told before the first box is touched. Not for telling the boxes (`deploy.rollout`).
+file, or with any box's settings, is said before a box is touched. Not for changing the boxes (`deploy.rollout`).
 """
 
 from __future__ import annotations

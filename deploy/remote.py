@@ -337,7 +337,7 @@ def _why(target: Target, code: int, output: str) -> str:
     broken = f"the box broke off (exit code {code}): {last or 'it said nothing'}"
     if "Traceback" in output:
         return f"{broken}; this is a mistake in Laennec: please report it with this line"
-    is_killed = code < 0 or code > 128 or not last  # signal(7), as Popen or as a shell tells it
+    is_killed = code < 0 or code > 128 or not last  # signal(7), as Popen or as a shell reports it
     return f"{broken}; run the same command again, it goes on" if is_killed else broken
 
 

@@ -259,7 +259,7 @@ def _asker(boxes: dict[str, Box]) -> Callable[[str], Outcome]:
 
 
 def _close(rollout: Rollout, command: str) -> int:
-    """Say what came of the fleet; the exit code. What was taken back would go back further if it were told again."""
+    """Say what came of the fleet; the exit code. What was taken back would go back further if it were ordered again."""
     for what, names in (
         ("done", [each.name for each in rollout.done]),
         ("failed", [each.name for each in rollout.failed]),

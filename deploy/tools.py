@@ -24,7 +24,7 @@ from deploy.devices import DeployError
 PROJECT = Path(__file__).parents[1]
 CONSTRAINTS = PROJECT / "constraints.txt"
 TOOLS = ("pip", "uv", "numpy", "pydantic", "pyyaml")  # two that build and lay, three that read settings
-# pip's settings, by the first word of their names, in uv's environment: who has a mirror told pip of it. Not what pip
+# pip's settings, by the first word of their names, in uv's environment: who has a mirror named it to pip. Not what pip
 # asks besides: uv takes a package from one source alone.
 UV_NAMES = {"index": "UV_DEFAULT_INDEX", "cert": "SSL_CERT_FILE"}
 

@@ -1,7 +1,7 @@
 """The recordings that an export needs: to calibrate int8, to compare artefacts on, and patients to validate on.
 
 A seeded, stratified draw: every kind of recording (label and device) gives as many, and within a kind every patient as
-many, so that the rare sounds are heard as well as the common ones. The shipped ranges are measured on patients outside
+many, so that the rare sounds come up as well as the common ones. The shipped ranges are measured on patients outside
 fold 0, and artefacts are compared on recordings of patients inside it, which no range has seen. Every fold is validated
 by its own network, whose ranges come from outside that fold. Never a test set. Not for what is done with them
 (`export.streams`, `export.acceptance`).
@@ -124,7 +124,7 @@ def validation_note(checkpoint: Checkpoint, evaluation: EvaluationData | None) -
 
 
 def _calibration(fold: int, training_data: TrainingData, recipe: Recipe) -> tuple[Sound, ...]:
-    """What the ranges of a network that never heard the patients of a fold are measured on: all other patients."""
+    """What the ranges of a network that lacks the patients of a fold are measured on: all other patients."""
     return draw(training_data, recipe, Side(fold, is_inside=False), CALIBRATION_RECORDINGS, CALIBRATION_SEED)
 
 

@@ -6,7 +6,7 @@ that there is: there is no calibrator and no flag, so a pair that is missing is 
 around it, and nobody says so.
 
 Int8 are the convolutions that mix channels, but for the first and the last three of each network; a graph may hold
-several side by side. The others stay in float, as do the sums of what was heard and the layer that labels clips: in
+several side by side. The others stay in float, as do the sums over what was scored and the layer that labels clips: in
 int8 one in ten clips got another label.
 
 Not for making graphs (`export.artefacts`, `export.int8`), not for whether one is right (`export.parity`) and not
@@ -88,7 +88,7 @@ class Graph:
     def convolutions(self) -> list[NodeProto]:
         """Those that int8 is for: all that mix channels but the first of each network and its last three.
 
-        The first, which hears the frames, and the depthwise ones are a tenth of the products; in int8 they double the
+        The first, which takes the frames, and the depthwise ones are a tenth of the products; in int8 they double the
         difference of a score. The last three, of the last block and the logits, are a tenth and have two fifths of it
         (.00063 to .00039): nothing after them averages their rounding.
         """
@@ -319,7 +319,7 @@ def cpu_int8(model: onnx.ModelProto) -> Iterator[str]:
 def _optimized(model: onnx.ModelProto) -> onnx.ModelProto:
     import onnxruntime as ort
 
-    import edge.model.backends.onnx  # noqa: F401 - onnxruntime is told first to report to nobody
+    import edge.model.backends.onnx  # noqa: F401 - it turns off onnxruntime's telemetry first
 
     with tempfile.TemporaryDirectory() as folder:
         options = ort.SessionOptions()

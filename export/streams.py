@@ -1,6 +1,6 @@
-"""Sounds as a network of chunks hears them: each a stream of its own from a zero state, many side by side.
+"""Sounds as a network of chunks scores them: each a stream of its own from a zero state, many side by side.
 
-The same for torch and for every runtime, so that they can be compared; the edge itself hears one stream at a time
+The same for torch and for every runtime, so that they can be compared; the edge itself scores one stream at a time
 (`edge.detector.pipeline`), and `export.parity` tests that it gives the same. Some of the chunks that a network meets so
 are the sample that int8 ranges are measured on. Not for whole sounds at once, nor for which sounds
 (`export.recordings`, `export.parity`).
@@ -26,7 +26,7 @@ EACH = 4  # chunks of a sound in a sample: its begin is as rare among them as at
 
 
 class Sound(NamedTuple):
-    """Frames of one sound, which is heard from its begin to its end."""
+    """Frames of one sound, which is scored from its begin to its end."""
 
     frames: NDArray[np.floating]
     """(T, M), 0 where not valid."""
@@ -56,7 +56,7 @@ class Answers(NamedTuple):
     scores: NDArray[np.float32]
     """(B, H / score_frames, C)."""
     clip: NDArray[np.float32]
-    """(B, L) log-probabilities of the labels of all that was heard."""
+    """(B, L) log-probabilities of the labels of all that was scored."""
     state: NDArray[np.float32]
     """(B, S)."""
 
@@ -72,7 +72,7 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChunkNetwork:
-    """A network that hears chunks."""
+    """A network of chunks."""
 
     step: Callable[[Inputs], Answers]
     state_size: int
@@ -150,7 +150,7 @@ def of_torch(scorer: Scorer, chunk: ChunkSpec) -> ChunkNetwork:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Inputs that were heard in recordings."""
+    """Inputs that came up in recordings."""
 
     inputs: Inputs
     """n of them."""
@@ -162,7 +162,7 @@ class Sample:
 
     @property
     def sha256(self) -> str:
-        """Hash of what was heard; the states follow from it and the network."""
+        """Hash of what was scored; the states follow from it and the network."""
         return hashlib.sha256(self.inputs.frames.tobytes() + self.inputs.valid.tobytes()).hexdigest()
 
     def record(self) -> dict[str, object]:
@@ -177,7 +177,7 @@ class Sample:
 
 
 def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Sample:
-    """Some chunks of each sound, with the states of the network that hears them.
+    """Some chunks of each sound, with the states of the network that scores them.
 
     Args:
         network: the network.

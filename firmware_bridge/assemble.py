@@ -33,7 +33,7 @@ CONCEALED_S = 0.2  # a longer hole is a gap
 FADE_S = 0.004  # cross-fade at the end of a concealed hole
 STALE_S = 2.0  # a packet farther behind is not late, it is of another epoch
 RESTART_S = 1.0  # sound of another epoch, without a packet that fits the present one, after which it is accepted
-REMEMBERED = 64  # holes that a late packet is compared with, to tell it from a duplicate
+REMEMBERED = 64  # holes that a late packet is compared with, to know it from a duplicate
 BOOTS = 8  # boots that ended, whose packets are not a restart
 FULL_SCALE = np.float32(1 / 32768)
 

@@ -1,6 +1,6 @@
 """Who sent a packet, and whether it was sent before: HMAC-SHA256 and a window of numbers (PROTOCOL.md, "Seal").
 
-Not for secrecy: whoever can listen to the link hears the patient. Not for keeping the replay counters on disk: their
+Not for secrecy: whoever can receive the link can play the sound. Not for keeping the replay counters on disk: their
 owner stores `SealAuthenticator.replay_counters` and gives them back through `SealAuthenticator(counters=)`.
 
 Replays: within a boot a number is taken once, and none that is 64 or more behind the highest. Across boots the session

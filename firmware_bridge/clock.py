@@ -269,7 +269,7 @@ class ClockModel:
         uptime, index = uptime - uptime.mean(), index - index.mean()
         slope = float(uptime @ index / (index @ index)) * 1e3 if index @ index else 0.0
         is_far = slope <= 0 or abs(1e9 / self._declared_hz / slope - 1) > FAR_PPM / 1e6
-        return None if is_far else slope  # an uptime that is no microseconds; the arrivals tell what is wrong
+        return None if is_far else slope  # an uptime that is no microseconds; the arrivals show what is wrong
 
 
 def _is_refuted(deviation: float, span_s: float) -> bool:

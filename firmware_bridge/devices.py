@@ -30,7 +30,7 @@ class Limits:
     contact_least: int = 1
     """Contact, 0 to 254, below which there is none."""
     motion_rms_mg: int = 150
-    """Motion, thousandths of 9.81 m/s^2, above which friction is heard; walking is 200 to 300 [estimate]."""
+    """Motion, thousandths of 9.81 m/s^2, above which friction is audible; walking is 200 to 300 [estimate]."""
     battery_percent: int = 10
     """At or below: battery."""
     stray_packets: int = 10

@@ -176,7 +176,7 @@ class Telemetry:
     motion: Motion | None = None
     counters: Counters | None = None
     rssi_dbm: int | None = None
-    """Strength of the radio as the device hears it."""
+    """Strength of the radio as the device receives it."""
     level: Level | None = None
     queue_percent: int | None = None
     """Fullest that the send queue was since the last telemetry, 0 to 100."""

@@ -6,8 +6,8 @@ capture replays bit for bit. Bounded: links, devices and streams have a highest 
 Where every device is accepted, one more takes the place of the one that was silent longest, of those without sound
 first; one whose sound arrived within `PROTECTED_NS` keeps its place.
 
-A stream begins once the device's hello has told its rate; samples before that are dropped and counted, and the hello
-is asked for.
+A stream begins once the device's hello has announced its rate; samples before that are dropped and counted, and the
+hello is asked for.
 """
 
 from __future__ import annotations

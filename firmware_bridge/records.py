@@ -71,7 +71,7 @@ class Epoch:
     arrival_ns: int = field(default=0, compare=False)
     """Monotonic time at which that packet came; it may have waited since."""
     clock: ClockState | None = field(default=None, compare=False)
-    """When its samples were taken, as far as that packet tells; None before the clock was asked (`streams`)."""
+    """When its samples were taken, as far as that packet says; None before the clock was used (`streams`)."""
 
 
 Item = Block | Gap | Epoch

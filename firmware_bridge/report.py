@@ -56,7 +56,7 @@ class DeviceReport:
     received_ns: int
     """Monotonic time of its last packet."""
     unannounced: int
-    """Packets of samples dropped because the hello had not told of their stream."""
+    """Packets of samples dropped because the hello had not announced their stream."""
     round_trip_ms: float | None
     """Time that the last ping took to be answered."""
     streams: tuple[StreamReport, ...]

@@ -137,7 +137,7 @@ def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dic
 
 
 def clear_up(session: Session) -> None:
-    """Mend what a deployment left that was cut off, and tell it."""
+    """Mend what a deployment left that was cut off, and report it."""
     with session.wire.step("clearing up what an earlier deployment left") as remarks:
         remarks += repair(session)
 
@@ -269,7 +269,7 @@ def _link_compiled(layout: BoxLayout, site: Path) -> None:
 
 
 def _compile(session: Session, folder: Path) -> None:
-    """The kernels, and what the settings want to hear."""
+    """The kernels, and what the settings score."""
     wire, layout, own = session.wire, session.layout, folder / "venv/bin/python"
     with wire.step("compiling, so that no start has to"):
         # Not from a cache of this user's: the service may be another one, and must find them in the release.

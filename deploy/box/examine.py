@@ -45,7 +45,7 @@ print(json.dumps({"path": sys.executable, "version": "%d.%d.%d" % sys.version_in
                   "has_pyaudio": u.find_spec("pyaudio") is not None, "has_venv": u.find_spec("venv") is not None}))
 """
 EXAMINED = "examined.yaml"  # in the release: the settings as they will be, once it is current
-# Before the minutes that compiling and measuring take: a mistake in the settings is told at once.
+# Before the minutes that compiling and measuring take: a mistake in the settings is reported at once.
 READ_SETTINGS = """
 import pathlib, sys
 from edge.settings.node import load_config
@@ -83,7 +83,7 @@ class Facts:
     """What `make deploy` must know of a box before it builds for it."""
 
     machine: str
-    """As uname tells it: x86_64, aarch64, armv7l."""
+    """As uname prints it: x86_64, aarch64, armv7l."""
     system: str
     """Name of the distribution."""
     board: str
@@ -119,7 +119,7 @@ def facts(layout: BoxLayout, system: Path = Path("/")) -> Facts:
 
     Args:
         layout: where Laennec lies or would lie.
-        system: root of the files that tell; another one for tests.
+        system: root of the files that are read; another one for tests.
     """
     named = dict(line.partition("=")[::2] for line in _text(system / "etc/os-release").splitlines())
     libc, version = platform.libc_ver()
@@ -228,7 +228,7 @@ def examine(session: Session, folder: Path, steps: Sequence[tuple[str, str]] = E
     Args:
         session: whose.
         folder: of the release, with its settings.
-        steps: what to tell, and the words of `laennec` that are run with the rights of the service.
+        steps: what to print, and the words of `laennec` that are run with the rights of the service.
 
     Raises:
         Refusal: with what it found.

@@ -7,7 +7,7 @@
     opt/laennec/trial.json          there while a switch is not yet known to be good: what to go back to, and
     opt/laennec/before              -> releases/0006-..., the same for `undo.sh`, which runs before every start
     opt/laennec/model-trial/        the same for another model: `promoted` as it was, `store` -> where it lies
-    opt/laennec/switched.json       when the last switch was, and how long nobody was heard
+    opt/laennec/switched.json       when the last switch was, and how long nothing was detected
     etc/laennec/ward.yaml           -> /opt/laennec/current/ward.yaml, the active settings
     etc/laennec/model-keys/         public keys (*.pem) of those whose models and, if there is one, releases are taken
     var/lib/laennec/                events: they outlive every release

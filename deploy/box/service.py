@@ -1,7 +1,7 @@
 """How the service is started, stopped and watched: as a unit of systemd, or below a ROOT as a process.
 
 Below a ROOT `run.sh` starts it, and starts it again when it ends. Nobody minds a watchdog there, and nothing starts it
-at boot: what has to run unattended belongs under systemd. Whether it is ready only the deployment hears that started
+at boot: what has to run unattended belongs under systemd. Whether it is ready only the deployment learns that started
 it. `systemd --user` is not used: it ends its services when their user logs out, unless lingering is enabled, which over
 ssh takes an administrator. Not for deciding when to start it or whether it is good (`switch`).
 
@@ -51,7 +51,7 @@ class Health:
 
     phase: str
     """starting, ready, waiting (to start again), or stopped; running: started below a ROOT by another deployment, which
-    heard whether it is ready."""
+    learns whether it is ready."""
     has_failed: bool = False
     """Whether it ended with an error since it was last asked to start."""
     status: str = ""

@@ -1,4 +1,4 @@
-"""What the box tells the workstation, and who may change the box: one deployment at a time, none unattended.
+"""What the box sends the workstation, and who may change the box: one deployment at a time, none unattended.
 
 Not for the changes themselves.
 """

@@ -216,7 +216,7 @@ def judge(session: Session, hold_s: float) -> tuple[Health, float]:
         hold_s: how long it must be healthy after READY=1, seconds.
 
     Returns:
-        How it is, and how long nobody was heard, seconds: from the restart to READY=1.
+        How it is, and how long nothing was detected, seconds: from the restart to READY=1.
 
     Raises:
         Refusal: it is not healthy; it still runs, or tries to.
@@ -283,7 +283,7 @@ def go_back(session: Session, trial: Trial) -> list[str]:
     if trial.is_untried:
         discard(layout, trial.new)
     if trial.old:
-        with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
+        with suppress(Refusal):  # then the answer says how it is (`Session.situation`)
             wait_until_healthy(session.service, 0.0)
     return remarks
 
@@ -323,7 +323,7 @@ def go_back_to_model(session: Session) -> list[str]:
     remove(session.layout.before)
     forget_model(session.layout)
     session.is_settling = False
-    with suppress(Refusal):  # then whoever asked hears how it is (`Session.situation`)
+    with suppress(Refusal):  # then the answer says how it is (`Session.situation`)
         wait_until_healthy(session.service, 0.0)
     return ["went back to the model that was active before"]
 

@@ -114,7 +114,7 @@ class BleTransport:
         return TransportState(self._is_open, self._reason, self._opened, self._received, self._dropped)
 
     def close(self) -> None:
-        """End the connection; the loop must still turn once for the device to be told."""
+        """End the connection; the loop must still turn once for the device to be disconnected."""
         if self._connecting is not None:
             self._connecting.cancel()
 

@@ -1,7 +1,7 @@
 """UDP: devices on the network send one packet per datagram to one address of this machine.
 
 Not for the internet: anyone who reaches the address can send to it, so it is bound to one interface, never to all, and
-keys tell who sent a packet (`auth`). The socket is drained at each wake-up; its receive buffer is asked for and read
+keys show who sent a packet (`auth`). The socket is drained at each wake-up; its receive buffer is asked for and read
 back, because the kernel silently gives less than it was asked for; what the kernel dropped it reports with the
 next datagram (SO_RXQ_OVFL). The kernel also reports when a datagram arrived (SO_TIMESTAMPNS), so that a machine that
 is busy for a while neither blurs the clock nor makes packets late that had come in time.

@@ -25,7 +25,7 @@ def build(folder: Path, flags: tuple[str, ...] = ()) -> Path:
         flags: more options for the compiler, such as those of a sanitizer.
 
     Returns:
-        Path of the program; `--help` tells what it can do.
+        Path of the program; `--help` says what it can do.
 
     Raises:
         ConfigError: if there is no C compiler.
