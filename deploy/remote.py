@@ -283,15 +283,15 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _converse(given: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[str, Path]) -> dict[str, Any] | None:
+def _converse(pipe: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[str, Path]) -> dict[str, Any] | None:
     """Send the head, feed what is wanted, print what happens; the last message, or None if the box broke off."""
     try:
-        given.write(head)
-        given.flush()
+        pipe.write(head)
+        pipe.flush()
         for line in output:
             message = json.loads(line)
             if "want" in message:
-                _feed(given, [paths[each] for each in message["want"]])
+                _feed(pipe, [paths[each] for each in message["want"]])
             elif "result" in message or "error" in message:
                 return dict(message)
             else:
@@ -301,12 +301,12 @@ def _converse(given: IO[bytes], output: IO[bytes], head: bytes, paths: Mapping[s
     return None
 
 
-def _feed(given: IO[bytes], paths: Sequence[Path]) -> None:
+def _feed(pipe: IO[bytes], paths: Sequence[Path]) -> None:
     for path in paths:
         with open(path, "rb") as file:
             while chunk := file.read(CHUNK):
-                given.write(chunk)
-    given.flush()
+                pipe.write(chunk)
+    pipe.flush()
 
 
 def print_progress(message: Mapping[str, Any]) -> None:

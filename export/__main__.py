@@ -35,16 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--cache", type=Path, help="folder of computed frames")
     parser.add_argument("--without", nargs="*", default=[], metavar="VARIANT", help="variants that are not made")
     parser.add_argument("--release", type=Path, metavar="FOLDER", help="export nothing: write the training's release")
-    given = parser.parse_args(arguments)
-    beside = given.checkpoint.parent / "cache"
-    cache = given.cache or (beside if beside.is_dir() else CACHE)
+    options = parser.parse_args(arguments)
+    beside = options.checkpoint.parent / "cache"
+    cache = options.cache or (beside if beside.is_dir() else CACHE)
     try:
-        if given.release is not None:
-            release(given.checkpoint, given.release)
-            print(f"wrote {given.release}")
+        if options.release is not None:
+            release(options.checkpoint, options.release)
+            print(f"wrote {options.release}")
             return 0
         export(
-            ExportOptions(given.checkpoint, given.out, given.data, cache, tuple(given.without)),
+            ExportOptions(options.checkpoint, options.out, options.data, cache, tuple(options.without)),
             lambda line: print(line, flush=True),
         )
     except LaennecError as error:
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder that may not be written
         print(f"export: {error.filename}: {error.strerror}; give another OUT", file=sys.stderr)
         return 2
-    print(f"wrote {given.out} and what belongs to it")
+    print(f"wrote {options.out} and what belongs to it")
     return 0
 
 

@@ -76,7 +76,7 @@ class Distance:
     """Share of frames whose highest score is of the same class."""
     decisions: float
     """Share of frames and groups where the same event, or none, would open."""
-    decisions_heard: float
+    decisions_on_sound: float
     """The same among those where either would open one; not bounded: such frames are few and many lie on the edge."""
     clip_cosine: float
     """Of the log-probabilities of clips."""

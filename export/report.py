@@ -52,13 +52,13 @@ def latencies(backends: Mapping[str, Backend], inputs: Inputs) -> dict[str, Late
     """Time of a step of each size, milliseconds; `inputs` are repeated."""
     times: dict[str, list[list[float]]] = {name: [] for name in backends}
     for batch, rounds in zip(BATCHES, ROUNDS, strict=True):
-        given = [np.resize(part, (batch, *part.shape[1:])) for part in inputs]
+        repeated = [np.resize(part, (batch, *part.shape[1:])) for part in inputs]
         for name in backends:
             times[name].append([])
         for turn in range(-1, rounds):  # the first warms up
             for name, backend in backends.items():
                 begin_s = time.perf_counter()
-                backend.run(*given)
+                backend.run(*repeated)
                 if turn >= 0:
                     times[name][-1].append(1000 * (time.perf_counter() - begin_s))
     return {
@@ -157,7 +157,7 @@ def _apart(one: ArtefactResult) -> list[str]:
     if one.distance is None:
         return [one.name, f"{one.torch or 0.0:.1e}", *["-"] * 7]
     d = one.distance
-    shares = (d.top1, d.decisions, d.decisions_heard, d.clip_cosine, d.clip_top1)
+    shares = (d.top1, d.decisions, d.decisions_on_sound, d.clip_cosine, d.clip_top1)
     return [one.name, f"{d.largest:.4f}", f"{d.mean:.5f}", f"{d.cosine:.5f}", *(f"{share:.5f}" for share in shares)]
 
 

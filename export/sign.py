@@ -68,24 +68,24 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _done(given: argparse.Namespace) -> str:
+def _done(options: argparse.Namespace) -> str:
     """Do what was asked for; returns what was written, in words."""
-    if given.new_key is not None:
-        public = new_key(given.new_key, _passphrase(twice=True) if given.passphrase else None, given.expires)
-        return f"wrote {given.new_key}, which stays here, and {public} for /etc/laennec/model-keys/ of every box"
-    if given.adaptation is not None and given.key is not None:
-        out = signature_path(given.adaptation)
-        _write(out, sign_adaptation(given.adaptation, read_private(given.key)))
+    if options.new_key is not None:
+        public = new_key(options.new_key, _passphrase(twice=True) if options.passphrase else None, options.expires)
+        return f"wrote {options.new_key}, which stays here, and {public} for /etc/laennec/model-keys/ of every box"
+    if options.adaptation is not None and options.key is not None:
+        out = signature_path(options.adaptation)
+        _write(out, sign_adaptation(options.adaptation, read_private(options.key)))
         return f"wrote {out}; copy it to the box beside the adaptation"
-    if None in (given.artefact, given.key, given.out):
+    if None in (options.artefact, options.key, options.out):
         raise ConfigError(
             "expected --key PRIVATE --out NAME.model ARTEFACT, --key PRIVATE --adaptation FILE, or --new-key PRIVATE; "
             "see --help"
         )
-    terms = Terms(datetime.now(timezone.utc), given.needs)
-    manifest, package = sign(given.artefact, read_private(given.key), terms)
-    _write(given.out, package)
-    return f"wrote {given.out}: release {manifest.sha256[:12]}, {manifest.id}, {', '.join(manifest.files)}"
+    terms = Terms(datetime.now(timezone.utc), options.needs)
+    manifest, package = sign(options.artefact, read_private(options.key), terms)
+    _write(options.out, package)
+    return f"wrote {options.out}: release {manifest.sha256[:12]}, {manifest.id}, {', '.join(manifest.files)}"
 
 
 def sign(artefact: Path, key: Ed25519PrivateKey, terms: Terms) -> tuple[Manifest, bytes]:
@@ -188,10 +188,10 @@ def read_private(path: Path, passphrase: bytes | None = None) -> Ed25519PrivateK
 
 
 def _passphrase(twice: bool = False) -> bytes:
-    given = getpass.getpass("passphrase: ")
-    if twice and getpass.getpass("again: ") != given:
+    entered = getpass.getpass("passphrase: ")
+    if twice and getpass.getpass("again: ") != entered:
         raise ConfigError("the two passphrases differ; nothing was written")
-    return given.encode()
+    return entered.encode()
 
 
 def _write(path: Path, content: bytes) -> None:

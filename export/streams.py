@@ -94,9 +94,9 @@ class ChunkNetwork:
     def inputs(self, sounds: Sequence[Sound]) -> Iterator[tuple[int, Inputs]]:
         """Every chunk of the sounds that holds anything valid, B = 1, with the state that it meets; and whose it is."""
         for rows, steps in self._steps(sounds):
-            for given, _ in steps:
-                for row in np.flatnonzero(given.valid.any(1)):
-                    yield rows[row], Inputs(*(part[row : row + 1] for part in given))
+            for step_inputs, _ in steps:
+                for row in np.flatnonzero(step_inputs.valid.any(1)):
+                    yield rows[row], Inputs(*(part[row : row + 1] for part in step_inputs))
 
     def _steps(self, sounds: Sequence[Sound]) -> Iterator[tuple[list[int], Iterator[tuple[Inputs, Answers]]]]:
         """Sounds of like length side by side: their indices and the steps from their begin until all is decided."""
@@ -110,9 +110,9 @@ class ChunkNetwork:
         frames, valid = padded(sounds, spec)
         for start in range(0, frames.shape[1], spec.chunk_frames):
             part = slice(start, start + spec.chunk_frames)
-            given = Inputs(frames[:, part], valid[:, part], state)
-            answers = self.step(given)
-            yield given, answers
+            step_inputs = Inputs(frames[:, part], valid[:, part], state)
+            answers = self.step(step_inputs)
+            yield step_inputs, answers
             state = answers.state
 
 
@@ -131,8 +131,8 @@ def padded(sounds: Sequence[Sound], spec: ChunkSpec) -> tuple[NDArray[np.float32
 def of_backend(backend: Backend, chunk: ChunkSpec) -> ChunkNetwork:
     """An artefact in its runtime."""
 
-    def step(given: Inputs) -> Answers:
-        found = backend.run(*given)
+    def step(step_inputs: Inputs) -> Answers:
+        found = backend.run(*step_inputs)
         return Answers(found["scores"], found["clip"], found["next_state"])
 
     return ChunkNetwork(step, int(str(backend.inputs["state"][1])), chunk)
@@ -141,9 +141,9 @@ def of_backend(backend: Backend, chunk: ChunkSpec) -> ChunkNetwork:
 def of_torch(scorer: Scorer, chunk: ChunkSpec) -> ChunkNetwork:
     """A network of the training, in evaluation mode."""
 
-    def step(given: Inputs) -> Answers:
+    def step(step_inputs: Inputs) -> Answers:
         with torch.no_grad():
-            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in given))))
+            return Answers(*(found.numpy() for found in scorer(*(torch.from_numpy(part) for part in step_inputs))))
 
     return ChunkNetwork(step, scorer.state_size, chunk)
 
@@ -188,9 +188,9 @@ def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Samp
     chosen = [_some(rng, -(-length // network.chunk.chunk_frames)) for length in lengths]
     met = [0] * len(sounds)
     taken: list[tuple[int, int, Inputs]] = []
-    for index, given in network.inputs(sounds):
+    for index, step_inputs in network.inputs(sounds):
         if met[index] in chosen[index]:
-            taken.append((index, met[index], Inputs(*(part.copy() for part in given))))
+            taken.append((index, met[index], Inputs(*(part.copy() for part in step_inputs))))
         met[index] += 1
     taken.sort(key=lambda one: one[:2])
     return Sample(Inputs(*(np.concatenate(parts) for parts in zip(*(one[2] for one in taken), strict=True))), seed)

@@ -143,11 +143,11 @@ class Assembler:
 
     def tick(self, now_ns: int) -> list[Item]:
         """Let time pass: what waited long enough is given, and what it waited for is lost."""
-        return list(self._settle(now_ns))
+        return list(self._release(now_ns))
 
     def flush(self) -> list[Item]:
         """End of the stream: give what waits."""
-        return list(self._settle(None))
+        return list(self._release(None))
 
     @property
     def is_waiting(self) -> bool:
@@ -209,9 +209,9 @@ class Assembler:
                 ordered.append(other)
         self._counts.reordered += bool(ordered) and piece.start < ordered[-1].start
         self._held = sorted([*ordered, piece], key=attrgetter("start"))
-        return list(self._settle(piece.arrival_ns))
+        return list(self._release(piece.arrival_ns))
 
-    def _settle(self, now_ns: int | None) -> Iterator[Item]:
+    def _release(self, now_ns: int | None) -> Iterator[Item]:
         """Give what is decided at `now_ns`; everything if that is None."""
         while self._held:
             first = self._held[0]

@@ -36,7 +36,7 @@ class Sequence:
         self.missing = 0
         """Numbers that were passed over and have not arrived since."""
         self._highest: int | None = None
-        self._seen = 0  # bit i: number highest - i arrived
+        self._received = 0  # bit i: number highest - i arrived
         self._span = 0  # numbers since the first
 
     def restart(self) -> None:
@@ -47,15 +47,15 @@ class Sequence:
         """Note a packet's number, 0 to 65535."""
         ahead = 0 if self._highest is None else unwrap(self._highest, seq, 16) - self._highest
         if self._highest is None or abs(ahead) > self.LEAP:
-            self._highest, self._seen, self._span = seq, 1, 1
+            self._highest, self._received, self._span = seq, 1, 1
         elif ahead > 0:
             self._highest += ahead
             self._span += ahead
-            self._seen = (self._seen << min(ahead, self.WINDOW) | 1) & (1 << self.WINDOW) - 1
+            self._received = (self._received << min(ahead, self.WINDOW) | 1) & (1 << self.WINDOW) - 1
             self.missing += ahead - 1
-        elif -ahead >= self.WINDOW or self._seen >> -ahead & 1 or -ahead >= self._span:
+        elif -ahead >= self.WINDOW or self._received >> -ahead & 1 or -ahead >= self._span:
             return  # a duplicate, too old to tell, or from before the first
         else:
-            self._seen |= 1 << -ahead
+            self._received |= 1 << -ahead
             self.missing -= 1
         self.received += 1

@@ -36,7 +36,7 @@ from deploy.box.switch import forget_model, go_back, repair, switch, unlink_sett
 Command = Callable[[Session, dict[str, Any], BinaryIO], dict[str, Any]]
 
 
-def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def probe(session: Session, request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """What this box is; refused to a user who may not deploy here, before anything is built."""
     there = session.layout.nearest()
     if not request["systemd"] and not os.access(there, os.W_OK | os.X_OK):
@@ -46,7 +46,7 @@ def probe(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[s
     return asdict(facts(session.layout))
 
 
-def status(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def status(session: Session, _request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """What runs, what else is there, and whether somebody is at work or was cut off."""
     layout, health = session.layout, session.service.health()
     busy, trial = at_work(layout), read_record(layout.trial, Trial)
@@ -81,27 +81,27 @@ def _digest(path: Path) -> str:
     return ""
 
 
-def logs(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def logs(session: Session, request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """The last lines of the service's log, as many as the request says, and the command that shows it."""
     return {"text": session.service.last_lines(request["lines"]), "logs": session.service.logs}
 
 
-def mend(session: Session, _request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def mend(session: Session, _request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """End or undo what a deployment left that was cut off."""
     clear_up(session)
     return {}
 
 
-def rollback(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+def rollback(session: Session, request: dict[str, Any], stdin: BinaryIO) -> dict[str, Any]:
     """Switch to the release before the current one, or to the one that is named."""
     layout = session.layout
-    watch_workstation(session, given)
+    watch_workstation(session, stdin)
     cut = read_record(layout.trial, Trial)
     meant = "" if cut is None else cut.old if cut.is_untried else cut.new  # a rollback that was cut off goes on
     wanted = request["release"] or meant
     if cut and cut.old and wanted == cut.old:
         return _undo(session, cut, request["hold_s"])
-    mend(session, request, given)
+    mend(session, request, stdin)
     if cut and wanted == layout.running():
         return session.outcome(session.service.health())
     releases, running = {release.name: release for release in layout.complete()}, layout.running()
@@ -128,7 +128,7 @@ def _undo(session: Session, cut: Trial, hold_s: float) -> dict[str, Any]:
         return session.outcome(wait_until_healthy(session.service, hold_s))
 
 
-def undeploy(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def undeploy(session: Session, request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """Stop the service and remove every release; settings and events stay, unless they too are to go."""
     layout = session.layout
     with session.wire.step("stopping the service"):
@@ -178,19 +178,19 @@ CHANGING: dict[str, Command] = {
 }
 
 
-def main(given: BinaryIO, out: BinaryIO) -> None:
+def main(stdin: BinaryIO, out: BinaryIO) -> None:
     """Read one request from standard input, run it, and write what comes of it as lines of JSON; the exit code."""
-    request = json.loads(given.readline())
+    request = json.loads(stdin.readline())
     os.umask(0o022)
     layout = BoxLayout(request["root"])
     service: Service = Systemd(layout) if request["systemd"] else Process(layout)
     session = Session(layout, service, Wire(out), request.get("who", ""))
     try:
         if request["command"] in READING:
-            result = READING[request["command"]](session, request, given)
+            result = READING[request["command"]](session, request, stdin)
         else:
             with only_one(session):
-                result = CHANGING[request["command"]](session, request, given)
+                result = CHANGING[request["command"]](session, request, stdin)
         session.wire.send(result=result)
     except Refusal as error:
         session.wire.send(error=str(error), state=session.situation())

@@ -60,14 +60,14 @@ sys.exit(main())
 """
 
 
-def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+def install(session: Session, request: dict[str, Any], stdin: BinaryIO) -> dict[str, Any]:
     """Everything from files to a release that runs and is healthy, or the state before.
 
     Args:
         session: whose.
         request: `version`, `python`, `files`, `system_site`, `hold_s`, `is_forced`, `keeps_board`, `keep` and
             `signed`, as `deploy.commands` sends them.
-        given: where the bytes of what `files` lists come from.
+        stdin: where the bytes of what `files` lists come from.
 
     Returns:
         What `switch` remarks; `is_new`: whether anything was done.
@@ -82,9 +82,9 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
         return {**session.outcome(session.service.health()), "is_new": False}
     check_room(layout, parts)
     with wire.step("copying") as remarks:
-        new = receive(session, parts, given)
+        new = receive(session, parts, stdin)
         remarks.append(f"{len(new)} of {len(parts)} files were new, {_size(new) / 1e6:.1f} MB")
-    watch_workstation(session, given)
+    watch_workstation(session, stdin)
     name = layout.next_name(request["version"])
     made = Release(name, time.time(), request["python"], after=layout.running())
     with _whole_or_gone(layout, name):
@@ -97,13 +97,13 @@ def install(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[
     return _switch(session, request, name)
 
 
-def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+def configure(session: Session, request: dict[str, Any], stdin: BinaryIO) -> dict[str, Any]:
     """Change the settings alone, or leave everything as it was.
 
     Args:
         session: whose.
         request: `files` with ward.yaml, `hold_s`, `keep`.
-        given: open as long as the workstation is there.
+        stdin: open as long as the workstation is there.
 
     Returns:
         What `switch` remarks; `is_new`: whether anything was done.
@@ -113,7 +113,7 @@ def configure(session: Session, request: dict[str, Any], given: BinaryIO) -> dic
     """
     layout, files = session.layout, request["files"]
     clear_up(session)
-    watch_workstation(session, given)
+    watch_workstation(session, stdin)
     running, health = layout.running(), session.service.health()
     made = read_record(layout.current / "release.json", Release)
     if made is None:
@@ -197,7 +197,7 @@ def check_room(layout: BoxLayout, parts: Sequence[Part]) -> None:
         raise Refusal(f"expected {need_mb} MB free for {layout.base}, found {free_mb} MB; free some room on the box")
 
 
-def receive(session: Session, parts: Sequence[Part], given: BinaryIO) -> list[Part]:
+def receive(session: Session, parts: Sequence[Part], stdin: BinaryIO) -> list[Part]:
     """Fill the store with what it lacks; a file that came whole once is not sent again.
 
     Returns:
@@ -209,7 +209,7 @@ def receive(session: Session, parts: Sequence[Part], given: BinaryIO) -> list[Pa
     lacking = [part for part in wanted.values() if not _is_there(store / part.sha256, part)]
     session.wire.send(want=[part.sha256 for part in lacking])
     for part in lacking:
-        _receive_one(store / part.sha256, part, given)
+        _receive_one(store / part.sha256, part, stdin)
     sync_disk(store)  # at once: one by one would take a card minutes; what a power cut spoils is found by its hash
     return lacking
 
@@ -218,11 +218,11 @@ def _is_there(path: Path, wanted: Part) -> bool:
     return path.is_file() and path.stat().st_size == wanted.size and digest_of(path) == wanted.sha256
 
 
-def _receive_one(path: Path, part: Part, given: BinaryIO) -> None:
+def _receive_one(path: Path, part: Part, stdin: BinaryIO) -> None:
     partial, digest, left = path.with_name("incoming.part"), hashlib.sha256(), part.size
     with open(partial, "wb") as file:
         while left:
-            chunk = given.read(min(left, CHUNK))
+            chunk = stdin.read(min(left, CHUNK))
             if not chunk:
                 raise Refusal(f"the workstation went away while {part.name} was being copied; deploy again")
             digest.update(chunk)

@@ -49,7 +49,7 @@ class Arrival:
         return rights and self.path.read_bytes() == self.content
 
 
-def credentials(session: Session, request: dict[str, Any], _given: BinaryIO) -> dict[str, Any]:
+def credentials(session: Session, request: dict[str, Any], _stdin: BinaryIO) -> dict[str, Any]:
     """Put files below /etc/laennec, each checked as it arrives and as it lies there.
 
     Args:

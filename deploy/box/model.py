@@ -46,14 +46,14 @@ def active_model(layout: BoxLayout) -> dict[str, str]:
         return {}
 
 
-def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> dict[str, Any]:
+def change_model(session: Session, request: dict[str, Any], stdin: BinaryIO) -> dict[str, Any]:
     """Make another model the active one, or leave everything as it was.
 
     Args:
         session: whose.
         request: `part`: a signed package, or none and `model`: digits of the id of an installed one or `bundled`;
             `hold_s`, `keep`.
-        given: where the bytes of the package come from.
+        stdin: where the bytes of the package come from.
 
     Returns:
         What `Session.outcome` remarks; `is_new`: whether anything was done; `model`: its id.
@@ -64,8 +64,8 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
     layout, wire = session.layout, session.wire
     clear_up(session)
     active = _changeable(layout)
-    wanted = _install(session, Part(*request["part"]), given) if request.get("part") else str(request["model"])
-    watch_workstation(session, given)
+    wanted = _install(session, Part(*request["part"]), stdin) if request.get("part") else str(request["model"])
+    watch_workstation(session, stdin)
     health = session.service.health()
     if _is_same(active, wanted) and health.is_current and health.is_healthy:
         return {**session.outcome(health), "is_new": False, "model": active["id"][:12]}
@@ -81,7 +81,7 @@ def change_model(session: Session, request: dict[str, Any], given: BinaryIO) -> 
             remarks += go_back_to_model(session)
         raise Refusal(f"model {wanted} was not healthy: {error}; last words of the service: {output}") from None
     with wire.step("keeping it") as remarks:
-        _settle(session)
+        _commit(session)
         write_record(layout.switched, LastSwitch(f"model {wanted}", time.time(), deaf_s))
         remarks += _prune(layout, request.get("keep") or RETAINED_RELEASES)
     return {**session.outcome(health, deaf_s), "is_new": True, "model": wanted}
@@ -119,11 +119,11 @@ def _is_same(active: dict[str, str], wanted: str) -> bool:
     return active["kind"] == "bundled" if wanted == "bundled" else active["id"].startswith(wanted)
 
 
-def _install(session: Session, part: Part, given: BinaryIO) -> str:
+def _install(session: Session, part: Part, stdin: BinaryIO) -> str:
     """Copy a package and let the release check it; the head of its id."""
     layout = session.layout
     with session.wire.step("copying"):
-        receive(session, [part], given)
+        receive(session, [part], stdin)
     package = layout.files / part.name
     os.replace(layout.files / part.sha256, package)
     try:
@@ -146,7 +146,7 @@ def _promote(session: Session, store: Path, wanted: str) -> None:
     record_model(layout, store)
     code, output = _laennec(layout, "model", "promote", wanted)
     if code:
-        _settle(session)
+        _commit(session)
         raise Refusal(f"laennec model promote failed: {last_words(output, 1).removeprefix('laennec: ')}")
 
 
@@ -157,11 +157,11 @@ def _run_doctor(session: Session, wanted: str) -> None:
         examine(session, session.layout.current, (DOCTOR,))
     except (Refusal, OSError) as error:
         restore_model(session.layout)
-        _settle(session)
+        _commit(session)
         raise Refusal(f"model {wanted} was not taken: {error}") from None
 
 
-def _settle(session: Session) -> None:
+def _commit(session: Session) -> None:
     """From here on there is no way back, or none is needed."""
     remove(session.layout.before)
     forget_model(session.layout)

@@ -169,11 +169,11 @@ def _record_holder(session: Session, remark: str) -> None:
     session.layout.lock.write_text(f"process {os.getpid()}{who}, {remark}")
 
 
-def watch_workstation(session: Session, given: BinaryIO) -> None:
+def watch_workstation(session: Session, stdin: BinaryIO) -> None:
     """End this program when the workstation is gone; but a release that was flipped to is judged first."""
 
     def watch() -> None:
-        while os.read(given.fileno(), CHUNK):  # past the buffer, which a thread at the end of a program must not hold
+        while os.read(stdin.fileno(), CHUNK):  # past the buffer, which a thread at the end of a program must not hold
             pass
         if not session.is_settling:
             os._exit(1)

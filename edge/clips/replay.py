@@ -26,7 +26,7 @@ from edge.model.adaptation import Adaptation
 from edge.model.model import Model
 from edge.types import Event, Scores
 
-SETTLE_S = 1.0  # until the tracker has forgotten what it did not get: medians, and care behind a gap
+WARM_UP_S = 1.0  # until the tracker has forgotten what it did not get: medians, and care behind a gap
 DECIDED_S = 3.0  # after which an event that is over is published; the clip may have been cut before
 SAME_SCORE = 0.01  # of peaks; a high-pass that starts anew in the clip has settled to 60 dB
 
@@ -94,11 +94,11 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     first = file.start if exact is None else max(file.start, exact - model.spec.history_samples)
     pipeline.offer(to_block(first, pcm[first - file.start :]))
     pipeline.end()
-    events, given = [], _state(file, model)
+    events, initial = [], _state(file, model)
     while (ready := pipeline.ready()) is not None:
         chunk, state = ready
-        if given is not None:  # the model does not start anew here
-            chunk, state, given = replace(chunk, restart=False), given, None
+        if initial is not None:  # the model does not start anew here
+            chunk, state, initial = replace(chunk, restart=False), initial, None
         events += pipeline.decide(*model.score(chunk, state))
     return [event for event in events + pipeline.finish() if event.kind == "end"]
 
@@ -164,7 +164,7 @@ def _differs(event: ClipEvent, now: Event | None) -> str:
 
 def _excuse(onset: int, end: int | None, file: ClipFile, model: Model) -> str:
     exact = exact_from(file, model)
-    if exact is None or onset < exact + SETTLE_S * model.rate_hz:
+    if exact is None or onset < exact + WARM_UP_S * model.rate_hz:
         return "too little of the clip lies before it"
     if end is None or end > exact_until(file, model):
         return "the clip ends before it is over"

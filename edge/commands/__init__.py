@@ -43,10 +43,10 @@ def overridden(tree: dict[str, Any], options: Mapping[str, Mapping[str, object]]
     """Settings of a file, overridden by what the command line says of sections; None: it says nothing."""
     merged = {**tree}
     for section, values in options.items():
-        given = {key: value for key, value in values.items() if value is not None}
+        arguments = {key: value for key, value in values.items() if value is not None}
         before = tree.get(section) or {}
-        if given and isinstance(before, dict):  # a section that is something else is refused with the file
-            merged[section] = {**before, **given}
+        if arguments and isinstance(before, dict):  # a section that is something else is refused with the file
+            merged[section] = {**before, **arguments}
     return merged
 
 

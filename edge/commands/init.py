@@ -75,8 +75,8 @@ def init(  # noqa: PLR0913 - the options of the command
     if not output.absolute().parent.is_dir():
         raise ConfigError(f"-o {output}: there is no folder {output.absolute().parent}; make it first")
     prompt = _prompts() if sys.stdin.isatty() and sys.stdout.isatty() else _takes_default
-    given = {"--source": source, "--bed": bed, "--age": age, "--node": node, "--site": site, "--broker": broker}
-    check_options({**given, "--user": user}, box, has_name=node is not None or prompt is not _takes_default)
+    options = {"--source": source, "--bed": bed, "--age": age, "--node": node, "--site": site, "--broker": broker}
+    check_options({**options, "--user": user}, box, has_name=node is not None or prompt is not _takes_default)
     streams = _streams(prompt, source, bed, age, box)
     named = node or prompt("Name of this box", "box-1" if box else host_name(), id_of)
     where = _user(prompt, _broker(prompt, broker, ca, box), user, password_file, output)
@@ -122,15 +122,17 @@ def _takes_default(_question: str, default: str, _check: Callable[[str], str]) -
 
 
 def _streams(
-    prompt: Prompt, given: list[str] | None, beds: list[str] | None, age: str | None, box: bool
+    prompt: Prompt, sources: list[str] | None, beds: list[str] | None, age: str | None, box: bool
 ) -> tuple[FirstStream, ...]:
     """One for each source."""
     chosen: list[tuple[str, int | None]]
     if box:
-        answer = None if given else prompt("What to listen to (mic, mic:PART OF ITS NAME; demo)", "mic", box_source_of)
-        chosen = [(DEMO_ON_BOX if each == "demo" else each, None) for each in given or [str(answer)]]
+        answer = (
+            None if sources else prompt("What to listen to (mic, mic:PART OF ITS NAME; demo)", "mic", box_source_of)
+        )
+        chosen = [(DEMO_ON_BOX if each == "demo" else each, None) for each in sources or [str(answer)]]
     else:
-        chosen = [(_full(each), _channel(each)) for each in given] if given else _chosen(prompt)
+        chosen = [(_full(each), _channel(each)) for each in sources] if sources else _chosen(prompt)
     default = ", ".join(f"bed{number}" for number in range(1, len(chosen) + 1))
     question = "Name of its bed" if len(chosen) == 1 else "Names of their beds"
     names = beds or prompt(question, default, ids_of).split(", ")
@@ -207,13 +209,13 @@ def _channel(source: str) -> int | None:
         return None
 
 
-def _broker(prompt: Prompt, given: str | None, ca: Path | None, box: bool) -> FirstBroker:
-    found = [] if given or box else _answering()
+def _broker(prompt: Prompt, option: str | None, ca: Path | None, box: bool) -> FirstBroker:
+    found = [] if option or box else _answering()
     if found:
         print(f"brokers: {', '.join(found)}")
-    elif not given and not box:
+    elif not option and not box:
         print("no broker found: `sudo apt install mosquitto` brings one to this machine")
-    text = given or prompt("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", address_of)
+    text = option or prompt("MQTT broker (HOST or HOST:PORT)", found[0] if found else "127.0.0.1", address_of)
     host, _, port = text.partition(":")
     has_tls = ca is not None or port == str(WITH_TLS)
     return FirstBroker(host, int(port or (WITH_TLS if has_tls else 1883)), has_tls, ca)
@@ -239,10 +241,10 @@ def _answering() -> list[str]:
 
 
 def _user(
-    prompt: Prompt, broker: FirstBroker, given: str | None, password_file: Path | None, output: Path
+    prompt: Prompt, broker: FirstBroker, option: str | None, password_file: Path | None, output: Path
 ) -> FirstBroker:
     """The same with its user; the password that a person types goes into a file of its own, for the owner alone."""
-    name = given or prompt("User at the broker", "none", name_of)
+    name = option or prompt("User at the broker", "none", name_of)
     if name == "none":
         if password_file is not None:
             raise ConfigError(f"--password-file {password_file}: is nobody's; give --user, too, or leave it out")

@@ -125,14 +125,14 @@ def _section(
         return section
     if not (serial or udp or ble):
         raise ConfigError("nothing to listen to: give --serial PORT, --udp HOST:PORT, --ble ADDRESS, or --config FILE")
-    given: dict[str, Any] = {"serial": [{"port": port, **({"baud": baud} if baud else {})} for port in serial or ()]}
+    link: dict[str, Any] = {"serial": [{"port": port, **({"baud": baud} if baud else {})} for port in serial or ()]}
     if udp is not None:
         host, _, port = udp.rpartition(":")
         if not host:
             raise ConfigError(f"--udp {udp!r}: expected HOST:PORT, such as 127.0.0.1:7355")
-        given["udp"] = {"bind": host, "port": port}
-    given["ble"] = [{"address": address} for address in ble or ()]
-    return parse_config({"streams": [{"id": "none", "source": "none"}], "link": given}, "command line").link
+        link["udp"] = {"bind": host, "port": port}
+    link["ble"] = [{"address": address} for address in ble or ()]
+    return parse_config({"streams": [{"id": "none", "source": "none"}], "link": link}, "command line").link
 
 
 def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: bool, stop: threading.Event) -> None:

@@ -49,7 +49,7 @@ def run(  # noqa: PLR0913 - the options of the command
     adaptation: AdaptationOption = None,
 ) -> None:
     """Detect sounds and publish events over MQTT, until Ctrl-C or the end of all files."""
-    given: dict[str, Any] = {
+    options: dict[str, Any] = {
         "source": source,
         "model": model,
         "channel": channel,
@@ -64,15 +64,19 @@ def run(  # noqa: PLR0913 - the options of the command
     folder = None
     if config is not None:  # where its relative paths begin, but not those of the command line
         folder = config.parent
-        given |= {"source": [*map(_from_here, source or ())], "model": _from_here(model), "outbox": _from_here(outbox)}
-        given["adaptation"] = _from_here(adaptation)
+        options |= {
+            "source": [*map(_from_here, source or ())],
+            "model": _from_here(model),
+            "outbox": _from_here(outbox),
+        }
+        options["adaptation"] = _from_here(adaptation)
     from edge.log import setup
     from edge.settings import node as settings
     from edge.settings.yaml_file import read_yaml
 
     setup()
     tree = read_yaml(config) if config is not None else {}
-    effective = settings.parse_config(_overridden(tree, given, fast), str(config or "command line"), folder)
+    effective = settings.parse_config(_overridden(tree, options, fast), str(config or "command line"), folder)
     with stop_on_signals() as stop:
         _serve(effective, stop, is_ward=not source, origin=str(config or "command line"))
 
@@ -177,19 +181,19 @@ def _bridge(effective: Any, rate_hz: int) -> Any:
     return open_bridge(effective.link, rate_hz, effective.outbox_path().with_name(f"links-{effective.node}.json"))
 
 
-def _overridden(tree: object, given: dict[str, Any], fast: bool) -> object:
+def _overridden(tree: object, options: dict[str, Any], fast: bool) -> object:
     """The settings of the file, overridden by those of the command line."""
     if not isinstance(tree, dict):
         return tree
-    of_sections = {"mqtt": {key: given[key] for key in ("host", "port")}, "outbox": {"path": given["outbox"]}}
+    of_sections = {"mqtt": {key: options[key] for key in ("host", "port")}, "outbox": {"path": options["outbox"]}}
     merged = overridden(tree, of_sections)
     for key in ("model", "node", "runtime"):
-        if given[key] is not None:
-            merged[key] = given[key]
-    if given["source"]:
-        named = _streams(given["source"], given["stream"], given["channel"])
-        merged["streams"] = [{**each, "adaptation": given["adaptation"]} for each in named]
-    elif any(given[key] is not None for key in ("stream", "channel", "adaptation")):
+        if options[key] is not None:
+            merged[key] = options[key]
+    if options["source"]:
+        named = _streams(options["source"], options["stream"], options["channel"])
+        merged["streams"] = [{**each, "adaptation": options["adaptation"]} for each in named]
+    elif any(options[key] is not None for key in ("stream", "channel", "adaptation")):
         raise ConfigError(
             "--stream, --channel and --adaptation belong to --source; in a configuration file they stand under streams"
         )

@@ -257,9 +257,9 @@ def _settings(path: Path | None, node: str | None, host: str | None, port: int |
 
     tree = {"streams": [{"id": "none", "source": "none"}]} if path is None else read_yaml(path)
     if isinstance(tree, dict):
-        given = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
+        options = {key: value for key, value in (("host", host), ("port", port)) if value is not None}
         mqtt = tree.get("mqtt") or {}
-        tree = {**tree, **({"mqtt": {**mqtt, **given}} if given and isinstance(mqtt, dict) else {})}
+        tree = {**tree, **({"mqtt": {**mqtt, **options}} if options and isinstance(mqtt, dict) else {})}
         tree |= {"node": node} if node is not None else {}
     return parse_config(tree, str(path or "command line"), path and path.parent)
 

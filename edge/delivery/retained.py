@@ -79,7 +79,7 @@ class RetainedTopics:
         self._write(stored | set(topics))
         return sorted(stored.difference(topics))
 
-    def settle(self, topics: Collection[str]) -> None:
+    def store(self, topics: Collection[str]) -> None:
         """The broker has acknowledged the clearing of those that `begin` returned: forget them."""
         self._write(set(topics))
 

@@ -112,11 +112,11 @@ class ChangePoints:
     ) -> None:
         self._classes, self._thresholds, self._hop_samples = spec.classes, thresholds, hop_samples
         ring = 2 * spec.step_frames + 1
-        asked = [(t, r.keep, r.confirm_frames, r.quiet_frames) for t, r in zip(thresholds, rules, strict=True)]
+        limits = [(t, r.keep, r.confirm_frames, r.quiet_frames) for t, r in zip(thresholds, rules, strict=True)]
         self._group = _Group(
             np.zeros(1, STATE),
-            np.zeros((RING + ring, CLASSES + len(asked) + 1)),
-            np.array(asked, np.float64),
+            np.zeros((RING + ring, CLASSES + len(limits) + 1)),
+            np.array(limits, np.float64),
             np.zeros(2 * (MOST_FRAMES + ring), EVENT),
         )
         self._group.state["stop"], self._group.state["update_frames"] = NONE, update_frames or 0

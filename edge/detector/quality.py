@@ -164,7 +164,7 @@ class Quality:
         self._number: int | None = None  # of the segment that is being filled
         self._filled = 0  # samples of it; -1: not all of them are there
         self._recent: deque[tuple[int, Segment]] = deque()
-        self._judged = -EVERY  # number of the segment after which it was judged last
+        self._assessed = -EVERY  # number of the segment after which it was judged last
         self._findings: deque[tuple[int, QualityAssessment]] = deque(maxlen=MOST_WAITING)  # from which sample on
         self._last = self._now = QualityAssessment()
         self._expires = 0  # sample
@@ -211,15 +211,15 @@ class Quality:
         self._buffer[offset : offset + len(samples)] = samples
         self._filled += len(samples)
         if self._filled == len(self._buffer):
-            self._judge(number)
+            self._assess(number)
 
-    def _judge(self, number: int) -> None:
+    def _assess(self, number: int) -> None:
         """A segment is whole."""
         self._recent.append((number, self._meter.measure(self._buffer)))
         while self._recent[0][0] <= number - SEGMENTS:
             self._recent.popleft()
-        if len(self._recent) >= LEAST and number >= self._judged + EVERY:
-            self._judged = number
+        if len(self._recent) >= LEAST and number >= self._assessed + EVERY:
+            self._assessed = number
             segments = [segment for _, segment in self._recent]
             movement = movement_of(segments)
             fault = fault_of(segments, self._last.fault, movement)

@@ -129,7 +129,7 @@ class SoundCheck:
         number = chunk.start // self._chunk_frames // self._chunks
         if self._current is not None and number > self._current:
             recent = [p for n, p in self._pieces.items() if number - PIECES <= n < number]
-            self.verdict = self._judge(self._sum(recent), self.verdict.verified is False)
+            self.verdict = self._assess(self._sum(recent), self.verdict.verified is False)
             for old in [n for n in self._pieces if n < number - PIECES]:
                 self._forgotten.add(self._pieces.pop(old))
         self._current = number if self._current is None else max(number, self._current)
@@ -140,7 +140,7 @@ class SoundCheck:
         total = self._sum([self._forgotten, *self._pieces.values()])
         if total.samples.is_silent:
             return SoundAssessment(False, "; ".join(total.samples.reasons()), total.samples.fault, measurable=False)
-        return self._judge(total)
+        return self._assess(total)
 
     def _new(self) -> _Piece:
         return _Piece(self._spec, self._known is not None)
@@ -158,7 +158,7 @@ class SoundCheck:
             total.add(piece)
         return total
 
-    def _judge(self, total: _Piece, was_outside: bool = False) -> SoundAssessment:
+    def _assess(self, total: _Piece, was_outside: bool = False) -> SoundAssessment:
         found = total.samples.reasons(was_outside) if total.samples.samples >= self._least_samples else []
         frames, known = total.frames, self._known
         is_measured = frames is not None and frames.frames * self._spec.hop_samples >= self._least_samples

@@ -64,15 +64,15 @@ def find_variants(path: Path) -> list[Artefact]:
     Raises:
         ModelError: if the file at `path` itself is missing, damaged or not understood.
     """
-    given = read_variant(path)
-    found = [given]
+    declared = read_variant(path)
+    found = [declared]
     for beside in sorted(path.parent.glob(f"{escape(path.stem)}.*.onnx")):
         try:
             artefact = read_variant(beside)
         except ModelError as error:
             warn_once(f"variant=ignored cause={str(error)!r}")
             continue
-        if artefact.variant.parent == given.sha256:
+        if artefact.variant.parent == declared.sha256:
             found.append(artefact)
         else:
             warn_once(f"variant=ignored file={beside} cause=made_for_another_{path.name} repair=export_it_again")
@@ -159,16 +159,16 @@ def decide(path: Path, runtime: str = "auto") -> Decision:
     """
     check_name(runtime)
     artefacts = find_variants(path)
-    given = artefacts[0].variant
-    used = given.runtime if runtime == "auto" else runtime
+    declared = artefacts[0].variant
+    used = declared.runtime if runtime == "auto" else runtime
     usable = {item.variant.name: item for item in artefacts if item.variant.runtime == used}
     try:
         device = _device_for(artefacts) if used == "tensorrt" else None
     except ConfigError as error:
-        what = "runtime: tensorrt" if runtime == used else f"model {path}: {given.name}"
+        what = "runtime: tensorrt" if runtime == used else f"model {path}: {declared.name}"
         raise ConfigError(f"{what} is not available here: {error}") from None
     if not usable:
-        raise ConfigError(f"model {path}: {given.name} is made for {given.runtime}; set  runtime: auto")
+        raise ConfigError(f"model {path}: {declared.name} is made for {declared.runtime}; set  runtime: auto")
     return Decision(next(usable[name] for name in (*VARIANTS, *usable) if name in usable), device)
 
 

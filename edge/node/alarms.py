@@ -148,7 +148,7 @@ class AlarmService:
                     self._looked_s = time.monotonic()
                 if (order := self._orders.get(min(until_s, self._next_look_s) - now_s)) is not None:
                     self._carry_out(order)
-                self._settle()
+                self._publish_recorded()
             except Exception:  # nobody else watches: this must outlive any one mistake
                 logger.exception("alarms error; going on")
         self._dispatch.standby.tick()
@@ -198,7 +198,7 @@ class AlarmService:
         """One look."""
         self._values = self._values_of(reading)
         self._record(self._alarms.advance(self._clock.now_s(), self._values))
-        self._settle()
+        self._publish_recorded()
         self._refresh()
 
     def _values_of(self, reading: WardReading) -> dict[Key, Value]:
@@ -289,7 +289,7 @@ class AlarmService:
                 self._clip_of = {known: ident for known, ident in self._clip_of.items() if known[0] != each.key}
                 self._clip_of[each.key, episode] = clip
 
-    def _settle(self) -> None:
+    def _publish_recorded(self) -> None:
         """Publish and answer what the disk has now, and what it should have and has not."""
         for key, ticket in list(self._unrecorded.items()):
             if self._is_recorded(ticket):

@@ -31,7 +31,7 @@ from edge.ward.model_comparison import ModelComparison, Side
 
 SLOW_S = 0.5  # a call that takes longer makes beds wait for longer than a chunk of the bundled model
 MOST_SLOW = 3  # in a row; one may be the machine's
-SETTLE_S = 1.0  # between two comparisons
+COMPARE_S = 1.0  # between two comparisons
 FOREVER = 1 << 62
 
 logger = logging.getLogger(__name__)
@@ -113,13 +113,13 @@ class ShadowBed(StreamObserver):
         if message.body.get("cause") == OVERLOAD:
             self._compared.left_out(message.body["from_sample"], message.body["to_sample"])
 
-    def settle(self) -> None:
+    def compare(self) -> None:
         """Compare what both have decided; where the other ended, nothing more is compared."""
         if self.stream.is_closed:
             self._compared.left_out(self.stream.decided, FOREVER)
-            self._compared.settle(self._live.decided)
+            self._compared.compare(self._live.decided)
         else:
-            self._compared.settle(min(self._live.decided, self.stream.decided))
+            self._compared.compare(min(self._live.decided, self.stream.decided))
         self._publish()
 
     def _publish(self) -> None:
@@ -179,7 +179,7 @@ class Shadow:
         self._engine = Engine(model, [bed.stream for bed in beds], priorities)
         self._slow = 0
         self._is_over = False
-        self._settled_s = time.monotonic()
+        self._compared_s = time.monotonic()
 
     def body(self, stream: str, node: Node, wall_s: float) -> Body:
         """What the two models made of one bed."""
@@ -204,7 +204,7 @@ class Shadow:
                 self._engine.wake(number)
         try:
             scored = self._engine.turn(0.0)
-            self._settle(begin_s)
+            self._compare(begin_s)
         except Exception as error:  # whatever it is, the beds of the live model are scored
             return self._end(error)
         if scored:
@@ -215,11 +215,11 @@ class Shadow:
         if self._slow >= MOST_SLOW:
             self._end(ModelError(f"a call takes {took_s:.2f} s, for which the beds would wait; it is heard no more"))
 
-    def _settle(self, now_s: float) -> None:
-        if now_s - self._settled_s >= SETTLE_S:
-            self._settled_s = now_s
+    def _compare(self, now_s: float) -> None:
+        if now_s - self._compared_s >= COMPARE_S:
+            self._compared_s = now_s
             for bed in self.beds:
-                bed.settle()
+                bed.compare()
 
     def _end(self, error: Exception) -> None:
         self._is_over = True

@@ -246,7 +246,7 @@ class Service:
         else:
             waiting = self._drain_after_files()
         if self._dispatch.is_connected:
-            self._retained.settle(self._stream_topics)
+            self._retained.store(self._stream_topics)
         unaccepted = self._dispatch.unaccepted()
         self._dispatch.stop()
         self._outbox.tidy()  # a last attempt to bring to disk what only memory holds

@@ -176,7 +176,7 @@ class NodeStream:
             self._take(item)
             while (pending := self._pipeline.ready()) is not None:
                 self._decide(*pending, (yield pending))
-            self._settle(item)
+            self._after_scoring(item)
 
     def _next_item(self) -> Item | Flush | None:
         if not self._items:
@@ -279,7 +279,7 @@ class NodeStream:
             for observer in self.observers:
                 observer.on_item(item)
 
-    def _settle(self, item: Item | Flush) -> None:
+    def _after_scoring(self, item: Item | Flush) -> None:
         """What follows once all that can be scored is decided."""
         if isinstance(item, Block):
             self._faults.recent.push(item, *self._counts.received_and_measurable_s())

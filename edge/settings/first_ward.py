@@ -107,11 +107,11 @@ def _text(value: str) -> str:
     return value if is_plain else json.dumps(value, ensure_ascii=False)
 
 
-def check_options(given: Mapping[str, str | list[str] | None], box: bool, has_name: bool) -> None:
+def check_options(options: Mapping[str, str | list[str] | None], box: bool, has_name: bool) -> None:
     """Refuse what the options of `laennec init` cannot be: all of it at once.
 
     Args:
-        given: option -> what was given.
+        options: option -> its value.
         box: whether the settings are for another machine.
         has_name: whether that has a name, or a person can be asked for it.
 
@@ -127,7 +127,7 @@ def check_options(given: Mapping[str, str | list[str] | None], box: bool, has_na
         "--user": name_of,
     }
     mistakes = [] if has_name or not box else ["--node: expected the name of the box, beside --box; each needs its own"]
-    for option, values in given.items():
+    for option, values in options.items():
         for value in [values] if isinstance(values, str) else values or ():
             try:
                 checks.get(option, id_of)(value)

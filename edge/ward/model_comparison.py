@@ -36,7 +36,7 @@ class Counts:
 class _Span:
     onset: int
     end: int | None = None
-    is_judged: bool = False
+    is_compared: bool = False
 
 
 @dataclass
@@ -72,7 +72,7 @@ class ModelComparison:
         spans = found.spans[side]
         spans.append(_Span(onset))
         if len(spans) > MOST:
-            found.counts.not_compared += not spans.pop(0).is_judged
+            found.counts.not_compared += not spans.pop(0).is_compared
 
     def end(self, side: Side, group: str, onset: int, end: int) -> None:
         """The sound that began at `onset` ended; one that is not known any more is left alone."""
@@ -86,7 +86,7 @@ class ModelComparison:
             start = min(start, self._gaps.pop()[0])
         self._gaps.append((start, stop))
 
-    def settle(self, decided: int) -> None:
+    def compare(self, decided: int) -> None:
         """Judge what can be judged.
 
         Args:
@@ -96,9 +96,9 @@ class ModelComparison:
         for group, side, other in sides:
             for span in group.spans[side]:
                 if span.end is not None and span.end + self._near + self._confirm <= decided:
-                    self._judge(group, side, span, group.spans[other])
+                    self._match(group, side, span, group.spans[other])
         for group, side, other in sides:
-            self._forget_judged(group.spans, side, other, decided)
+            self._forget_compared(group.spans, side, other, decided)
         first = min((span.onset for group, side, _ in sides for span in group.spans[side]), default=decided)
         needed = min(first, decided - self._confirm) - self._deaf
         self._gaps = [gap for gap in self._gaps if gap[1] > needed][-MOST:]
@@ -107,20 +107,20 @@ class ModelComparison:
         """Indices begin anew: what was not judged cannot be any more."""
         for group in self._groups.values():
             for side in SIDES:
-                group.counts.not_compared += sum(not span.is_judged for span in group.spans[side])
+                group.counts.not_compared += sum(not span.is_compared for span in group.spans[side])
                 group.spans[side] = []
         self._gaps.clear()
 
-    def _forget_judged(self, spans: dict[Side, list[_Span]], side: Side, other: Side, decided: int) -> None:
+    def _forget_compared(self, spans: dict[Side, list[_Span]], side: Side, other: Side, decided: int) -> None:
         """Of one side, what can be the partner of nothing that the other found or may yet find."""
-        first = min((span.onset for span in spans[other] if not span.is_judged), default=decided)
+        first = min((span.onset for span in spans[other] if not span.is_compared), default=decided)
         needed = min(first, decided - self._confirm) - self._near
-        spans[side] = [span for span in spans[side] if not span.is_judged or (span.end or 0) > needed]
+        spans[side] = [span for span in spans[side] if not span.is_compared or (span.end or 0) > needed]
 
-    def _judge(self, group: _Group, side: Side, span: _Span, others: list[_Span]) -> None:
-        if span.is_judged or span.end is None:
+    def _match(self, group: _Group, side: Side, span: _Span, others: list[_Span]) -> None:
+        if span.is_compared or span.end is None:
             return
-        span.is_judged, end = True, span.end
+        span.is_compared, end = True, span.end
         has_other = any(
             other.onset < end + self._near and (other.end is None or other.end + self._near > span.onset)
             for other in others

@@ -106,7 +106,7 @@ class Pauses:
         self._next: int | None = None
         self._still_from: int | None = None
         self._open: Pause | None = None
-        self._heard_db: float | None = None  # the quiet between breaths, when one was heard last and nothing masked
+        self._quiet_db: float | None = None  # the quiet between breaths, when one was heard last and nothing masked
         self._known[:] = False
         self._forget()
 
@@ -190,7 +190,7 @@ class Pauses:
             self._take_parts(found)
         self._known[:] = False
         if self.is_known:
-            self._judge(touches, found)
+            self._evaluate(touches, found)
 
     def _take_parts(self, found: list[Pause]) -> None:
         """The same of a step in which frames are lost or masked: a cell is the mean of those that are known."""
@@ -218,14 +218,14 @@ class Pauses:
         self._last = cells[-1]
         self._scored += len(cells)
 
-    def _judge(self, touches: bool, found: list[Pause]) -> None:
+    def _evaluate(self, touches: bool, found: list[Pause]) -> None:
         """Whether the window has a breath."""
         score, bands_db, is_steady = self._window[0], self._window[1:4], bool(self._window[4].max() > 0.5)
         count, stop = len(score), self._next or 0
         floor, swell, high = (int(each * count) for each in (FLOOR, SWELL, HIGH))
         ordered = np.partition(bands_db, (floor, swell), axis=1)
         quiet_db = float(ordered[:, floor].sum()) / len(ordered)
-        if is_steady and (self._heard_db is None or quiet_db > self._heard_db + RISE_DB):
+        if is_steady and (self._quiet_db is None or quiet_db > self._quiet_db + RISE_DB):
             self._close(LOST, stop, found)
             self._forget()
             return
@@ -233,7 +233,7 @@ class Pauses:
         if odds < (-RETURN_ODDS if self._open is not None else 0.0):
             self._close(BREATH, stop, found)
             self._still_from = None
-            self._heard_db = self._heard_db if is_steady else quiet_db
+            self._quiet_db = self._quiet_db if is_steady else quiet_db
             return
         if self._still_from is None:
             self._still_from = stop - count * self._cell

@@ -136,7 +136,7 @@ class TensorRtBackend:
         Raises:
             ModelError: if the GPU fails, which goes on until the process is started again; or after `close`.
         """
-        given = {"frames": frames, "valid": valid, "state": state}
+        inputs = {"frames": frames, "valid": valid, "state": state}
         found = {name: np.empty((len(frames), *t.shape), np.float32) for name, t in self._outputs.items()}
         with self._lock:
             if not self.close.alive:
@@ -145,7 +145,7 @@ class TensorRtBackend:
                 part = slice(start, min(start + self._largest, len(frames)))
                 batch = part.stop - part.start
                 for name, tensor in self._inputs.items():
-                    tensor.view[:batch] = given[name][part]
+                    tensor.view[:batch] = inputs[name][part]
                 self._run(batch)
                 for name, tensor in self._outputs.items():
                     found[name][part] = tensor.view[:batch]

@@ -169,9 +169,9 @@ class Access:
         return ended
 
 
-def is_same(given: str, expected: str) -> bool:
+def is_same(value: str, expected: str) -> bool:
     """Whether two secrets are the same, in the same time for any two."""
-    return hmac.compare_digest(given.encode(), expected.encode())
+    return hmac.compare_digest(value.encode(), expected.encode())
 
 
 QUOTA_S = 60.0

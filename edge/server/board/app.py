@@ -191,10 +191,10 @@ class Api:
 
     async def login(self, request: Request) -> Response:
         """A session for a name and a password, or a token."""
-        given = await json_of(request)
-        if self._sign_in is None or given is None:
+        body = await json_of(request)
+        if self._sign_in is None or body is None:
             return refused(400, "nobody has to sign in here" if self._sign_in is None else "expected JSON")
-        name, password, token = (str(given.get(key, "")) for key in ("name", "password", "token"))
+        name, password, token = (str(body.get(key, "")) for key in ("name", "password", "token"))
         cookie = device_cookie_name(name)
         attempt = Attempt(address_of(request), name, password, token, request.cookies.get(cookie, ""))
         user = await self._sign_in.check(attempt)
@@ -234,11 +234,11 @@ class Api:
 
     async def order(self, request: Request) -> Response:
         """Give a command to one bed, and answer what its node said."""
-        session, given = self._gate.changing(request), await json_of(request)
+        session, body = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
-        verb = str((given or {}).get("verb", ""))
-        if given is None or verb not in ROLE_OF_VERB or (target := address_in(given)) is None:
+        verb = str((body or {}).get("verb", ""))
+        if body is None or verb not in ROLE_OF_VERB or (target := address_in(body)) is None:
             return refused(400, f"expected site, node, stream and a verb of {', '.join(ROLE_OF_VERB)}")
         if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
@@ -247,7 +247,7 @@ class Api:
             reason = f"{session.name or 'you'} may not {verb}; that needs the role {ROLE_OF_VERB[verb]}"
             self._audit.write("order refused", address=address, bed=bed, verb=verb, by=session.name, reason=reason)
             return refused(403, reason)
-        fields = given.get("fields")
+        fields = body.get("fields")
         fields = {**(fields if isinstance(fields, dict) else {})}
         fields["by"] = session.name or str(fields.get("by", ""))[:MAX_BY]
         if verb == NewPatient.verb:  # of who lies in which bed nobody's name is kept

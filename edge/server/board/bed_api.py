@@ -160,21 +160,21 @@ class BedApi:
 
     async def label(self, request: Request) -> Response:
         """Keep what a person says of an event; it is on the disk when this answers."""
-        session, given = self._gate.changing(request), await json_of(request)
+        session, body = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
         if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many labels; wait a minute")
         if not session.may("acknowledge"):
             return self._not_for(session, request, "label refused", "label events")
-        if given is None or (address := address_in(given)) is None or not address.stream:
+        if body is None or (address := address_in(body)) is None or not address.stream:
             return refused(400, NO_BED)
-        if not (by := who_of(session, given)):
+        if not (by := who_of(session, body)):
             return refused(400, "say who you are")
-        event = next((row.event for row in await self._rows(address) if row.event.id == given.get("event")), None)
+        event = next((row.event for row in await self._rows(address) if row.event.id == body.get("event")), None)
         if event is None:
             return refused(404, "the board does not know this event")
-        label = _label(address, event, given, by)
+        label = _label(address, event, body, by)
         if label is None:
             return refused(400, f"expected a verdict of {', '.join(VERDICTS)}; other: one of {', '.join(CLASSES)}")
         try:
@@ -211,10 +211,10 @@ class BedApi:
         return await asyncio.to_thread(rows_of, address, sounds, clips, self._labels, self._clips.why_none)
 
 
-def _label(address: Address, event: EventFacts, given: dict[str, Any], by: str) -> Label | None:
+def _label(address: Address, event: EventFacts, body: dict[str, Any], by: str) -> Label | None:
     """The label that a request asks for; None if it is none."""
-    verdict = next((each for each in VERDICTS if each == given.get("verdict")), None)
-    sound = {"true": event.label, "false": "", "other": given.get("sound")}.get(verdict or "")
+    verdict = next((each for each in VERDICTS if each == body.get("verdict")), None)
+    sound = {"true": event.label, "false": "", "other": body.get("sound")}.get(verdict or "")
     if verdict is None or not isinstance(sound, str) or (verdict == "other" and sound not in CLASSES):
         return None
     return Label(event, address, verdict, sound, by, time.time())

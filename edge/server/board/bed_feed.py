@@ -42,7 +42,7 @@ class _LiveView:
     answer: Outcome | None = None
 
 
-class Looking:
+class LiveViewRequests:
     """Asks; to be used from one event loop."""
 
     def __init__(self, orders: Orders) -> None:

@@ -155,9 +155,9 @@ class Gate:
         )
 
 
-def address_in(given: Mapping[str, Any]) -> Address | None:
+def address_in(fields: Mapping[str, Any]) -> Address | None:
     """The bed or the node of a request; None if it names none that can be in a topic."""
-    site, node, stream = (given.get(key, "") for key in ("site", "node", "stream"))
+    site, node, stream = (fields.get(key, "") for key in ("site", "node", "stream"))
     return Address(site, node, stream) if is_id(site) and is_id(node) and (stream == "" or is_id(stream)) else None
 
 
@@ -170,9 +170,9 @@ async def json_of(request: Request) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def who_of(session: Session, given: Mapping[str, Any]) -> str:
+def who_of(session: Session, fields: Mapping[str, Any]) -> str:
     """Who signed in; where nobody has to, who a person says to be."""
-    return session.name or printable(str(given.get("by", "")).strip(), MAX_BY)
+    return session.name or printable(str(fields.get("by", "")).strip(), MAX_BY)
 
 
 def address_of(request: Request) -> str:

@@ -39,17 +39,17 @@ class ListenApi:
 
     async def listen(self, request: Request) -> Response:
         """The sound of a bed for a minute; said in the audit log before any of it leaves."""
-        session, given = self._gate.changing(request), await json_of(request)
+        session, body = self._gate.changing(request), await json_of(request)
         if isinstance(session, Response):
             return session
         if not session.orders.take(time.monotonic()):  # first: the log of refusals is bounded by it, too
             return refused(429, "too many orders; wait a minute")
-        if given is None or (bed := address_in(given)) is None or not bed.stream:
+        if body is None or (bed := address_in(body)) is None or not bed.stream:
             return refused(400, "expected site, node and stream of a bed")
         if not session.may(LISTEN_ROLE):
             reason = f"{session.name or 'you'} may not listen; that needs the role {LISTEN_ROLE}"
             return self._refused(request, bed, session.name, reason, 403)
-        if not (by := who_of(session, given)):
+        if not (by := who_of(session, body)):
             return refused(400, "say who you are")
         outcome = await self._watch.orders.listen(bed, by, MOST_LISTEN_S)
         if not outcome.ok:

@@ -246,7 +246,7 @@ class Notifier:
             minute = 60 * local.tm_hour + local.tm_min
             takers = (each for each in self._senders if each.selection.takes(notice, now_s, minute))
             self._pending[key] += sum(each.put(notice, now_s) for each in takers)
-        self._settle(key)
+        self._store_delivered(key)
 
     def _is_news(self, notice: Notice) -> bool:
         """Whether nobody has answered it, and it is no other episode."""
@@ -257,9 +257,9 @@ class Notifier:
     def _done(self, notice: Notice) -> None:
         with self._mutex:
             self._pending[notice.key] -= 1
-            self._settle(notice.key)
+            self._store_delivered(notice.key)
 
-    def _settle(self, key: str) -> None:
+    def _store_delivered(self, key: str) -> None:
         """Remember an alarm for the next start, once nothing of it is on its way."""
         if self._pending[key] > 0:
             return

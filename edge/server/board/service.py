@@ -19,7 +19,7 @@ from edge.contract.pauses import PauseMessage
 from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
-from edge.server.board.bed_feed import BedHub, BedState, Looking
+from edge.server.board.bed_feed import BedHub, BedState, LiveViewRequests
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.gone import Gone
 from edge.server.board.latest import MAX_BEDS, Arrival, Dated, Sounds
@@ -62,7 +62,7 @@ class Watch:
         self.ward, self.hub = Ward(), Hub()
         self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
-        self.sounds, self.beds, self.looking = Sounds(), BedHub(), Looking(self.orders)
+        self.sounds, self.beds, self.live_views = Sounds(), BedHub(), LiveViewRequests(self.orders)
         self.listening = ListeningHub()
         self.screens, self.notifier, self._gone = Screens(), Notifier(settings), Gone()
         self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
@@ -86,7 +86,7 @@ class Watch:
                 self._woken.clear()
                 self._is_waking = False
         finally:
-            self.looking.stop()
+            self.live_views.stop()
             await asyncio.to_thread(self.reader.stop)
             await asyncio.to_thread(self.notifier.stop)
 
@@ -119,7 +119,7 @@ class Watch:
         received = parse(self.reader.prefix, request.topic, request.payload)
         address, message = received.address, received.message
         if isinstance(message, MelMessage):
-            self.looking.tile_came(address, arrived.at_s)
+            self.live_views.tile_came(address, arrived.at_s)
             self.beds.show_tile(address, message)
         elif isinstance(message, SoundMessage):
             self.listening.pass_on(address, message, arrived.at_s)
@@ -161,10 +161,10 @@ class Watch:
         """Ask for the pictures that are looked at, and send their viewers how the beds are."""
         addresses, tiles = self.beds.looked_at, {tile.key: tile for tile in self.tiles}
         conditions = {address: self._condition(address, now_s) for address in addresses}
-        self.looking.refresh([address for address in addresses if not conditions[address]], now_s)
+        self.live_views.refresh([address for address in addresses if not conditions[address]], now_s)
         for address in addresses:
             look, words = (
-                ("nothing", conditions[address]) if conditions[address] else self.looking.state(address, now_s)
+                ("nothing", conditions[address]) if conditions[address] else self.live_views.state(address, now_s)
             )
             tile = tiles.get(str(address))
             head = (self.title, tile, look, words, self.reader.lost_s)

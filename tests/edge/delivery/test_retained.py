@@ -14,7 +14,7 @@ def test_a_stream_that_was_removed_is_named_until_the_broker_was_told(tmp_path: 
     assert RetainedTopics(path).begin(["s/a", "s/b"]) == []
     assert RetainedTopics(path).begin(["s/a"]) == ["s/b"]
     assert RetainedTopics(path).begin(["s/a"]) == ["s/b"]  # the one before was killed, or its broker was away
-    RetainedTopics(path).settle(["s/a"])
+    RetainedTopics(path).store(["s/a"])
     assert RetainedTopics(path).begin(["s/a"]) == []
     assert RetainedTopics(path).begin(["s/a", "s/b"]) == []
 

@@ -91,7 +91,7 @@ def test_an_alarm_is_published_when_the_disk_has_it_and_not_before(now: Time) ->
     look(alarms, "lost")
     assert disk.of(BED) == []
     disk.take()
-    alarms._settle()
+    alarms._publish_recorded()
     assert disk.of(BED) == [("On", True)]
 
 
@@ -100,7 +100,7 @@ def test_an_alarm_that_the_disk_refuses_is_published_at_once_and_again_when_the_
     alarms = service(disk)
     look(alarms, "lost")
     disk.refuse()
-    alarms._settle()
+    alarms._publish_recorded()
     assert disk.of(BED) == [("On", False)]
     look(alarms, "lost")
     disk.refuse()
@@ -108,7 +108,7 @@ def test_an_alarm_that_the_disk_refuses_is_published_at_once_and_again_when_the_
     assert disk.of(LOG)[-1] == ("On", False), "that the log could not be written is an alarm, too"
     assert not alarms.is_healthy
     disk.take()
-    alarms._settle()
+    alarms._publish_recorded()
     assert disk.of(BED) == [("On", True)]
     disk.answers = True
     look(alarms, "lost")
@@ -126,7 +126,7 @@ def test_an_alarm_waits_no_longer_than_a_second_and_what_follows_in_the_same_sta
     look(alarms, "ok")
     assert disk.of(BED) == [("Off", False)]
     disk.take()
-    alarms._settle()
+    alarms._publish_recorded()
     assert disk.of(BED) == [("Off", True)]
 
 

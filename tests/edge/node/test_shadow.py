@@ -102,7 +102,7 @@ class Bed:
 
     def body(self) -> Body:
         """What is published of the comparison, when all that can be is compared."""
-        self.shadow.settle()
+        self.shadow.compare()
         body = self.shadow.body(NODE, WALL_S)
         SCHEMAS["laennec.shadow/1"].validate(body)
         return body

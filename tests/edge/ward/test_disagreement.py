@@ -22,7 +22,7 @@ def compared(live: Events, shadow: Events, *gaps: tuple[int, int]) -> Counts:
         found.left_out(*gap)
     for side, events in zip(SIDES, (live, shadow), strict=True):
         report(found, side, events)
-    found.settle(FAR)
+    found.compare(FAR)
     return found.counts["continuous"]
 
 
@@ -56,17 +56,17 @@ def test_events_of_two_groups_are_never_of_one_sound() -> None:
     report(found, "live", [(1000, 2000)])
     found.onset("shadow", "discontinuous", 1000)
     found.end("shadow", "discontinuous", 1000, 2000)
-    found.settle(FAR)
+    found.compare(FAR)
     assert found.counts == {"continuous": Counts(only_live=1), "discontinuous": Counts(only_shadow=1)}
 
 
 def test_nothing_is_judged_before_both_have_decided_what_could_match_it() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
     report(found, "live", [(1000, 2000)])
-    found.settle(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ) - 1)
+    found.compare(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ) - 1)
     assert found.counts["continuous"] == Counts()
     report(found, "shadow", [(1900, 2600)])
-    found.settle(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ))
+    found.compare(2000 + round((NEAR_S + CONFIRM_S) * RATE_HZ))
     assert found.counts["continuous"] == Counts(both=1)
 
 
@@ -74,10 +74,10 @@ def test_an_event_that_lasts_is_a_partner_before_it_ends() -> None:
     found = ModelComparison(GROUPS, RATE_HZ)
     found.onset("shadow", "continuous", 500)
     report(found, "live", [(1000, 2000)])
-    found.settle(100_000)
+    found.compare(100_000)
     assert found.counts["continuous"] == Counts(both=1)
     found.end("shadow", "continuous", 500, 100_000)
-    found.settle(FAR)
+    found.compare(FAR)
     assert found.counts["continuous"] == Counts(both=1), "the shadow's has a partner, which is remembered"
 
 
@@ -94,7 +94,7 @@ def test_a_clock_that_begins_anew_leaves_nothing_to_be_compared_wrongly() -> Non
     found.forget()
     found.end("shadow", "continuous", 10**6, 10**6 + 10)
     report(found, "live", [(5, 10)])
-    found.settle(FAR)
+    found.compare(FAR)
     assert found.counts["continuous"] == Counts(only_live=1, not_compared=2)
 
 
@@ -140,5 +140,5 @@ def test_judged_piece_by_piece_is_judged_as_at_the_end(live: Events, shadow: Eve
             for onset, end in events:
                 if before <= max(end, onset + confirm) < now:
                     found.end(side, "continuous", onset, end)
-        found.settle(now)
+        found.compare(now)
     assert asdict(found.counts["continuous"]) == asdict(compared(live, shadow))

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge.contract.commands import MOST_LOOK_S
 from edge.contract.topics import Address
-from edge.server.board.bed_feed import AGAIN_S, SOON_S, Looking
+from edge.server.board.bed_feed import AGAIN_S, SOON_S, LiveViewRequests
 from edge.server.board.orders import MAX_WAITING, Orders
 from tests.edge.server.board import ward_messages as made
 
@@ -33,11 +33,11 @@ class Box:
         return True
 
 
-def seconds(box: Box, look: Callable[[Looking, float], Any], count: int = 40) -> Any:
+def seconds(box: Box, look: Callable[[LiveViewRequests, float], Any], count: int = 40) -> Any:
     """`look` at each second of the board's clock; what the last gave."""
 
     async def run() -> Any:
-        looking, given = Looking(box.orders), None
+        looking, given = LiveViewRequests(box.orders), None
         for second in range(count):
             given = look(looking, float(second))
             await asyncio.sleep(0)
@@ -50,7 +50,7 @@ def seconds(box: Box, look: Callable[[Looking, float], Any], count: int = 40) ->
 def test_a_picture_is_asked_for_again_before_it_ends() -> None:
     box = Box()
 
-    def look(looking: Looking, now_s: float) -> None:
+    def look(looking: LiveViewRequests, now_s: float) -> None:
         looking.tile_came(BED, now_s)
         looking.refresh([BED], now_s)
 
@@ -69,7 +69,7 @@ def test_it_is_asked_for_sooner_where_no_tile_comes() -> None:
 def test_a_refusal_is_told_in_words_and_not_asked_again_at_once() -> None:
     box = Box("pictures are off in the settings")
 
-    def look(looking: Looking, now_s: float) -> tuple[str, str]:
+    def look(looking: LiveViewRequests, now_s: float) -> tuple[str, str]:
         looking.refresh([BED], now_s)
         return looking.state(BED, now_s)
 
@@ -95,7 +95,7 @@ def test_however_many_beds_do_not_answer_a_person_can_still_order_something() ->
     beds = [Address("site", "node", f"bed{number}") for number in range(2 * MAX_WAITING)]
 
     async def run() -> None:
-        looking = Looking(orders)
+        looking = LiveViewRequests(orders)
         looking.refresh(beds, 0.0)
         await asyncio.sleep(0)
         person = asyncio.ensure_future(orders.give(BED, "acknowledge", {"by": "nurse K", "condition": "continuous"}))
