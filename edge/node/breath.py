@@ -23,7 +23,7 @@ from edge.node.trends import FADES_AFTER_S
 from edge.types import Chunk, Scores
 from edge.ward.pauses import Pause, Pauses
 from edge.ward.respiratory_rate import FINEST_S, LOST, OLD_S, RateReading, RespiratoryRate
-from edge.ward.wheeze_rate import BreathTrend, WheezeRate
+from edge.ward.wheeze_rate import BreathTrend, WheezeRate, without_stopped_rate
 
 PublishPause = Callable[[Pause, float], None]
 
@@ -75,7 +75,7 @@ class BedBreath(StreamObserver):
     def trend(self, silent_s: float) -> BreathTrend | None:
         """The breathing over a minute to a night; None: nothing received yet, or a model without breath."""
         if self._trend is None or self._shares is None or silent_s <= FADES_AFTER_S:
-            return self._trend
+            return without_stopped_rate(self._trend, self._last)
         return self._shares.at(self._trend.stop + round(silent_s / self._frame_s))
 
     def look(self, silent_s: float, offered: int | None) -> None:

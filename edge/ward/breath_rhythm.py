@@ -13,8 +13,9 @@ Lost and masked frames are zeros of a signal without mean and slope, and both me
 there. The same weights serve any speed: slow breathing is looked at in frames that are four times as long.
 
 Weights: maximum likelihood on half of the patients of SPRSound, and on a few stretches of simulated breath in which
-expiration is nearly as loud as inspiration, which is rare there and common at a neck. What they are worth on the other
-half: `python -m training.evaluation.breath_rate`. Not for when to answer (`edge.ward.respiratory_rate`).
+expiration is nearly as loud as inspiration, which is rare there and common at a neck. The breath scores were those of
+the detector before the present one, whose rates were measured with them and are as good. What they are worth on the
+other half: `python -m training.evaluation.breath_rate`. Not for when to answer (`edge.ward.respiratory_rate`).
 
 Sources: autocorrelation and spectrum of breath sounds' envelopes: Sierra et al., IEEE EMBS 2004; McFadden's conditional
 logit, 1974, for a choice among candidates.

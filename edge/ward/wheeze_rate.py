@@ -19,7 +19,7 @@ there; so any cut of the sound gives the same. Lost sound is elapsed and not mea
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from edge.model.specs import GroupSpec
 from edge.types import Scores
 from edge.ward.burden import LEAST_COVERAGE, burden_interval
-from edge.ward.respiratory_rate import STEP_S, RateReading
+from edge.ward.respiratory_rate import NO_BREATH, STEP_S, RateReading
 
 WINDOWS_S = (60, 300, 3600, 28_800)
 """The last is a night."""
@@ -91,6 +91,14 @@ class BreathTrend:
     """Absolute index one past the last score frame of the windows."""
     windows: tuple[BreathWindow, ...]
     """Of `WINDOWS_S`, shortest first."""
+
+
+def without_stopped_rate(trend: BreathTrend | None, last: RateReading | None) -> BreathTrend | None:
+    """A trend whose minute has no rate where the newest reading says that no breath is heard: it is none of now."""
+    if trend is None or last is None or last.why != NO_BREATH:
+        return trend
+    minute, *longer = trend.windows
+    return replace(trend, windows=(replace(minute, breaths_per_min=None, why=NO_BREATH), *longer))
 
 
 class WheezeRate:

@@ -21,7 +21,7 @@ from edge.node.stream_status import State, StreamStatus
 from edge.settings.node import Stream
 from edge.types import Block, Gap
 from edge.ward.pauses import Pause
-from edge.ward.respiratory_rate import LOST, RateReading
+from edge.ward.respiratory_rate import LOST, NO_BREATH, RateReading
 from edge.ward.wheeze_rate import NOT_MEASURED
 from tests.edge.conftest import SCHEMAS
 from tests.edge.fakes import LoudnessModel
@@ -151,6 +151,21 @@ def test_a_trend_tells_the_breathing_of_a_bed_and_what_is_not_known_is_null(mode
     faded = bed._breath.trend(60.0)
     assert faded is not None
     assert faded.windows[0].breaths_per_min is None, "nothing has come for a minute"
+
+
+def test_the_minute_of_a_trend_has_no_rate_once_the_breath_is_known_to_have_stopped(model: Model) -> None:
+    settings = Stream(id="bed1", source="script", pace=False, outside="ignore")
+    bed, sound = Driven(settings, Script(), Published(), model), _breathing(24.0, 64)  # type: ignore[arg-type]
+    bed.feed(sound)
+    before = bed.assess().breathing
+    assert before is not None
+    assert before.windows[0].breaths_per_min == pytest.approx(24, rel=0.1)
+    still = (0.001 * np.random.default_rng(1).standard_normal(25 * 8000)).astype(np.float32)
+    bed.feed(Block(sound.stop, still, np.ones(len(still), np.bool_)))
+    after = bed.assess().breathing
+    assert after is not None
+    assert (after.windows[0].breaths_per_min, after.windows[0].why) == (None, NO_BREATH)
+    assert after.windows[0].answered > 0.5, "in most of the minute it was known"
 
 
 def test_the_end_of_a_pause_that_a_kill_left_open_is_one_of_a_pause() -> None:
