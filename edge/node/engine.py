@@ -117,8 +117,8 @@ class Engine:
         if self._moved_s - self._checked_s >= CHECK_S:
             self._checked_s = self._moved_s
             for number, stream in enumerate(self._streams):
-                stream.check_silence()
-                self._advance(number)
+                if stream.check_silence():
+                    self._advance(number)
         self._assess(batch)
         if self._moved_s - self._assessed_s >= ASSESS_S:
             self._assessed_s = self._moved_s

@@ -207,10 +207,14 @@ class NodeStream:
         """End the stream, though its source has not come to its end."""
         self._items.append(End(is_stopped=True))
 
-    def check_silence(self) -> None:
-        """Decide what came last if the source has given nothing for `STALL_S`; call it every second or so."""
-        if not self.is_closed and self.pending is None and self._offered is not None and self._silent_s() > STALL_S:
-            self._items.append(Flush())
+    def check_silence(self) -> bool:
+        """Whether nothing came for `STALL_S` and what came last is to be decided; call it every second or so."""
+        if self.is_closed or self.pending is not None or self._silent_s() <= STALL_S:
+            return False
+        if self._offered is None and not self.inbox.waiting:
+            return False
+        self._items.extend([*self.inbox.take(), Flush()])
+        return True
 
     def assess(self) -> StreamStatus:
         """Say how it is now, in a new `status`."""

@@ -199,6 +199,17 @@ def test_a_sound_just_before_a_device_vanishes_is_told_after_5_s_of_silence(cloc
     assert [body["type"] for body in published.events()] == ["onset", "end"]
 
 
+def test_what_came_and_completed_no_chunk_is_decided_before_a_silence_of_5_s_counts(clock: Time) -> None:
+    published = Published()
+    stream = configured(Script(), published)
+    stream.feed(sound(0.86))
+    stream.arrive(sound(0.14, (0.0, 0.14), start=round(0.86 * RATE_HZ)))
+    clock.now_s += 6.0
+    stream.look()
+    assert [body["type"] for body in published.events()] == ["onset", "end"]
+    assert stream.assess().totals.received_s == 1.0
+
+
 def test_a_failed_stream_says_why_and_only_an_error_of_the_program_calls_for_a_restart(
     lines: pytest.LogCaptureFixture,
 ) -> None:
