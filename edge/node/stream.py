@@ -159,9 +159,10 @@ class NodeStream:
         """
         if self.is_closed or (self.pending is not None and answer is None):
             return
-        self.pending = None
+        self.pending, begin_s = None, time.perf_counter()
         with suppress(StopIteration):  # at its end
             self.pending = self._life.send(answer)
+        self._counts.busy_s += time.perf_counter() - begin_s
 
     def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, Answer | None, None]:
         """All that happens to the stream, in its order.
@@ -277,8 +278,7 @@ class NodeStream:
         elif isinstance(item, Gap) and item.cause == OVERLOAD and item.stop > item.start:
             self._faults.left_out_at_s = time.monotonic()
         if ends_sound(item):
-            with self._counts.timed():
-                self._pipeline.end()
+            self._pipeline.end()
         if not isinstance(item, Flush):
             for observer in self.observers:
                 observer.on_item(item)
@@ -309,17 +309,14 @@ class NodeStream:
                 self._observe_scores(idle)
             self.decided = max(self.decided, self._idle_frames.decided(block.start))
         self._offered = block.stop
-        with self._counts.timed():
-            self._pipeline.offer(block)
+        self._pipeline.offer(block)
 
     def _decide(self, chunk: Chunk, state: NDArray[np.float32], answer: Answer | None) -> None:
         assert answer is not None, "a chunk that is pending is answered before anything else"
         self._counts.busy_s += answer.busy_s
         for observer in self.observers:
             observer.on_chunk(chunk, state)
-        with self._counts.timed():
-            events = self._pipeline.decide(answer.scores, answer.state)
-        self._observe_events(events, self.latency.last_sample(chunk))
+        self._observe_events(self._pipeline.decide(answer.scores, answer.state), self.latency.last_sample(chunk))
         decided = chunk.start + self._chunk.chunk_frames - self._chunk.lookahead_frames
         self.decided = max(self.decided, round(decided * self._hop_s * self._rate_hz))
 
@@ -336,9 +333,7 @@ class NodeStream:
         self.inbox.close()
 
     def _finish(self, why: str) -> None:
-        with self._counts.timed():
-            events = self._pipeline.finish()
-        self._observe_events(events)
+        self._observe_events(self._pipeline.finish())
         for observer in self.observers:
             observer.on_end()
         self._breath.end(why)

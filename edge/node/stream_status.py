@@ -9,10 +9,8 @@ would hide.
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Protocol
@@ -59,7 +57,7 @@ class StreamTotals:
     events: int = 0
     """Events that began."""
     busy_s: float = 0.0
-    """Computing time of the detector, seconds."""
+    """Computing time: detector, messages and figures, seconds."""
     concealed_s: float = 0.0
     """Sound that stood in for what was lost, seconds; it was judged and never received."""
     left_out_s: float = 0.0
@@ -276,7 +274,7 @@ class StreamCounts(StreamObserver):
     def __init__(self, model: Model) -> None:
         self._rate_hz, self._score_hop_s = model.rate_hz, model.score_hop_samples / model.rate_hz
         self.busy_s = 0.0
-        """Computing time of the detector."""
+        """Computing time of the stream."""
         self._received = self._lost = self._left_out = self._gaps = self._measurable_frames = self._events = 0
 
     def on_item(self, item: Item) -> None:
@@ -295,13 +293,6 @@ class StreamCounts(StreamObserver):
     def on_events(self, events: Sequence[Event]) -> None:
         """Events, of which those count that begin."""
         self._events += sum(event.kind == "onset" for event in events)
-
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Count the time of some work of the detector."""
-        begin_s = time.perf_counter()
-        yield
-        self.busy_s += time.perf_counter() - begin_s
 
     def received_and_measurable_s(self) -> tuple[float, float]:
         """What arrived and was not left out, and what of it could be judged, seconds."""
