@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -24,7 +26,10 @@ from edge.server.board.users import UsersFile
 from edge.settings.board import BoardSettings, Listen
 
 STOP_S = 1  # how long open streams may take to end
+LATE_S = 8.0  # how long all may take; its unit would kill it after 10
 LOOK_S = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[str], None]) -> None:
@@ -61,6 +66,8 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
             config.load()
         except OSError as error:
             raise ConfigError(f"listen.cert, listen.key: cannot be used: {error}") from None
+        late = threading.Timer(LATE_S, _leave)
+        late.daemon = True
         scheme, port = "https" if listen.is_encrypted else "http", bound.getsockname()[1]
         host = f"[{listen.host}]" if ":" in listen.host else listen.host
         try:
@@ -72,13 +79,25 @@ def serve(settings: BoardSettings, stop: threading.Event, on_ready: Callable[[st
                 lambda slot: Connection((config, server.server_state, server.lifespan.state), slot, slots),
             )
             ready = functools.partial(on_ready, f"{scheme}://{host}:{port}/")
-            asyncio.run(_until(server, listener, stop, ready, app.state.watch))
+            asyncio.run(_until(server, listener, stop, ready, app.state.watch, late))
         finally:
+            late.cancel()
             audit.close()
 
 
+def _leave() -> None:
+    """End the process: a thread of it may wait for a disk that is gone, or compile what draws a clip, for minutes."""
+    logger.error("board end=late; a thread still worked after %.0f s and was not waited for", LATE_S)
+    os._exit(1)
+
+
 async def _until(
-    server: uvicorn.Server, listener: Listener, stop: threading.Event, on_ready: Callable[[], None], watch: Watch
+    server: uvicorn.Server,
+    listener: Listener,
+    stop: threading.Event,
+    on_ready: Callable[[], None],
+    watch: Watch,
+    late: threading.Timer,
 ) -> None:
     running = asyncio.create_task(server.serve([]))  # it accepts nothing: the listener does
     while not server.started and not running.done():
@@ -88,6 +107,7 @@ async def _until(
         on_ready()
         while not (stop.is_set() or server.should_exit or listening.done()):  # uvicorn takes the signals, too
             await asyncio.sleep(LOOK_S)
+        late.start()
         listening.cancel()
         with suppress(asyncio.CancelledError):
             await listening

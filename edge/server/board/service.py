@@ -81,8 +81,9 @@ class Watch:
             while True:
                 self.look(time.monotonic())
                 await asyncio.sleep(LOOK_S)
-                with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), IDLE_S)
+                idle = self._loop.call_later(IDLE_S, self._woken.set)
+                await self._woken.wait()  # not by `wait_for`, which up to Python 3.11 may swallow a cancellation
+                idle.cancel()
                 self._woken.clear()
                 self._is_waking = False
         finally:
