@@ -21,14 +21,13 @@ Source: Ebbers et al., Sound event bounding boxes, Interspeech 2024 (2406.04212)
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.detector.class_rules import ClassRule
-from edge.kernels import kernel
+from edge.kernels import kernel, part
 from edge.model.specs import GroupSpec
 from edge.types import Event
 
@@ -74,7 +73,6 @@ EVENT = np.dtype(
         ("closes", np.bool_),  # whether the segment is over
     ]
 )
-_part = njit(no_cpython_wrapper=True, no_cfunc_wrapper=True)  # of a kernel: called by compiled code alone
 
 
 class _Group(NamedTuple):
@@ -89,6 +87,8 @@ class _Group(NamedTuple):
     """(C, 4) of each class."""
     reported: NDArray[np.void]
     """(E,) `EVENT`."""
+    columns: NDArray[np.int64]
+    """(C,) of the scores of each class."""
 
 
 class ChangePoints:
@@ -100,6 +100,7 @@ class ChangePoints:
         hop_samples: samples to one score frame.
         rules: of each class.
         update_frames: score frames from one update of an event to the next; None: there are none.
+        columns: of the scores of each class.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class ChangePoints:
         hop_samples: int,
         rules: Sequence[ClassRule],
         update_frames: int | None,
+        columns: Sequence[int],
     ) -> None:
         self._classes, self._thresholds, self._hop_samples = spec.classes, thresholds, hop_samples
         ring = 2 * spec.step_frames + 1
@@ -118,32 +120,30 @@ class ChangePoints:
             np.zeros((RING + ring, CLASSES + len(limits) + 1)),
             np.array(limits, np.float64),
             np.zeros(2 * (MOST_FRAMES + ring), EVENT),
+            np.array(columns, np.int64),
         )
+        self._plain = tuple(self._group)
         self._group.state["stop"], self._group.state["update_frames"] = NONE, update_frames or 0
         self.close("stream_end")  # so that all is compiled before the first score
 
-    def push(
-        self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: Sequence[bool]
-    ) -> list[tuple[int, Event]]:
+    def push(self, frame: int, scores: NDArray[np.float32], bridged: Sequence[bool]) -> list[tuple[int, Event]]:
         """Take consecutive valid score frames; return the events that they decide, each with the frame that does.
 
         Args:
             frame: absolute index of the first.
-            scores: (T, C) of the classes of this group.
-            sums: (T,) of them.
+            scores: (T, C) of all classes of the model.
             bridged: T, whether concealed sound lies in or closely before each; of no account here.
         """
         reported: list[tuple[int, Event]] = []
-        for first in range(0, len(sums), MOST_FRAMES):
-            part = slice(first, first + MOST_FRAMES)
-            if _take(self._group, frame + first, scores[part], sums[part], False):
+        for first in range(0, len(scores), MOST_FRAMES):
+            if _take(self._plain, frame + first, scores[first : first + MOST_FRAMES], False):
                 reported += self._events("quiet")
         return reported
 
     def close(self, reason: EndReason) -> list[Event]:
         """The segment is over: decide what is left of it, then end what lasts."""
-        none = np.zeros((0, len(self._classes)))
-        return [event for _, event in self._events(reason)] if _take(self._group, 0, none, none[:, 0], True) else []
+        none = np.zeros((0, len(self._classes)), np.float32)
+        return [event for _, event in self._events(reason)] if _take(self._plain, 0, none, True) else []
 
     def _events(self, reason: EndReason) -> list[tuple[int, Event]]:
         events: list[tuple[int, Event]] = []
@@ -157,11 +157,12 @@ class ChangePoints:
 
 
 @kernel
-def _take(group: _Group, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], is_over: bool) -> int:
-    """Take score frames, or end their segment; how many events were reported, in `group.reported`."""
+def _take(plain: Any, frame: int, scores: NDArray[np.float32], is_over: bool) -> int:
+    """Take score frames, or end their segment; how many events were reported, in `reported` of the plain `_Group`."""
+    group = _Group(*plain)
     now, last = group.state[0], group.sums.shape[1] - 1
     now.events, now.closes = 0, False
-    for t in range(len(sums)):
+    for t in range(len(scores)):
         if now.stop == NONE:
             now.first = now.next = now.stop = frame
             now.lasts, now.step, now.edge, now.peak, now.begin = False, 0.0, NONE, 0.0, NONE
@@ -169,10 +170,13 @@ def _take(group: _Group, frame: int, scores: NDArray[np.float64], sums: NDArray[
                 group.sums[_row(group, frame), column] = 0.0
         here, after = _row(group, now.stop), _row(group, now.stop + 1)
         now.stop += 1
-        group.sums[here, last] = sums[t]
-        group.sums[after, TOTAL] = group.sums[here, TOTAL] + sums[t]
-        for column in range(scores.shape[1]):
-            group.sums[after, CLASSES + column] = group.sums[here, CLASSES + column] + scores[t, column]
+        total = 0.0
+        for column in range(len(group.columns)):
+            score = np.float64(scores[t, group.columns[column]])
+            group.sums[after, CLASSES + column] = group.sums[here, CLASSES + column] + score
+            total += score
+        group.sums[here, last] = total
+        group.sums[after, TOTAL] = group.sums[here, TOTAL] + total
         if now.stop - now.next >= (group.sums.shape[0] - RING) // 2:
             _decide(group)
     if is_over and now.stop != NONE:
@@ -186,13 +190,13 @@ def _take(group: _Group, frame: int, scores: NDArray[np.float64], sums: NDArray[
     return int(now.events)
 
 
-@_part
+@part
 def _row(group, boundary):  # type: ignore[no-untyped-def]
     """Where the sums before one of the newest boundaries lie."""
     return RING + boundary % (group.sums.shape[0] - RING)
 
 
-@_part
+@part
 def _decide(group):  # type: ignore[no-untyped-def]
     """Look at the step at the next boundary."""
     now, half = group.state[0], (group.sums.shape[0] - RING) // 2
@@ -209,7 +213,7 @@ def _decide(group):  # type: ignore[no-untyped-def]
         now.peak = max(now.peak, group.sums[row, group.sums.shape[1] - 1])
 
 
-@_part
+@part
 def _waiting(group, boundary, row, step):  # type: ignore[no-untyped-def]
     """Nothing lasts: find where something begins, or what lasted is over."""
     now = group.state[0]
@@ -228,14 +232,14 @@ def _waiting(group, boundary, row, step):  # type: ignore[no-untyped-def]
             _end(group)
 
 
-@_part
+@part
 def _edge(group, boundary, row, step):  # type: ignore[no-untyped-def]
     """Something may begin or end here."""
     group.state[0].step, group.state[0].edge = step, boundary
     _copy(group, row, AT_EDGE)
 
 
-@_part
+@part
 def _begin(group):  # type: ignore[no-untyped-def]
     """Something begins, or goes on."""
     now = group.state[0]
@@ -250,7 +254,7 @@ def _begin(group):  # type: ignore[no-untyped-def]
     _copy(group, AT_EDGE, AT_BEGIN)
 
 
-@_part
+@part
 def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
     """Something lasts: find where it ends, and report it."""
     now = group.state[0]
@@ -276,7 +280,7 @@ def _lasting(group, boundary, row, step):  # type: ignore[no-untyped-def]
         now.step, now.edge = 0.0, NONE
 
 
-@_part
+@part
 def _over(group, end, row):  # type: ignore[no-untyped-def]
     """What lasted may be over: all of it is known."""
     _report(group, end, row)
@@ -284,7 +288,7 @@ def _over(group, end, row):  # type: ignore[no-untyped-def]
     _copy(group, row, AT_END)
 
 
-@_part
+@part
 def _report(group, until, row):  # type: ignore[no-untyped-def]
     """What is to be reported of what lasts, by what it is so far."""
     now, frames = group.state[0], until - group.state[0].begin
@@ -302,7 +306,7 @@ def _report(group, until, row):  # type: ignore[no-untyped-def]
         _event(group, kind, until, row, max(now.highest, now.peak))
 
 
-@_part
+@part
 def _end(group):  # type: ignore[no-untyped-def]
     """The sound is over, if there is one."""
     now = group.state[0]
@@ -311,7 +315,7 @@ def _end(group):  # type: ignore[no-untyped-def]
     now.begin = NONE
 
 
-@_part
+@part
 def _event(group, kind, until, row, peak):  # type: ignore[no-untyped-def]
     now, event = group.state[0], group.reported[group.state[0].events]
     now.events += 1
@@ -319,13 +323,13 @@ def _event(group, kind, until, row, peak):  # type: ignore[no-untyped-def]
     event.peak, event.mean, event.closes = peak, _mean(group, until, row), now.closes
 
 
-@_part
+@part
 def _mean(group, until, row):  # type: ignore[no-untyped-def]
     """Of the scores of the sound before a boundary behind its begin."""
     return (group.sums[row, TOTAL] - group.sums[AT_BEGIN, TOTAL]) / (until - group.state[0].begin)
 
 
-@_part
+@part
 def _leader(group, row):  # type: ignore[no-untyped-def]
     """The class that the sound has most of before a boundary, column of its group."""
     leader, most = 0, -np.inf
@@ -336,7 +340,7 @@ def _leader(group, row):  # type: ignore[no-untyped-def]
     return leader
 
 
-@_part
+@part
 def _copy(group, row, to):  # type: ignore[no-untyped-def]
     for column in range(group.sums.shape[1]):
         group.sums[to, column] = group.sums[row, column]

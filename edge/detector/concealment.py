@@ -157,7 +157,9 @@ class Concealment:
             return self._fill() if len(self._future) >= min(self._fade, self._lost) else []
         if self._lost:
             self._lost, self._past = 0, self._past[:0]
-        self._past = np.concatenate([self._past, samples[-self._longest :]])[-self._longest :]
+        newest = samples[-self._longest :]
+        missing = self._longest - len(newest)
+        self._past = np.concatenate([self._past[-missing:], newest]) if missing else newest.copy()
         return [Block(start, samples, np.ones(len(samples), _BOOL))]
 
     def _fill(self) -> list[Block]:

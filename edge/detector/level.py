@@ -17,19 +17,20 @@ that silence stays silent. Not for what was clipped (`edge.detector.statistics`)
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge.detector.chunks import Chunks
 from edge.detector.equaliser import band_curve_db
-from edge.detector.statistics import FrameLevels, floor_db, is_measurable, level_scale
+from edge.detector.statistics import LOUD, STEPS, floor_db, is_measurable, level_below, level_scale, level_step
 from edge.features import FeatureSpec, Log
 from edge.features.levels import affine
+from edge.features.ring import Bools, Floats
+from edge.kernels import kernel, part
 from edge.model.adaptation import LARGEST_BOOST_DB, Adaptation
 from edge.model.specs import ChunkSpec
 from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB, TrainingDomain
@@ -71,7 +72,16 @@ def gain_for(level_db: float, known: TrainingDomain, wider: float = 0.0) -> floa
     Returns:
         dB, between -`MOST_LOWERED_DB` and `MOST_RAISED_DB`; it falls to 0 for what cannot be brought there.
     """
-    low, high = known.level_db[0] + wider * known.gain_db[0], known.level_db[2] + wider * known.gain_db[1]
+    return _gain_for(level_db, _limits(known), wider)
+
+
+def _limits(known: TrainingDomain) -> tuple[float, float, float, float]:
+    """Lowest and highest level of the recordings, dBFS, each with what the training added to it, dB."""
+    return known.level_db[0], known.gain_db[0], known.level_db[2], known.gain_db[1]
+
+
+def _gain_for(level_db: float, limits: tuple[float, ...], wider: float) -> float:
+    low, high = limits[0] + wider * limits[1], limits[2] + wider * limits[3]
     raised = min(low - level_db, MOST_RAISED_DB, level_db - (low - 2 * MOST_RAISED_DB))
     return max(raised, 0.0) - min(max(level_db - high, 0.0), MOST_LOWERED_DB)
 
@@ -95,14 +105,18 @@ class LevelledChunks:
         """What frames must be pushed: the model's, with a lower floor where they are levelled."""
         if self._known is not None:
             self.spec = low_floor(model.spec)
-            self._scale = level_scale(self.spec)
-            offset, self._per_db = (each.astype(np.float32) for each in affine(model.spec))
-            self._floor = (np.float32(floor_db(model.spec)) - offset) * self._per_db  # as the front-end makes it
+            offset, per_db = (each.astype(np.float32) for each in affine(model.spec))
+            floor = (np.float32(floor_db(model.spec)) - offset) * per_db  # as the front-end makes it
             curve_db = None if adaptation is None else band_curve_db(adaptation.equaliser_db, model.spec)
-            self._curve = None if curve_db is None else np.asarray(curve_db * self._per_db, np.float32)
-        chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
-        self._window, self._slew_db = max(round(WINDOW_S / chunk_s), 1), SLEW_DB_PER_S * chunk_s
-        self._begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
+            self._curve = None if curve_db is None else np.asarray(curve_db * per_db, np.float32)
+            chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
+            begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
+            self._plan = level_scale(self.spec).plan, per_db, floor
+            self._limits = *_limits(self._known), begin_frames, SLEW_DB_PER_S * chunk_s
+            steps = max(round(WINDOW_S / chunk_s), 1)
+            self._window = np.zeros((steps + 2, STEPS), np.int32), np.zeros(steps + 2, np.int64)
+            """Of each step in the window, of all of them together, and of the step that is not over: (STEPS,) frames of
+            each level, and all of them."""
         self.on_gain: Callable[[int, float], None] | None = None
         """Called with each gain, dB, and the frame (absolute index) from which on it is added."""
         self.replay_gains: Sequence[tuple[int, float]] = ()
@@ -113,7 +127,7 @@ class LevelledChunks:
     @property
     def gain_db(self) -> float:
         """What is added to the next frames, dB."""
-        return self._gain_db
+        return float(self._gain_db[0])
 
     @property
     def end(self) -> int | None:
@@ -140,10 +154,10 @@ class LevelledChunks:
 
     def _forget(self) -> None:
         """No level was measured."""
-        self._gain_db = 0.0
-        self._levels: FrameLevels | None = None  # of the window
-        self._recent: deque[FrameLevels] = deque()  # of each step in it
-        self._step: FrameLevels | None = None  # of the step that is not over
+        self._gain_db, self._steps = np.zeros(1), np.zeros(1, np.int64)
+        if self._known is not None:
+            for counts in self._window:
+                counts[:] = 0
 
     def _levelled(self, chunk: Chunk) -> Chunk:
         """The chunk as the model gets it."""
@@ -151,60 +165,84 @@ class LevelledChunks:
             return chunk
         if chunk.restart:
             self._forget()
-        values = chunk.values if self._curve is None else chunk.values + self._curve
-        gains_db = self._gains_db(chunk.start, values, chunk.valid, self._known)
+        length, values = len(chunk.valid), chunk.values if self._curve is None else chunk.values + self._curve
+        levelled, gains_db = np.empty_like(values), np.empty(length, np.float32)
+        now = *self._window, self._gain_db, self._steps
+        _find_gains(self._plan, self._limits, now, values, chunk.valid, -chunk.start % length, gains_db)
         if self.replay_gains:
-            gains_db = _gains_at(chunk.start + np.arange(len(gains_db)), self.replay_gains)
+            gains_db = _gains_at(chunk.start + np.arange(length), self.replay_gains)
+        _add_gains(self._plan, values, chunk.valid, gains_db, levelled)
         if self.on_gain is not None:
             self._report(self.on_gain, chunk.start, gains_db)
-        gain_db = 0.0
-        if gains_db.any():
-            values, gain_db = values + gains_db[:, None] * self._per_db, float(gains_db.mean())
-        values = np.maximum(values, self._floor)
-        if not chunk.valid.all():
-            values[~chunk.valid] = 0
-        return Chunk(chunk.start, values, chunk.valid, chunk.decided_valid, chunk.restart, gain_db)
+        gain_db = float(gains_db.mean()) if gains_db.any() else 0.0
+        return Chunk(chunk.start, levelled, chunk.valid, chunk.decided_valid, chunk.restart, gain_db)
 
     def _report(self, on_gain: Callable[[int, float], None], start: int, gains_db: NDArray[np.float32]) -> None:
         for place in np.flatnonzero(np.diff(gains_db, prepend=self._reported_db)):
             on_gain(start + int(place), float(gains_db[place]))
         self._reported_db = gains_db[-1]
 
-    def _gains_db(
-        self, start: int, values: NDArray[np.float32], valid: NDArray[np.bool_], known: TrainingDomain
-    ) -> NDArray[np.float32]:
-        """(H,) gain of each frame of a chunk, by the levels of (H, M) all of them: a step decides that of the next."""
-        length = len(valid)
-        gains_db, before = np.empty(length, np.float32), -start % length  # frames until a step begins
-        for part in (slice(0, before), slice(before, length)):
-            gains_db[part] = self._gain_db
-            self._step = self._step or FrameLevels()
-            self._scale.count(values[part], valid[part], self._step)
-            if part.stop == before:
-                self._gain_db = self._gain_after(self._step, known)
-                self._step = None
-        return gains_db
-
-    def _gain_after(self, newest: FrameLevels, known: TrainingDomain) -> float:
-        """The gain for the window that ends with this step."""
-        if self._levels is None:
-            if not newest.frames:  # the window begins with the first frame, in whichever chunk that is
-                return self._gain_db
-            self._levels = FrameLevels()
-        self._levels.add(newest)
-        self._recent.append(newest)
-        if len(self._recent) > self._window:
-            self._levels.subtract(self._recent.popleft())
-        if not self._levels.frames:
-            return self._gain_db
-        missing = max(1 - self._levels.frames / self._begin_frames, 0.0)
-        wanted_db = gain_for(self._levels.level_db, known, missing)
-        if missing:
-            return wanted_db
-        return self._gain_db + min(max(wanted_db - self._gain_db, -self._slew_db), self._slew_db)
-
 
 def _gains_at(frames: NDArray[np.int64], gains: Sequence[tuple[int, float]]) -> NDArray[np.float32]:
     """(T,) gain of each frame, dB, as it was reported; before the first of them as there."""
     begins, gains_db = np.array([frame for frame, _ in gains]), np.array([gain for _, gain in gains], np.float32)
     return gains_db[np.maximum(np.searchsorted(begins, frames, "right") - 1, 0)]
+
+
+_level_below, _gain_of = part(level_below), part(_gain_for)
+
+
+@kernel
+def _find_gains(plan: Any, limits: Any, now: Any, values: Floats, valid: Bools, before: int, gains_db: Floats) -> None:
+    """The gain of each frame of a chunk, by the levels of the steps before it.
+
+    Args:
+        plan: of the levels (`LevelPlan`), and how the gain is added.
+        limits: as `_limits`; frames that are a begin; how far a gain moves in a step, dB.
+        now: window and gain, which move on.
+        values: (H, M).
+        valid: (H,).
+        before: frames until a step begins.
+        gains_db: (H,) receives them.
+    """
+    counts, frames, gain_db, steps = now
+    newest, together = counts.shape[0] - 1, counts.shape[0] - 2
+    levels_db, powers = np.empty_like(plan[0][1]), np.empty_like(plan[0][1])
+    for t in range(len(valid)):
+        if t == before:
+            _end_step(limits, counts, frames, gain_db, steps, newest, together)
+        gains_db[t] = gain_db[0]
+        if valid[t]:
+            counts[newest, level_step(plan[0], values[t], levels_db, powers)] += 1
+            frames[newest] += 1
+
+
+@part
+def _end_step(limits, counts, frames, gain_db, steps, newest, together):  # type: ignore[no-untyped-def]
+    """A step is over: it becomes the newest of the window, and the gain is that for the window."""
+    if steps[0] or frames[newest]:  # the window begins with the first frame, in whichever step that is
+        place = steps[0] % together
+        for step in range(STEPS):
+            counts[together, step] += counts[newest, step] - counts[place, step]
+            counts[place, step], counts[newest, step] = counts[newest, step], 0
+        frames[together] += frames[newest] - frames[place]
+        frames[place], frames[newest] = frames[newest], 0
+        steps[0] += 1
+        if frames[together]:
+            missing = max(1 - frames[together] / limits[4], 0.0)
+            wanted_db = _gain_of(_level_below(counts[together], frames[together], LOUD), limits, missing)
+            moves_db = wanted_db - gain_db[0]
+            gain_db[0] = wanted_db if missing else gain_db[0] + min(max(moves_db, -limits[5]), limits[5])
+
+
+@kernel
+def _add_gains(plan: Any, values: Floats, valid: Bools, gains_db: Floats, levelled: Floats) -> None:
+    """Add the (H,) gains to the (H, M) levels, cut at the model's floor; what is not valid is 0."""
+    _, per_db, floor = plan
+    for t in range(len(valid)):
+        if not valid[t]:
+            levelled[t] = np.float32(0)
+            continue
+        for m in range(len(floor)):
+            value = values[t, m] + gains_db[t] * per_db[m]
+            levelled[t, m] = floor[m] if value < floor[m] else value

@@ -205,12 +205,12 @@ class Quality:
     def _take(self, number: int, offset: int, samples: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
         if number != self._number:
             self._number, self._filled = number, 0
-        if offset != self._filled or not valid.all() or not np.isfinite(samples).all():
+        if offset != self._filled or not valid.all():
             self._filled = -1
             return
         self._buffer[offset : offset + len(samples)] = samples
         self._filled += len(samples)
-        if self._filled == len(self._buffer):
+        if self._filled == len(self._buffer) and np.isfinite(self._buffer).all():
             self._assess(number)
 
     def _assess(self, number: int) -> None:
@@ -285,13 +285,13 @@ def _how_it_moves(movement: Movement, before: Fault | None) -> Fault | None:
 
 def statistics(movement: Movement) -> NDArray[np.float64]:
     """(S,) how the levels of some segments move, as `NAMES`; bands as `edge.detector.quality_measures.BANDS_HZ`."""
-    pulses_db, slow, together = movement.pulse_db(), movement.slow_share(), movement.together()
+    pulses_db, together = movement.pulse_db, movement.together()
     return np.array(
         [
-            movement.swing_db()[BREATH],
+            movement.swing_db(BREATH),
             movement.scatter_db(BREATH),
-            slow[BREATH],
-            slow[MID],
+            movement.slow_share(BREATH),
+            movement.slow_share(MID),
             movement.flicker_share(BREATH),
             movement.burst_db(BREATH),
             movement.regularity(HEART),

@@ -44,10 +44,9 @@ training.evaluation.sound_quality`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from edge.detector.statistics import FULL_SCALE
@@ -78,10 +77,11 @@ class Movement:
             means(sums, each) for each in (SHORT_FRAMES, SYLLABLE_FRAMES, BREATH_FRAMES)
         )
 
-    def swing_db(self) -> Levels:
-        """(B,) standard deviation of means over 128 ms, dB."""
-        return np.asarray(self._syllables.std(axis=1))
+    def swing_db(self, band: int) -> float:
+        """Standard deviation of means over 128 ms, dB."""
+        return float(self._syllables[band].std())
 
+    @cached_property
     def pulse_db(self) -> Levels:
         """(B,) the same without what lasts for longer than 1.3 s, dB: beats, not the drift of a room."""
         first, count = (BREATH_FRAMES - SYLLABLE_FRAMES) // 2, self._breaths.shape[1]
@@ -96,9 +96,9 @@ class Movement:
         smooth = np.sort(self._short[band])
         return float(smooth[int(0.99 * len(smooth))] - smooth[len(smooth) // 2])
 
-    def slow_share(self) -> Levels:
-        """(B,) share of the variance that means over 48 ms leave: breath swells, a band without breath flickers."""
-        return np.asarray(self._short.var(axis=1) / np.maximum(self.levels_db.var(axis=1), LEAST_VARIANCE))
+    def slow_share(self, band: int) -> float:
+        """Share of the variance that means over 48 ms leave: breath swells, a band without breath flickers."""
+        return float(self._short[band].var() / max(self.levels_db[band].var(), LEAST_VARIANCE))
 
     def flicker_share(self, band: int) -> float:
         """Share of the modulation above 0.1 Hz in 8 to 16 Hz: faster than any breath and nearly any heart."""
@@ -250,15 +250,18 @@ class SegmentMeter:
         self.samples = HOPS * self._hop
         """Length of a segment."""
         self._waves, self._bands = _fourier(2 * self._hop, rate_hz)
-        self._voice, self._voice_hop = VoiceMeter(rate_hz), round(VOICE_HOP_S * rate_hz)
+        self._voice = VoiceMeter(rate_hz)
+        first = np.arange(0, self.samples - self._voice.samples + 1, round(VOICE_HOP_S * rate_hz))
+        self._voice_places = first[:, None] + np.arange(self._voice.samples)  # of each sample of each frame
         self._chest_voice = VoiceMeter(rate_hz, CHEST_HZ, padding=2)
         self._line_taper = _hann(rate_hz // BIN_HZ)
 
     def measure(self, samples: Floats) -> Segment:
         """The statistics of one segment, (N,) samples, all of them numbers."""
         centred = samples - np.float32(samples.mean(dtype=np.float64))
-        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples)
-        frames = sliding_window_view(centred, self._voice.samples)[:: self._voice_hop]
+        is_loud = max(samples.max(), -samples.min()) >= FULL_SCALE
+        clipped = np.count_nonzero(np.abs(samples) >= FULL_SCALE) / len(samples) if is_loud else 0.0
+        frames = centred[self._voice_places]
         spectra = self._chest_voice.spectra(frames)
         voiced = int(np.count_nonzero(self._voice.heights_of(spectra[:, ::2]) > VOICED))
         chest_voiced = int(np.count_nonzero(self._chest_voice.heights_of(spectra) > CHEST_VOICED))
@@ -326,5 +329,5 @@ def evidence_of_contact(movement: Movement) -> float:
     Returns:
         Natural logarithm of the odds.
     """
-    pulses_db = movement.pulse_db()
+    pulses_db = movement.pulse_db
     return float(sum(weight * pulses_db[band] for band, weight in WEIGHTS) - LIMIT)

@@ -25,6 +25,7 @@ of neighbouring bands add up to 1.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -35,7 +36,7 @@ from edge.features import FeatureSpec, Log, Mel
 from edge.features.levels import exp2, log2
 from edge.features.logmel import mel_edges_hz, taper
 from edge.features.ring import Floats
-from edge.kernels import kernel, plain
+from edge.kernels import kernel, part, plain
 from edge.model.training_domain import GROUPS
 from edge.types import Block, Fault
 
@@ -180,6 +181,9 @@ def group_edges_hz(spec: FeatureSpec) -> NDArray[np.float64]:
     return np.asarray((edges_hz[edges] + edges_hz[edges + 1]) / 2)
 
 
+LevelPlan = tuple[int, Floats, Floats, NDArray[np.int64], float]
+
+
 class LevelScale:
     """What a frame says of its level.
 
@@ -201,17 +205,44 @@ class LevelScale:
         )
         shape = taper(analysis.taper, analysis.windows_samples[longest], analysis.periodic)
         noise_db = float(10 * np.log10(2 * analysis.fft_size * np.sum(shape**2) / np.sum(shape) ** 2))
-        self._plan = (longest * spec.bands, scale, offset, group_edges(spec), noise_db)
+        self.plan = (longest * spec.bands, scale, offset, group_edges(spec), noise_db)
+        """What kernels read (`level_step`)."""
 
     def count(self, values: NDArray[np.floating], valid: NDArray[np.bool_], levels: FrameLevels) -> None:
         """Add the levels of some frames, (T, M) and (T,) whether they are valid; others do not count."""
         values, valid = plain(values, np.float32), plain(valid, np.bool_)
-        levels.frames += _count_frames(self._plan, values, valid, levels.counts, levels.sums)
+        levels.frames += _count_frames(self.plan, values, valid, levels.counts, levels.sums)
+
+
+@part
+def level_step(plan: LevelPlan, row: Floats, levels_db: Floats, powers: Floats) -> int:
+    """Which step of `STEP_DB` the level of one frame, (M,), is in; (bands,) their levels, dB, and powers as well."""
+    first, scale, offset, _, noise_db = plan
+    for band in range(scale.shape[0]):  # by itself, so that LLVM vectorises it
+        levels_db[band] = row[first + band] * scale[band] + offset[band]
+        powers[band] = exp2(levels_db[band] * OCTAVES_OF_DB)
+    step = (DB_OF_OCTAVE * log2(powers.sum()) - noise_db - LOWEST_DB) / STEP_DB
+    return int(min(max(step, 0), STEPS - 1))
+
+
+def level_below(counts: Sequence[int], frames: int, share: float) -> float:
+    """Level that this share of the frames stays below, dB; linear within a step.
+
+    Args:
+        counts: (STEPS,) frames in each step.
+        frames: all of them, one or more.
+        share: 0 to 1.
+    """
+    wanted, reached, step = share * frames, 0, 0
+    while reached + counts[step] < wanted:
+        reached += counts[step]
+        step += 1
+    return LOWEST_DB + STEP_DB * (step + (wanted - reached) / max(counts[step], 1))
 
 
 @kernel
 def _count_frames(
-    plan: tuple[int, Floats, Floats, NDArray[np.int64], float],
+    plan: LevelPlan,
     values: Floats,
     valid: NDArray[np.bool_],
     counts: NDArray[np.int32],
@@ -221,20 +252,16 @@ def _count_frames(
 
     Each frame for itself, so that any cut adds the same.
     """
-    first, scale, offset, edges, noise_db = plan
+    scale, edges = plan[1], plan[3]
     levels_db, powers, frames = np.empty_like(scale), np.empty_like(scale), 0
     for t in range(values.shape[0]):
         if not valid[t]:
             continue
         frames += 1
-        for band in range(scale.shape[0]):  # by itself, so that LLVM vectorises it
-            levels_db[band] = values[t, first + band] * scale[band] + offset[band]
-            powers[band] = exp2(levels_db[band] * OCTAVES_OF_DB)
+        counts[level_step(plan, values[t], levels_db, powers)] += 1
         for group in range(GROUPS):
             mean_db = levels_db[edges[group] : edges[group + 1]].sum() / np.float32(edges[group + 1] - edges[group])
             sums[group] += np.int64(np.rint(mean_db / np.float32(UNIT_DB)))
-        step = (DB_OF_OCTAVE * log2(powers.sum()) - noise_db - LOWEST_DB) / STEP_DB
-        counts[np.int64(min(max(step, 0), STEPS - 1))] += 1
     return frames
 
 
@@ -248,17 +275,12 @@ class FrameLevels:
     """How often each frame level came, and the levels of the groups, in one segment."""
 
     def __init__(self) -> None:
-        self.counts = np.zeros(STEPS, np.int32)  # a stream keeps 60 of them
+        self.counts = np.zeros(STEPS, np.int32)
         """(STEPS,) frames in each step of `STEP_DB`."""
         self.sums = np.zeros(GROUPS, np.int64)
         """(GROUPS,) mean level of a group of bands in each frame, added up, thousandths of a dB."""
         self.frames = 0
         """Valid frames that were taken."""
-
-    @property
-    def level_db(self) -> float:
-        """dBFS; of at least one valid frame."""
-        return self.quantile(LOUD)
 
     def add(self, other: FrameLevels) -> None:
         """Take what another segment has taken; of the same spec."""
@@ -266,19 +288,9 @@ class FrameLevels:
         self.sums += other.sums
         self.frames += other.frames
 
-    def subtract(self, other: FrameLevels) -> None:
-        """Give back what was added."""
-        self.counts -= other.counts
-        self.sums -= other.sums
-        self.frames -= other.frames
-
     def quantile(self, share: float) -> float:
-        """Frame level that this share of the frames stays below, dB; linear within a step."""
-        reached = self.counts.cumsum()
-        wanted = share * self.frames
-        step = int(reached.searchsorted(wanted))
-        within = (wanted - (reached[step] - self.counts[step])) / max(int(self.counts[step]), 1)
-        return float(LOWEST_DB + STEP_DB * (step + within))
+        """As `level_below`."""
+        return level_below(self.counts.tolist(), self.frames, share)
 
 
 class SoundStatistics:
@@ -315,5 +327,5 @@ class SoundStatistics:
         """
         if not self.frames:
             raise ValueError("no valid frame was taken")
-        level_db = self._levels.level_db
+        level_db = self._levels.quantile(LOUD)
         return Measured(level_db, level_db - self._levels.quantile(QUIET), self._levels.sums * UNIT_DB / self.frames)

@@ -41,6 +41,7 @@ from edge.detector.class_rules import (
     class_rules,
     raised,
 )
+from edge.kernels import plain
 from edge.model.specs import GroupSpec
 from edge.types import Event, Scores
 
@@ -78,8 +79,9 @@ class _Group:
         hop_samples: int,
         rules: list[ClassRule],
         update_frames: int | None,
+        columns: list[int],
     ) -> None:
-        self.spec, self.thresholds, self.rules = spec, thresholds, rules
+        self.spec, self.thresholds, self.rules, self.columns = spec, thresholds, rules, columns
         self.hop_samples, self.update_frames = hop_samples, update_frames
         self.half = spec.median_frames // 2  # frames on each side of the one that is smoothed
         # Of the newest score frames of this segment:
@@ -93,17 +95,16 @@ class _Group:
         self.follows_gap = False  # whether this segment does
         self.open: _Open | None = None
 
-    def push(
-        self, frame: int, scores: NDArray[np.float64], sums: NDArray[np.float64], bridged: list[bool]
-    ) -> list[tuple[int, Event]]:
+    def push(self, frame: int, rows: NDArray[np.float32], bridged: list[bool]) -> list[tuple[int, Event]]:
         """Take consecutive valid score frames; return the events that they decide, each with the frame that does.
 
         Args:
             frame: absolute index of the first.
-            scores: (T, C) of the classes of this group.
-            sums: (T,) of them.
+            rows: (T, C) scores of all classes of the model.
             bridged: T, whether concealed sound lies in or closely before each.
         """
+        scores = rows.take(self.columns, axis=1).astype(np.float64)
+        sums = _summed(scores)
         if self.open is None and sums.max() < self.lowest and max(self.sums, default=0.0) < self.lowest:
             self._skip(frame, scores, sums, bridged)
             return []
@@ -241,10 +242,14 @@ class Tracker:
         update_frames: int | None = None,
     ) -> None:
         rules = class_rules(groups, {}, 1.0) if rules is None else rules
-        self._columns = [[classes.index(c) for c in g.classes] for g in groups]
         self._groups = [
             (ChangePoints if g.step_frames else _Group)(
-                g, [thresholds[c] for c in g.classes], hop_samples, [rules[c] for c in g.classes], update_frames
+                g,
+                [thresholds[c] for c in g.classes],
+                hop_samples,
+                [rules[c] for c in g.classes],
+                update_frames,
+                [classes.index(c) for c in g.classes],
             )
             for g in groups
         ]
@@ -263,7 +268,7 @@ class Tracker:
             return []
         events = self._close("gap") if self._next is not None and scores.start > self._next else []
         self._next = scores.start + total
-        rows = scores.values.astype(np.float64)
+        rows = plain(scores.values, np.float32)
         concealed = np.zeros(total, np.bool_) if bridged is None else bridged
         edges = [] if valid.all() else (np.flatnonzero(valid[1:] != valid[:-1]) + 1).tolist()  # nearly always none
         for first, stop in pairwise([0, *edges, total]):
@@ -274,12 +279,11 @@ class Tracker:
             events += self._step(scores.start + first, rows[first:stop], near)
         return events
 
-    def _step(self, frame: int, rows: NDArray[np.float64], bridged: list[bool]) -> list[Event]:
+    def _step(self, frame: int, rows: NDArray[np.float32], bridged: list[bool]) -> list[Event]:
         """Take consecutive valid score frames, the first of them `frame`."""
         changes: list[tuple[int, Event]] = []
-        for group, columns in zip(self._groups, self._columns, strict=True):
-            part = rows.take(columns, axis=1)
-            changes += group.push(frame, part, _summed(part), bridged)
+        for group in self._groups:
+            changes += group.push(frame, rows, bridged)
         return [event for _, event in sorted(changes, key=lambda each: each[0])] if changes else []
 
     def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:

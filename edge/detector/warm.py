@@ -9,27 +9,35 @@ from __future__ import annotations
 
 import ctypes
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from edge.detector.change_points import ChangePoints
 from edge.detector.class_rules import ClassRule
-from edge.detector.statistics import SampleCounts, SoundStatistics
-from edge.features import FeatureSpec, FrontEnd
-from edge.model.specs import GroupSpec
-from edge.types import Block
+from edge.detector.sound_check import SoundCheck
+from edge.features import FeatureSpec
+from edge.model.specs import ChunkSpec, GroupSpec
+from edge.model.training_domain import GROUPS, TrainingDomain
 
+KNOWN = TrainingDomain(1, 1, (0.0, 0.0), (0.0,) * 3, (0.0,) * 3, ((0.0,) * 3,) * GROUPS, (0.0,) * 3)
 MADV_DONTNEED = 4  # <sys/mman.h> of Linux
+
+
+@dataclass
+class _Model:
+    """What chunks are made for."""
+
+    spec: FeatureSpec
+    chunk: ChunkSpec
+    known: TrainingDomain | None
 
 
 def warm_up() -> None:
     """Prepare the kernels of the default model; 0.4 s, or 9 s beside other work if they must be compiled."""
-    block, spec = Block(0, np.zeros(4096, np.float32), np.ones(4096, np.bool_)), FeatureSpec(high_pass_hz=110)
-    for frames in FrontEnd(spec).push(block):
-        SoundStatistics(spec).push(frames.values, frames.valid)
-    SampleCounts().push(block)
-    ChangePoints(GroupSpec("any", ("any",), 1, 0.5, 1, 1, 1), [0.5], 1, [ClassRule(0.5, 1, 1)], None)
+    SoundCheck.of(_Model(FeatureSpec(high_pass_hz=110), ChunkSpec(60, 0, 4), KNOWN), np.zeros(8000, np.float32))
+    ChangePoints(GroupSpec("any", ("any",), 1, 0.5, 1, 1, 1), [0.5], 1, [ClassRule(0.5, 1, 1)], None, [0])
     _release_compiler()
 
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from edge.features.parts import is_smooth
 from edge.features.ring import Floats
+from edge.kernels import part
 
 COS, SIN = (tuple(np.float32(f(2 * np.pi * k / 15)) for k in range(15)) for f in (np.cos, np.sin))  # thirds and fifths
 
@@ -83,7 +84,7 @@ def make_fft(size: int) -> Fft:
     return Fft(order.astype(np.uint32), np.concatenate(twiddles).astype(np.float32))
 
 
-_radix_of = njit(radix_of)
+_radix_of = part(radix_of)
 
 
 @njit
@@ -117,7 +118,7 @@ def transform(work: Floats, size: int, twiddles: Floats) -> Floats:
     return out
 
 
-@njit
+@part
 def _radix_2(x: Floats, y: Floats, t: Floats, q: int) -> None:
     n = 2 * q
     for i in range(q):
@@ -127,7 +128,7 @@ def _radix_2(x: Floats, y: Floats, t: Floats, q: int) -> None:
         y[q + i], y[n + q + i] = er * t[i] - ei * t[q + i], er * t[q + i] + ei * t[i]
 
 
-@njit
+@part
 def _radix_4(x: Floats, y: Floats, t: Floats, q: int) -> None:
     n = 4 * q
     for i in range(q):
@@ -144,7 +145,7 @@ def _radix_4(x: Floats, y: Floats, t: Floats, q: int) -> None:
         y[3 * q + i], y[n + 3 * q + i] = er * t[2 * q + i] - ei * t[5 * q + i], er * t[5 * q + i] + ei * t[2 * q + i]
 
 
-@njit
+@part
 def _radix_odd(x: Floats, y: Floats, t: Floats, q: int, radix: int) -> None:
     """Radix 3 or 5. With p and m the sums and differences of points k and R - k, outputs j and R - j are f -+ i h."""
     n = radix * q
@@ -209,7 +210,7 @@ def real_spectrum(plan: RealFft, frame: Floats, taper: Floats, work: Floats, out
     _unpack(plan, transform(work, size, plan.twiddles), out[0], out[1])
 
 
-@njit
+@part
 def _unpack(plan: RealFft, z: Floats, out_re: Floats, out_im: Floats) -> None:
     """Bins of the real sequence from the transform Z of its halves."""
     size, bins = plan.order.shape[0], plan.turn.shape[1]

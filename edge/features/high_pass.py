@@ -18,11 +18,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.ring import LOUDEST
-from edge.kernels import kernel
+from edge.kernels import kernel, part
 
 SETTLE_DB = 60.0
 QUALITIES = tuple(0.5 / math.cos(math.pi * k / 8) for k in (1, 3))  # Q of each section, order 4
@@ -96,7 +95,7 @@ def high_pass(
     plan.unsettled[0] = unsettled
 
 
-@njit
+@part
 def _section(section: NDArray[np.float64], state: NDArray[np.float64], x: float) -> float:
     """One sample through one section."""
     y = section[0] * x + state[0]

@@ -16,14 +16,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from edge.features.fft import RealFft, make_real_fft, real_spectrum
 from edge.features.parts import Mel
 from edge.features.ring import Bools, Floats, all_valid, append, segment
 from edge.features.spec import FeatureSpec
-from edge.kernels import kernel
+from edge.kernels import kernel, part
 
 LEAST_WEIGHT = 1e-6  # a filter whose greatest weight is less has its only bin on an edge, and that weight is rounding
 
@@ -162,7 +161,7 @@ def mel_energies(
     append(plan.ring, block, written, block[0] + block[1].shape[0])
 
 
-@njit
+@part
 def _filter(power: Floats, filters: NDArray[np.uint64], weights: Floats, energies: Floats) -> None:
     """Energy of each band: the weighted sum of its bins of the power spectrum."""
     j = np.uint64(0)  # unsigned as in `fft.py`

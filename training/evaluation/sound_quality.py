@@ -157,7 +157,7 @@ def questions(sounds: Sequence[Sound]) -> dict[str, tuple[tuple[str, ...], NDArr
     touching = [each for each in sounds if each.fault in PAUSE or each.kind == "heart"]
     some = [*touching, *(each for each in sounds if each.fault in AIR)]
     bands = [band for band, _ in CONTACT_WEIGHTS]
-    pulses = np.array([Movement(each.levels_db).pulse_db()[bands] for each in some])
+    pulses = np.array([Movement(each.levels_db).pulse_db[bands] for each in some])
     names = ("pulse of 30 Hz", "pulse of 60 Hz", "pulse of 110 Hz")
     out["contact"] = names, pulses, [n < len(touching) for n in range(len(some))], [each.patient for each in some]
     return out
