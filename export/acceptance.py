@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
-from edge.model.parity import MIN_COSINE, MIN_TOP1
 from edge.model.specs import GroupSpec
 from edge.types import Event
 from export import rtx
 from export.artefacts import FP32, KINDS, calibration_sample, conformance, make
 from export.checkpoint import Checkpoint
+from export.comparison import MIN_COSINE, MIN_TOP1
 from export.parity import (
     LOST,
     STREAMED,

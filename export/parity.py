@@ -3,7 +3,7 @@
 - The network at once, in steps, and its fp32 artefact in steps: the largest difference of any output, on the golden
   sounds with every pattern of loss.
 - A variant and the fp32 artefact, each with the state that it made itself, for each output: cosine and top-1 of
-  `edge.model.parity`, the same that `make test-gpu` holds a device to. The scores of several sounds may be
+  `export.comparison`, the same that `make test-gpu` holds a device to. The scores of several sounds may be
   high at once, so top-1 alone says little: it is the highest of the six scores of a frame, mostly breath. Therefore
   also `decisions`: in each valid frame and each group of sounds that exclude each other, what would open an event: the
   highest class that reaches its threshold, or nothing.
@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from edge.detector.pipeline import Pipeline
 from edge.features import FeatureSpec, FrontEnd
 from edge.model.model import Model
-from edge.model.parity import MIN_COSINE, MIN_TOP1, compare_outputs
 from edge.model.specs import ChunkSpec, GroupSpec
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Block, Event, Scores
+from export.comparison import MIN_COSINE, MIN_TOP1, compare_outputs
 from export.streams import ChunkNetwork, Scored, Sound, of_torch, padded
 from training.datasets.files import read_sound
 from training.detector.model import Scorer, class_scores, pooled

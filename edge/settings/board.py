@@ -12,7 +12,6 @@ of passwords and tokens, stands in the file that `users` names, never in the YAM
 from __future__ import annotations
 
 import ipaddress
-import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -22,7 +21,7 @@ from edge.contract.fields import ID_PATTERN, Kind, Priority
 from edge.errors import ConfigError
 from edge.settings.broker import PREFIX_PATTERN, Mqtt
 from edge.settings.errors import joined, mistakes_of, shortened
-from edge.settings.section import PathBeside, Section
+from edge.settings.section import PathBeside, Section, expanded, state_folder
 from edge.settings.yaml_file import read_yaml
 
 MAX_PROXIES = 16
@@ -163,24 +162,15 @@ class BoardSettings(Section):
 
     def audit_path(self) -> Path:
         """Where the log of who did what lies."""
-        return _path_of(self.audit, "board-audit.log")
+        return expanded(self.audit or state_folder("audit") / "board-audit.log", "audit")
 
     def labels_path(self) -> Path:
         """Where what people said of events lies."""
-        return _path_of(self.labels, "board-labels.jsonl")
+        return expanded(self.labels or state_folder("labels") / "board-labels.jsonl", "labels")
 
     def notified_path(self) -> Path:
         """The file of what receivers were notified of."""
-        return _path_of(self.notified, "board-notified.json")
-
-
-def _path_of(configured: Path | None, name: str) -> Path:
-    """A file that the board keeps: as given, or in the state directory of the service or the user."""
-    if configured is not None:
-        return configured.expanduser()
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-    return base.expanduser() / name
+        return expanded(self.notified or state_folder("notified") / "board-notified.json", "notified")
 
 
 def load_board(path: Path) -> BoardSettings:

@@ -25,7 +25,7 @@ from edge.settings.broker import PREFIX_PATTERN, Mqtt
 from edge.settings.errors import MistakesError, closest, joined, mistakes_of, shortened
 from edge.settings.link import PATTERNS, LinkSettings, mistakes_of_streams
 from edge.settings.names import LIVE, STANDARD_INPUT, Outside, RuntimeName
-from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file
+from edge.settings.section import ModelPath, PathBeside, Section, beside_the_file, expanded, state_folder
 from edge.settings.sections import (
     Age,
     AlarmSettings,
@@ -127,10 +127,10 @@ class Models(Section):
     def store_path(self) -> Path:
         """The folder of releases, with `~` and the defaults resolved."""
         if self.path is not None:
-            return _expanded(self.path, "models.path")
+            return expanded(self.path, "models.path")
         # Whoever installs a model by hand on a box means the one that its service runs.
         by_hand = "STATE_DIRECTORY" not in os.environ and os.path.isdir(SERVICE_STATE)
-        return (SERVICE_STATE if by_hand else _state_directory()) / "models"
+        return (SERVICE_STATE if by_hand else state_folder("outbox.path, models.path and clips.path")) / "models"
 
 
 class Config(Section):
@@ -179,28 +179,14 @@ class Config(Section):
     def clips_path(self) -> Path:
         """Where clips lie, if there are any: the configured folder, else beside where an outbox is by default."""
         if self.clips is not None and self.clips.path is not None:
-            return _expanded(self.clips.path, "clips.path")
-        return _state_directory() / f"clips-{self.node}"
+            return expanded(self.clips.path, "clips.path")
+        return state_folder("outbox.path, models.path and clips.path") / f"clips-{self.node}"
 
     def outbox_path(self) -> Path:
         """Where the outbox lives: the configured path, else systemd's or the user's state directory."""
         if self.outbox.path is not None:
-            return _expanded(self.outbox.path, "outbox.path")
-        return _state_directory() / f"outbox-{self.node}.db"
-
-
-def _state_directory() -> Path:
-    """Systemd's state directory of the service, else the user's own (XDG)."""
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state") / "laennec"
-    return _expanded(base, "outbox.path, models.path and clips.path")
-
-
-def _expanded(path: Path, key: str) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{key}: {path} needs a home directory, and there is none; give a full path") from error
+            return expanded(self.outbox.path, "outbox.path")
+        return state_folder("outbox.path, models.path and clips.path") / f"outbox-{self.node}.db"
 
 
 class HasEventClasses(Protocol):

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from edge.model.backends.onnx import OnnxBackend
-from edge.model.parity import compare_outputs
 from export.artefacts import FP32, conformance, graphs, to_graph
+from export.comparison import compare_outputs
 from export.parity import from_torch
 from export.rules import BEHIND, Graph
 from export.streams import ChunkNetwork, Scored, of_backend

@@ -13,8 +13,8 @@ from onnx import numpy_helper
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import Model
-from edge.model.parity import compare_outputs
 from export.artefacts import FP32, KINDS, conformance, graphs, sealed, to_graph
+from export.comparison import compare_outputs
 from export.int8 import quantize, train_quantized
 from export.rules import BEHIND, Graph
 from export.streams import Sample, of_backend

@@ -16,9 +16,9 @@ from edge.detector.recording import chunks_of
 from edge.model.backends import Backend, zero_state
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import DEFAULT_PATH, load_model
-from edge.model.parity import score_all
 from edge.sources.file_search import DEMO_AUDIO
 from edge.types import Chunk
+from export.comparison import score_all
 
 PATH = Path(__file__).with_name("reference.npz")
 Batch = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

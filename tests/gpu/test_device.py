@@ -22,9 +22,9 @@ import pytest
 from edge.log import warn_once
 from edge.model.backends.tensorrt import Device, TensorRtBackend
 from edge.model.model import DEFAULT_PATH
-from edge.model.parity import compare_outputs, score_all
 from edge.model.runtime import Artefact, find_variants, open_model
 from edge.sources.file_search import DEMO_AUDIO
+from export.comparison import compare_outputs, score_all
 from tests.edge.detected import detected
 from tests.gpu.facts import CLOCKS, device_facts
 from tests.gpu.reference import Batch, Reference, as_batch

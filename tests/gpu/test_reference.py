@@ -6,7 +6,7 @@ import numpy as np
 
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import DEFAULT_PATH
-from edge.model.parity import score_all
+from export.comparison import score_all
 from tests.gpu.reference import saved
 
 

@@ -86,7 +86,6 @@ KINDS = (
     AlarmMessage,
 )
 """What is kept here."""
-Signalled = Latest[AlarmMessage] | Latest[StreamStatus]
 MAX_RATES = 24  # of one minute; a node publishes twelve
 STEP_S = 45.0  # between two minutes that are remembered, at least: a node publishes one every 60 s
 WINDOW_S = 300  # which window of a trend says whether a bed is measured: that which its alarms look at

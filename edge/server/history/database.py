@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from edge.errors import ConfigError, SourceError
 from edge.files import make_private_file, make_private_folder, restrict
 from edge.server.history.tables import METADATA, TIMES
+from edge.settings.section import state_folder
 
 URL_VARIABLE = "LAENNEC_DATABASE"
 STEPS_LOCK = 0x1AE22EC  # of PostgreSQL's advisory locks: one process at a time brings the tables up to date
@@ -49,9 +50,7 @@ def default_url() -> str:
     """SQLite in the user's state directory, unless the environment names a database."""
     if URL_VARIABLE in os.environ:
         return os.environ[URL_VARIABLE]
-    state = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
-    base = Path(state) if state else Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "laennec"
-    return f"sqlite:///{base / 'history.sqlite'}"
+    return f"sqlite:///{state_folder('--database') / 'history.sqlite'}"
 
 
 def open_database(url: str, writes: bool = False) -> Engine:

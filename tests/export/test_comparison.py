@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from edge.model.backends.onnx import OnnxBackend
-from edge.model.parity import MIN_COSINE, MIN_TOP1, Difference, compare_outputs, score_all
 from edge.types import Chunk
+from export.comparison import MIN_COSINE, MIN_TOP1, Difference, compare_outputs, score_all
 from tests.edge.small_graph import SPEC, small_artefact
 
 RNG = np.random.default_rng(0)
