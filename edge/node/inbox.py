@@ -68,6 +68,8 @@ class Inbox:
         """Samples that wait."""
         self.stop = 0
         """Absolute index one past the newest sample that came."""
+        self.block_samples = 0
+        """Length of the block with it."""
         self.is_over = False
         """Whether the last has come, or nobody takes any more."""
 
@@ -80,7 +82,7 @@ class Inbox:
         """Append what came; sound that is not to be scored becomes a gap."""
         with self._mutex:
             if isinstance(item, Block):
-                self.stop = item.stop
+                self.stop, self.block_samples = item.stop, len(item.samples)
                 if item.start < self._shed_until or self.is_full:
                     self._append(_left_out(item))
                 else:

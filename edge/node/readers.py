@@ -3,7 +3,8 @@
 Not for what becomes of the sound (`edge.node.stream`). A source gives a `Wait` where nothing has come yet, so one
 thread reads hundreds of them, all that are due within `TOGETHER_S` at one waking. Where it does not return from one for
 `WATCH_S`, the next thread reads the others; after `STUCK_S` another one is started in its place, and so many as
-`MOST_STUCK` may hang. A source that computes all the time is read less often. However it fails, its stream alone ends.
+`MOST_STUCK` may hang. A source in real time is not read before the block that completes the next chunk can have come,
+and one that computes all the time less often still. However it fails, its stream alone ends.
 """
 
 from __future__ import annotations
@@ -161,8 +162,10 @@ class ReaderPool:
 
     def _due_s(self, number: int, wait_s: float) -> float:
         """When a source is to be read again that has nothing for so long, monotonic seconds."""
-        due_s = time.monotonic() + wait_s
-        return math.ceil(due_s / TOGETHER_S) * TOGETHER_S if wait_s and self._streams[number].is_live else due_s
+        stream, now_s = self._streams[number], time.monotonic()
+        if not wait_s or not stream.is_live:
+            return now_s + wait_s
+        return math.ceil((now_s + max(wait_s, stream.missing_s)) / TOGETHER_S) * TOGETHER_S
 
     def _take(self) -> int | None:
         """The source to be read now, once it is due; None: this thread is not needed any more."""

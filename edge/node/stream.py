@@ -87,7 +87,7 @@ class NodeStream:
         self.is_live = settings.pace or settings.source.partition(":")[0] in LIVE
         """Whether its sound comes in real time, whoever is ready for it."""
         self.inbox = Inbox(model.rate_hz)
-        self._rate_hz, self._chunk, self._hop_s = model.rate_hz, model.chunk, model.spec.hop_samples / model.rate_hz
+        self._rate_hz, self._chunk, self._hop_samples = model.rate_hz, model.chunk, model.spec.hop_samples
         self._counts, self._idle_frames = StreamCounts(model), IdleFrames(model)
         self.adaptation = None if settings.adaptation is None else load_adaptation(settings.adaptation, model)
         self._pipeline = Pipeline(
@@ -145,6 +145,13 @@ class NodeStream:
         due = self._pipeline.next_chunk_at
         return not isinstance(item, Block) or due is None or item.stop >= due
 
+    @property
+    def missing_s(self) -> float:
+        """How much sound comes before the block that completes the next chunk, seconds; 0 where that is not known."""
+        complete, chunk = self._pipeline.next_chunk_at, self._chunk.chunk_frames * self._hop_samples
+        left = 0 if complete is None else (complete - self.inbox.stop) % chunk - self.inbox.block_samples
+        return max(0, left) / self._rate_hz
+
     def shed(self, shed_s: float) -> None:
         """Leave out what waits and the next seconds of sound; what was received before is decided at once."""
         self._faults.left_out_at_s = time.monotonic()
@@ -170,27 +177,23 @@ class NodeStream:
         Gives each chunk that is to be scored and is sent the answer to it; gives None while nothing waits.
         """
         while not self.is_closed:
-            item = self._next_item()
-            if item is None:
+            self._items.extend(() if self._items else self.inbox.take())
+            if not self._items:
                 yield None
                 continue
+            item = self._items.popleft()
             self._take(item)
             while (pending := self._pipeline.ready()) is not None:
                 self._decide(*pending, (yield pending))
             self._after_scoring(item)
 
-    def _next_item(self) -> Item | Flush | None:
-        if not self._items:
-            self._items.extend(self.inbox.take())
-        return self._items.popleft() if self._items else None
-
     def deadline_s(self) -> float:
         """By when the chunk that is ready should be decided: before the next one is complete, monotonic seconds."""
-        pending, now_s, chunk_s = self.pending, time.monotonic(), self._hop_s * self._chunk.chunk_frames
+        pending, now_s, chunk = self.pending, time.monotonic(), self._chunk.chunk_frames * self._hop_samples
         if pending is None or not self.is_live or self._arrived_at_s is None:
-            return now_s + chunk_s
-        end_s = pending[0].start * self._hop_s + chunk_s
-        return self._arrived_at_s - (self.inbox.stop / self._rate_hz - end_s) + chunk_s
+            return now_s + chunk / self._rate_hz
+        next_complete = pending[0].start * self._hop_samples + 2 * chunk
+        return self._arrived_at_s - (self.inbox.stop - next_complete) / self._rate_hz
 
     def fail(self, error: Exception) -> None:
         """End the stream by an error: close what is open, decide nothing more."""
@@ -210,9 +213,8 @@ class NodeStream:
 
     def check_silence(self) -> bool:
         """Whether nothing came for `STALL_S` and what came last is to be decided; call it every second or so."""
-        if self.is_closed or self.pending is not None or self._silent_s() <= STALL_S:
-            return False
-        if self._offered is None and not self.inbox.waiting:
+        is_empty = self._offered is None and not self.inbox.waiting
+        if is_empty or self.is_closed or self.pending is not None or self._silent_s() <= STALL_S:
             return False
         self._items.extend([*self.inbox.take(), Flush()])
         return True
@@ -248,9 +250,8 @@ class NodeStream:
         """Sound that arrived, or should have been read, and is not decided, seconds; 0 for a file at full speed."""
         if self.is_closed or not self.is_live or self._arrived_at_s is None:
             return 0.0
-        due_s, offered = self.due_s, self._offered
-        late_s = 0.0 if due_s is None else max(0.0, time.monotonic() - due_s)
-        undecided = self.inbox.waiting + (0 if offered is None else max(0, offered - self.decided))
+        late_s = 0.0 if (due_s := self.due_s) is None else max(0.0, time.monotonic() - due_s)
+        undecided = self.inbox.waiting + max(0, (self._offered or 0) - self.decided)
         return late_s + undecided / self._rate_hz
 
     def _assess(self, lag_s: float) -> tuple[StreamState, str]:
@@ -318,7 +319,7 @@ class NodeStream:
             observer.on_chunk(chunk, state)
         self._observe_events(self._pipeline.decide(answer.scores, answer.state), self.latency.last_sample(chunk))
         decided = chunk.start + self._chunk.chunk_frames - self._chunk.lookahead_frames
-        self.decided = max(self.decided, round(decided * self._hop_s * self._rate_hz))
+        self.decided = max(self.decided, decided * self._hop_samples)
 
     def _reset(self) -> None:
         """Close what is open; sound that comes back is not joined with what was."""

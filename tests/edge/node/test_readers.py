@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -11,7 +12,7 @@ from edge.node.readers import TOGETHER_S
 from edge.sources.source import Wait
 from edge.types import Block, Gap
 from tests.edge.conftest import wait_for
-from tests.edge.fakes import Bursts
+from tests.edge.fakes import BLOCK_S, Bursts
 from tests.edge.node.test_engine import PATIENCE_S, Hangs, Ward
 
 LONG_S = 600.0
@@ -69,3 +70,24 @@ def test_sources_in_real_time_are_due_at_common_moments_and_files_at_full_speed_
     due = [(stream.due_s or 0.0) / TOGETHER_S for stream in ward.streams]
     assert all(abs(each - round(each)) < 1e-4 for each in due) is pace
     _end(ward)
+
+
+@pytest.mark.parametrize("pace", [True, False])
+def test_a_source_in_real_time_is_not_read_before_the_block_that_completes_a_chunk_can_have_come(pace: bool) -> None:
+    ward = Ward(Bursts(1, pace))
+    stream, blocks = ward.streams[0], [b for b in Bursts(2, False).blocks(threading.Event()) if isinstance(b, Block)]
+    assert stream.missing_s == 0, "nothing is known yet"
+    stream.arrive(blocks[0])
+    stream.advance()
+    complete_s = (stream._pipeline.next_chunk_at or 0) / ward.model.rate_hz
+    chunk_s = ward.model.chunk.chunk_frames * ward.model.spec.hop_samples / ward.model.rate_hz
+    assert complete_s > 2.5 * BLOCK_S
+    for block in blocks[1:]:
+        stream.arrive(block)  # and nobody decides
+        complete_s += chunk_s * (complete_s < block.stop / ward.model.rate_hz)
+        missing_s = complete_s - block.stop / ward.model.rate_hz - BLOCK_S
+        assert stream.missing_s == pytest.approx(max(missing_s, 0.0))
+        before_s = time.monotonic()
+        due_s, after_s = ward.readers._due_s(0, 0.001), time.monotonic()
+        expected_s = max(stream.missing_s, 0.001) if pace else 0.001
+        assert before_s + expected_s <= due_s <= after_s + expected_s + (TOGETHER_S if pace else 0.0)
