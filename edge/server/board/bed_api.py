@@ -109,7 +109,7 @@ class BedApi:
             return address
         node = self._watch.ward.nodes.get((address.site, address.node))
         if node is None or (bed := node.beds.get(address.stream)) is None:
-            return refused(404, "the board has heard nothing of this bed")
+            return refused(404, "the board has received nothing of this bed")
         return json_answer(_DAY.dump_json(day_of(bed, time.monotonic())))
 
     async def events(self, request: Request) -> Response:

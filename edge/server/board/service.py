@@ -196,7 +196,7 @@ class Watch:
             return "the board has lost the broker"
         node = self.ward.nodes.get((address.site, address.node))
         if node is None or address.stream not in node.beds:
-            return "the board has heard nothing of this bed"
+            return "the board has received nothing of this bed"
         return node_condition(node, now_s)
 
     def _refused(self, now_s: float) -> tuple[str, ...]:

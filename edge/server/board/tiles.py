@@ -162,7 +162,7 @@ def breath_line(bed: BedState, boot_id: str, recent: Sequence[Minute], now_s: fl
     latest = bed.breath
     points = tuple((round(each.made_s / 60, 2), each.per_min) for each in recent)
     if latest is None or latest.body.boot_id != boot_id or latest.age_s(now_s) >= BREATH_EXPIRY_S:
-        return BreathLine(None, "the box tells none", "", points)
+        return BreathLine(None, "the box sends none", "", points)
     if (now := latest.body.breaths_per_min) is None:
         return BreathLine(None, latest.body.why, "", points)
     known = [each.per_min for each in recent if each.per_min is not None and now_s - each.made_s < BEFORE_MIN * 60]

@@ -161,4 +161,4 @@ def unmeasured(node: NodeState, bed: BedState, now_s: float) -> tuple[str, bool]
     if uptime_s < SETTLE_S:
         return "measuring has begun", now_s - last_measured_s(bed) < RETURN_S
     is_silent = window is None and trend is not None and trend.body.boot_id == boot
-    return ("box tells no burden" if is_silent else "too little was measured"), False
+    return ("box sends no burden" if is_silent else "too little was measured"), False

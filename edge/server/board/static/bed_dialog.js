@@ -84,7 +84,7 @@ export class BedDialog {
   #remove() {
     if (this.#removing !== shown) {
       this.#removing = shown;
-      setText($("#answer"), t("Press again: the bed leaves this board until it is heard again."));
+      setText($("#answer"), t("Press again: the bed leaves this board until it sends again."));
     } else this.#do((tile) => order(tile, "remove", { by: who() }));
   }
 

@@ -79,7 +79,7 @@ export class EventDialog {
     const { event } = this.#row;
     const answer = await told(ask(`/api/clip/sound?${new URLSearchParams({ id: event.clip, by: $("#who").value.trim() })}`), "blob");
     if (this.shown !== event.id) return; // nobody shall label an event by the sound of another
-    if (!answer.ok) return setText($("#answer"), t("Not heard: {reason}.", { reason: said(answer.reason) }));
+    if (!answer.ok) return setText($("#answer"), t("Not played: {reason}.", { reason: said(answer.reason) }));
     this.#url = URL.createObjectURL(answer.content);
     $("#audio").src = this.#url;
     setHidden($("#audio"), false);

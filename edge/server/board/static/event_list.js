@@ -25,7 +25,7 @@ export class EventList {
     }
     const ids = new Set([...rows.map((row) => row.event.id), ...pauses.map((pause) => pause.id)]);
     for (const id of this.#rows.keys()) if (!ids.has(id)) this.#rows.delete(id);
-    setText($("#events-words"), [wanted.length ? t("{count}, the latest first", { count: wanted.length }) : t("none heard of yet"), said(clips)].filter(Boolean).join(" · "));
+    setText($("#events-words"), [wanted.length ? t("{count}, the latest first", { count: wanted.length }) : t("none received yet"), said(clips)].filter(Boolean).join(" · "));
   }
 
   // The parts of a row, the same as long as it is listed.

@@ -28,7 +28,7 @@ function facts(box, boxes, now) {
     [t("Settings"), some(box.config, (text) => short(text))],
     [t("Mode"), some(box.mode, String)],
     [t("Runs for"), some(box.uptime_s, (seconds) => ago(seconds + now - box.heard_s))],
-    [t("Health told"), some(box.heard_s, (at) => t("{time} ago", { time: ago(now - at) }))],
+    [t("Health sent"), some(box.heard_s, (at) => t("{time} ago", { time: ago(now - at) }))],
     [t("Checks"), box.uptime_s === null ? "–" : box.checks.map(([name, verdict]) => `${name}: ${verdict}`).join(", ") || t("all ok")],
     [t("Alarms"), box.alarms.map(said).join(", ") || t("none")],
     [t("Behind by"), some(box.lag_s, (seconds) => `${number(seconds, 1)} s`)],
@@ -90,7 +90,7 @@ async function show() {
     if (!answer.ok) throw new Error(answer.statusText);
     const { now_s: now, boxes, receivers } = await answer.json();
     $("#boxes").replaceChildren(...boxes.map((box) => card(box, boxes, now)), ...told(receivers, now));
-    setText($("#state"), boxes.length ? t("{count} told of, {unknown} unknown", { count: boxes.length, unknown: boxes.filter((box) => box.trouble).length }) : t("No box has been heard of yet."));
+    setText($("#state"), boxes.length ? t("{count} reported, {unknown} unknown", { count: boxes.length, unknown: boxes.filter((box) => box.trouble).length }) : t("No box has sent anything yet."));
   } catch {
     setText($("#state"), t("This screen has lost the board; what it shows is old."));
   }

@@ -8,5 +8,5 @@ const heard = new Date(heardMs());
 const isToday = heard.toDateString() === new Date().toDateString();
 const when = isToday ? timeOf(heardMs()) : dateTimeOf(heardMs());
 
-document.querySelector("#since").textContent = heardMs() ? t("This screen has heard nothing of the board since {time}.", { time: when }) : t("This screen has not heard of the board yet.");
+document.querySelector("#since").textContent = heardMs() ? t("This screen has received nothing of the board since {time}.", { time: when }) : t("This screen has received nothing of the board yet.");
 setInterval(() => fetch("/api/me").then(() => location.reload(), () => {}), RETRY_MS);

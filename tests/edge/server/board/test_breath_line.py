@@ -85,7 +85,7 @@ def test_of_the_patient_before_nothing_is_shown_and_the_bed_waits_to_be_measured
         "Not measured yet",
         "measuring has begun with a new patient",
     )
-    assert (tile.breath, tile.burdens) == (BreathLine(None, "the box tells none", "", ()), ())
+    assert (tile.breath, tile.burdens) == (BreathLine(None, "the box sends none", "", ()), ())
     assert tile.sound is None
     publish(ward, "s/bed/trend", made.trend(WALL_S + 3), 3.0)
     publish(ward, "s/bed/breath", made.breath(WALL_S + 3, per_min=18.0), 3.0)

@@ -55,7 +55,7 @@ def test_a_board_that_cannot_be_reached_is_a_page_that_says_since_when_and_shows
 
 def test_the_page_without_a_board_is_accessible(board: RunningBoard, open_page: Open) -> None:
     page = open_page(f"{board.url}offline", bypass_csp=True)
-    page.get_by_text("has not heard of the board yet").wait_for()
+    page.get_by_text("has received nothing of the board yet").wait_for()
     assert violations(page) == []
 
 

@@ -194,7 +194,7 @@ def test_it_says_in_words_why_there_is_no_picture(
     page = open_page(f"{board.url}{bed_path('bed1')}")
     page.get_by_text("No live picture: pictures of sound are off in the settings").first.wait_for()
     other = open_page(f"{board.url}{bed_path('bed1', node='nobody')}")
-    other.get_by_text("No live picture: the board has heard nothing of this bed").first.wait_for()
+    other.get_by_text("No live picture: the board has received nothing of this bed").first.wait_for()
     ward.publish("status", made.status(state="stopped"))
     page.get_by_text("No live picture: box was stopped").first.wait_for()
     broker.kill()
