@@ -5,9 +5,7 @@
 Every variant is trained with the same short schedule, without the patients that are held out (`--on`), and judged on
 them; seed by seed beside the base, with the same patients drawn for both: the table shows the difference and its
 interval. Calibration and thresholds of one half of the held-out patients are chosen on the other half. A
-short schedule favours what learns fast.
-With `--tasks`, clips are answered as well, by the linear probe, and their two Scores are at their best offset for every
-variant alike.
+short schedule favours what learns fast. Streams alone are judged, no clips.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ import yaml
 from edge.errors import ConfigError, LaennecError
 from training.datasets import fingerprint
 from training.datasets.targets import frame_targets
-from training.detector.acceptance import AnsweredClip, best_score, event_tasks
 from training.detector.augment import AugmentSpec
 from training.detector.cross_validation import Job, score_fold, train_networks
 from training.detector.hyperparameters import SHIFTS, Recipe, changed
@@ -86,8 +83,6 @@ class Query:
     variants: Mapping[str, Recipe]
     """What is compared, the base first."""
     seeds: int
-    tasks: bool
-    """Whether clips are answered, too."""
     processes: int | None
     """Networks trained side by side; None: one for each core."""
 
@@ -118,32 +113,32 @@ def given(base: Recipe, changes: Sequence[str]) -> dict[str, Recipe]:
     return found
 
 
-def measure(job: Job, fold: int, tasks: bool) -> dict[str, Metric]:
+def measure(job: Job, fold: int) -> dict[str, Metric]:
     """Numbers of one trained variant on the patients that are held out, by name."""
-    heard, clips = _scored(job, fold)
+    heard = _scored(job, fold)
     main = main_sets(job.training_data.recordings)
     several = halves([h for h in heard if h.recording.is_negative or h.recording.dataset in main])
     chosen = nested(several, job.recipe, {"threshold": SEARCH["threshold"]})
     pairs: list[Heard] = [(s, e) for s, e in judged(several, chosen)]
     detection = next(iter(chosen.values())).detection
     found = [*streaming_metrics(pairs, detection.rate_hz, detection.frame_s), *_apart(s for s, _ in pairs)]
-    return {metric.name: metric for metric in (*found, *(_of_clips(clips) if tasks else ()))}
+    return {metric.name: metric for metric in found}
 
 
-def _scored(job: Job, fold: int) -> tuple[list[RecordingLogits], list[AnsweredClip]]:
+def _scored(job: Job, fold: int) -> list[RecordingLogits]:
     """What the network says; kept, for it takes longer than what follows."""
     path = job.folder / job.name(fold) / "logits.npz"
-    if job.answers_tasks or not path.exists():
-        heard, clips = score_fold(job, fold)
+    if not path.exists():
+        heard, _ = score_fold(job, fold)
         with whole_file(path) as draft, draft.open("wb") as file:
             np.savez(file, *(h.logits for h in heard))
-        return heard, clips
+        return heard
     apart = job.training_data.held_out(job.recipe, fold)
     recordings = [r for r in job.training_data.recordings if r.patient in apart]
     with np.load(path) as kept:
         logits = [kept[f"arr_{i}"] for i in range(len(recordings))]
     targets = [frame_targets(r, len(said), job.recipe.frame_s) for r, said in zip(recordings, logits, strict=True)]
-    return [RecordingLogits(*row, fold) for row in zip(recordings, logits, targets, strict=True)], []
+    return [RecordingLogits(*row, fold) for row in zip(recordings, logits, targets, strict=True)]
 
 
 def _apart(scored: Iterable[ScoredRecording]) -> list[Metric]:
@@ -154,19 +149,6 @@ def _apart(scored: Iterable[ScoredRecording]) -> list[Metric]:
     truth = [not s.recording.is_negative for s in kept]
     suspect, patients = [record_score(s.scores) for s in kept], [s.recording.patient for s in kept]
     return [auc_metric("AUC against other sounds", truth, suspect, patients, "recordings")]
-
-
-def _of_clips(clips: list[AnsweredClip]) -> list[Metric]:
-    """Tasks 1-1 and 1-2; the Scores are at the best offset for these very clips, so they have no interval."""
-    first, second = event_tasks(clips)
-    margin = np.logaddexp.reduce(first.log_probabilities[:, 1:], 1) - first.log_probabilities[:, 0]
-    patients = [c.recording.patient for c in clips if c.published in first.task.map]
-    found = [auc_metric("1-1 AUC", (first.truth > 0).tolist(), margin.tolist(), patients, "events")]
-    return found + [_fixed(f"{task.task.name} Score", best_score(task), len(task.truth)) for task in (first, second)]
-
-
-def _fixed(name: str, value: float, events: int) -> Metric:
-    return Metric(name, 1, lambda _: value, f"{events} events")
 
 
 def run(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
@@ -187,7 +169,7 @@ def run(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
                 material,
                 asked.out / f"{name.replace(' ', '-')}-{seed}",
                 records,
-                answers_tasks=asked.tasks,
+                answers_tasks=False,
             )
             for seed in range(asked.seeds)
             for name, recipe in asked.variants.items()
@@ -195,7 +177,7 @@ def run(asked: Query) -> dict[str, dict[str, dict[str, Metric]]]:
         train_networks(list(jobs.values()), fold, asked.processes)
         found[held_out] = {}
         for name in asked.variants:
-            seeds = [measure(jobs[name, seed], fold, asked.tasks) for seed in range(asked.seeds)]
+            seeds = [measure(jobs[name, seed], fold) for seed in range(asked.seeds)]
             found[held_out][name] = {key: mean_of([seed[key] for seed in seeds]) for key in seeds[0]}
     return found
 
@@ -208,7 +190,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--on", action="append", choices=sorted(FOLDS), help="who is held out; youngest")
     parser.add_argument("--epochs", type=count, default=EPOCHS, help="of each training")
     parser.add_argument("--seeds", type=count, default=1, help="how many")
-    parser.add_argument("--tasks", action="store_true", help="answer clips, too")
     parser.add_argument("--processes", type=count, help="networks trained side by side")
     return parser
 
@@ -220,7 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         base = base_recipe(asked.epochs)
         compared = given(base, asked.change) if asked.change else variants(base)
         on = tuple(dict.fromkeys(asked.on or SHIFTS[:1]))
-        trial = Query(asked.data, asked.out, on, compared, asked.seeds, asked.tasks, asked.processes)
+        trial = Query(asked.data, asked.out, on, compared, asked.seeds, asked.processes)
         print(written(run(trial), asked.out, SHOWN))
     except LaennecError as error:
         print(f"training: {error}", file=sys.stderr)

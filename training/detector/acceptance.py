@@ -37,7 +37,7 @@ from training.detector.thresholds import SEARCH, Chosen, RecordingLogits, choose
 from training.detector.training_data import TrainingData
 from training.detector.ward_limits import ward_limits
 from training.metrics.estimates import Estimate, bounds, of_counts, values
-from training.metrics.official import confusion, confusions, official_score
+from training.metrics.official import confusions, official_score
 from training.metrics.streaming import ScoredRecording
 from training.tasks import TASKS, Task
 
@@ -249,13 +249,6 @@ def _record_tasks(
         task = TASKS[name]
         truth = np.array([task.labels.index(task.map[RECORD_LABELS[label]]) for label in labels], np.int64)
         yield TaskClips(task, answer(task, said), truth, folds, patients)
-
-
-def best_score(asked: TaskClips) -> float:
-    """Official Score at the best offset for these very clips: for comparing variants, too good as an estimate."""
-    offsets = best_offsets(asked.task, asked.log_probabilities, asked.truth)
-    decided = decide(asked.log_probabilities, offsets)
-    return official_score(asked.task, confusion(asked.task, asked.truth, decided)).score or 0.0
 
 
 def cross_fitted_decisions(asked: TaskClips) -> NDArray[np.int64]:

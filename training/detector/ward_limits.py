@@ -208,17 +208,3 @@ class _Measured:
         limits = np.array([LIMITS[index] for index in indices])
         on = (self._onsets[number] >= limits).any(axis=-1)
         return np.where(on.any(axis=-1), (on.argmax(axis=-1) + 1) * float(STEP_S), np.inf)
-
-
-def table_lines(table: BurdenLimits | None) -> list[str]:
-    """The table to read."""
-    if table is None:
-        return ["too few patients: no limits"]
-    shares = " ".join(f"{100 * share:4.0f}%" for share in PREVALENCES)
-    lines = [f"budget  alarms a bed and day  beds of {table.normal_beds}  found at {shares}  delay s  limits, s/min"]
-    for row in table.rows:
-        alarms = f"{row.alarms:6.2f} ({row.alarms_low:.2f} to {row.alarms_high:.2f})"
-        found = " ".join(f"{share:5.2f}" for share in row.found)
-        limits = ", ".join(f"{group} {limit:g}" for group, limit in row.limits.items())
-        lines.append(f"{row.budget:6g}  {alarms:20s}  {row.alarming_beds:11d}  {found:>30s}  {row.delay_s}  {limits}")
-    return lines

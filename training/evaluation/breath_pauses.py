@@ -158,11 +158,11 @@ def _share(rows: NDArray[np.float64], part: int, whole: int) -> str:
     return "-" if value is None or bounds is None else f"{value:.3f} [{bounds.low:.3f}, {bounds.high:.3f}]"
 
 
-def of_chests(found: Sequence[Recording], hearing: FoldHearing, frame_s: float, chosen: bool) -> Iterator[str]:
+def of_chests(found: Sequence[Recording], hearing: FoldHearing, frame_s: float) -> Iterator[str]:
     """Beds of the patients of one half, with what sounds beside the chest and however they breathe."""
     chests: dict[str, list[Chest]] = {}
     for recording in found:
-        is_asked = recording.dataset == MAIN and is_chosen_on(recording.patient) is chosen
+        is_asked = recording.dataset == MAIN and not is_chosen_on(recording.patient)
         if is_asked and recording.record_label != POOR and (chest := chest_of(recording)) is not None:
             chests.setdefault(recording.patient, []).append(chest)
     kinds = [("", beside) for beside in BESIDE]
@@ -205,12 +205,12 @@ def quiet_db(level_db: NDArray[np.float32]) -> float:
     return float(np.quantile(np.convolve(level_db, np.full(8, 1 / 8), "same"), 0.1))
 
 
-def of_days(found: Sequence[Breathing], frame_s: float, chosen: bool, beside: Sequence[str]) -> str:
+def of_days(found: Sequence[Breathing], frame_s: float, beside: Sequence[str]) -> str:
     """False pauses of a day of beds that breathe, with some sounds in between."""
     beds: dict[str, list[Breathing]] = {}
     others = [one for one in found if not len(one.begins_s) and one.label in beside]
     for one in found:
-        if len(one.begins_s) and one.label != POOR and one.is_chosen_on is chosen:
+        if len(one.begins_s) and one.label != POOR and not one.is_chosen_on:
             beds.setdefault(one.patient, []).append(one)
     told, hours = [], 0.0
     for number, (_, some) in enumerate(sorted(each for each in beds.items() if len(each[1]) > 1)):
@@ -242,20 +242,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=Path("edge/models/default.onnx"), help="artefact, for ICBHI")
     parser.add_argument("--data", type=Path, required=True, help="folder of data sets")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache"), help="folder of computed frames")
-    parser.add_argument("--chosen", action="store_true", help="the half of the patients on which everything is chosen")
     asked = parser.parse_args(arguments)
     try:
         recipe = Recipe.from_json((asked.checkpoint / "recipe.json").read_text())
         recordings = read_recordings(asked.data, recipe)
         hearing = FoldHearing(asked.checkpoint, recipe, TrainingData(recordings, asked.cache))
         print(f"{'':32s} {'patients':>5s}  {'found':21s}  {'of those: contact':21s}  false")
-        for each in of_chests(recordings, hearing, recipe.frame_s, asked.chosen):
+        for each in of_chests(recordings, hearing, recipe.frame_s):
             print(each, flush=True)
         for fill in (quiet, noise_like):
             print(of_icbhi(asked.model, asked.data, fill), flush=True)
         breathing, frame_s = breathings(asked.checkpoint, asked.data, asked.cache)
         for beside in (SHORT, (*SHORT, HEART)):
-            print(of_days(breathing, frame_s, asked.chosen, beside), flush=True)
+            print(of_days(breathing, frame_s, beside), flush=True)
     except (OSError, ValueError) as error:
         print(
             f"training: {asked.checkpoint}: expected a finished training ({error}); run `make train`", file=sys.stderr

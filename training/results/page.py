@@ -55,8 +55,8 @@ _OF_A_PAPER = (
     "`python -m training.clips.comparison` prints it."
 )
 _OF_THE_EDGE = (
-    "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule; Scores at "
-    "their best offset, so they are higher than an estimate. `python -m training.detector.ablation` prints it."
+    "Mean and standard deviation over seeds on held-out patients of one fold, with a short schedule. "
+    "`python -m training.detector.ablation` prints it."
 )
 _TOLD = ("recipe", "seed", "epochs", "weights", "commit", "date")
 

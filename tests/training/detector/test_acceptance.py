@@ -15,7 +15,7 @@ import training.detector.thresholds
 from tests.training.detector.edge import RECIPE
 from training.datasets import CLASSES, SPRSOUND_LABELS, Annotation, Recording
 from training.datasets.targets import COLUMNS, WIDTH, frame_targets
-from training.detector.acceptance import AnsweredClip, TaskClips, answer_tasks, assess, best_score, event_tasks
+from training.detector.acceptance import AnsweredClip, answer_tasks, assess, event_tasks
 from training.detector.thresholds import RecordingLogits, calibrate, cross_calibrated
 from training.detector.training_data import TrainingData
 from training.metrics.estimates import Estimate
@@ -73,13 +73,6 @@ def test_the_score_that_is_reported_has_its_offsets_from_the_other_folds() -> No
     # With the offset of the other, all of fold 0 is Normal and all of fold 1 is a wheeze
     assert (scores["task 1-1 SE"], scores["task 1-1 SP"]) == (0.5, 0.5)
     assert scores["task 1-1 Score"] == 0.5
-
-
-def test_the_best_score_has_its_offsets_from_the_clips_themselves() -> None:
-    (requested, _) = event_tasks(_margins(3.0, 2.0, 0))
-    assert best_score(requested) == 1.0
-    inverted = TaskClips(requested.task, requested.log_probabilities[:, ::-1], requested.truth, requested.folds)
-    assert best_score(inverted) < 0.6
 
 
 def _named(estimates: Sequence[Estimate]) -> dict[str, float]:
