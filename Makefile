@@ -11,6 +11,9 @@ RUN ?= runs/$(if $(filter edge,$(RECIPE)),default,$(RECIPE)$(if $(TASK),-$(TASK)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 LAENNEC := $(BIN)/laennec
 
+# Bytecode is kept, or each of hundreds of programs that tests start would compile what it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rest coverage test-aarch64 test-gpu mutants check format bench data-check data-download train export dist clean edge dev evaluate results firmware-test \
 	deploy configure model credentials rollback status logs undeploy
