@@ -210,7 +210,6 @@ class Engine:
     def _work_s(self, number: int) -> float:
         """How long the sound of a stream that waits takes to compute; 0 for a file at full speed, which can wait."""
         stream = self._streams[number]
-        if not stream.is_live or (stream.is_idle and number not in self._scheduler):
+        if number not in self._scheduler or not stream.is_live:  # without a chunk that is ready, too little waits
             return 0.0
-        whole = stream.inbox.waiting // self._chunk_samples  # the rest is no chunk yet
-        return (whole + (number in self._scheduler)) * self._cost_s
+        return (1 + stream.inbox.waiting // self._chunk_samples) * self._cost_s

@@ -60,7 +60,7 @@ class Inbox:
     """
 
     def __init__(self, rate_hz: int) -> None:
-        self._rate_hz = rate_hz
+        self._rate_hz, self._limit = rate_hz, LIMIT_S * rate_hz
         self._mutex = threading.Lock()
         self._items: deque[Item] = deque()
         self._shed_until = -(1 << 62)  # absolute index
@@ -76,7 +76,7 @@ class Inbox:
     @property
     def is_full(self) -> bool:
         """Whether more would be left out."""
-        return self.waiting >= LIMIT_S * self._rate_hz
+        return self.waiting >= self._limit
 
     def put(self, item: Item) -> None:
         """Append what came; sound that is not to be scored becomes a gap."""

@@ -115,15 +115,11 @@ class NodeStream:
         self.decided = 0  # the same of what is decided
         self._ending = STOPPED  # unless its source ends by itself
         self._faults = SoundFaults(self._settings.outside)
+        self._complete_at: int | None = None  # about the sample that completes the next chunk; None: not known
         self._arrived_at_s: float | None = None
         self._started_at_s = time.monotonic()
         self.status = StreamStatus(time.monotonic(), time.time(), State("unknown", "", time.time()))
         """How it is, `unknown` while the source is only starting; replaced by `assess`."""
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no chunk is made, so that its sound costs next to nothing, until something valid comes."""
-        return self._pipeline.is_idle
 
     def keep_clips(self, clips: StreamClips) -> None:
         """Let its sound be remembered, from now on."""
@@ -137,18 +133,19 @@ class NodeStream:
 
     def arrive(self, item: Item) -> bool:
         """Take what the source gives; whether the thread that scores should look at it now."""
-        if isinstance(item, Block):
+        stop = item.stop if isinstance(item, Block) else None
+        if stop is not None:
             self._arrived_at_s = time.monotonic()
-            self.timeline.arrived(item.stop)
+            self.timeline.arrived(stop)
         self.latency.arrivals.record(item)
         self.inbox.put(item)
-        due = self._pipeline.next_chunk_at
-        return not isinstance(item, Block) or due is None or item.stop >= due
+        due = self._complete_at  # once, for the other thread may change it
+        return stop is None or due is None or stop >= due
 
     @property
     def missing_s(self) -> float:
         """How much sound comes before the block that completes the next chunk, seconds; 0 where that is not known."""
-        complete, chunk = self._pipeline.next_chunk_at, self._chunk.chunk_frames * self._hop_samples
+        complete, chunk = self._complete_at, self._chunk.chunk_frames * self._hop_samples
         left = 0 if complete is None else (complete - self.inbox.stop) % chunk - self.inbox.block_samples
         return max(0, left) / self._rate_hz
 
@@ -169,6 +166,7 @@ class NodeStream:
         self.pending, begin_s = None, time.perf_counter()
         with suppress(StopIteration):  # at its end
             self.pending = self._life.send(answer)
+        self._complete_at = self._pipeline.next_chunk_at
         self._counts.busy_s += time.perf_counter() - begin_s
 
     def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, Answer | None, None]:
@@ -221,10 +219,12 @@ class NodeStream:
 
     def assess(self) -> StreamStatus:
         """Say how it is now, in a new `status`."""
-        lag_s, verified = self._lag_s(), self._pipeline.verdict.verified
-        self._breath.look(self._silent_s(), self._offered)
+        lag_s, silent_s, offered = self._lag_s(), self._silent_s(), self._offered
+        self._breath.look(silent_s, offered)
         now_s, wall_s = time.monotonic(), time.time()
-        state = self.status.state.after(*self._assess(lag_s), verified, self._pipeline.gain_db, wall_s)
+        state = self.status.state.after(
+            *self._assess(lag_s), self._pipeline.verdict.verified, self._pipeline.gain_db, wall_s
+        )
         vitals = self._monitored.vitals() if self._monitored and not self.is_closed else self.status.vitals
         self.status = StreamStatus(
             now_s,
@@ -232,16 +232,16 @@ class NodeStream:
             state,
             lag_s,
             self._counts.totals(self._pipeline.concealed_samples),
-            *self.burden.shown(self._silent_s()),
+            *self.burden.shown(silent_s),
             self.burden.verdict,
             vitals,
             self.latency.chunks + LatencyCounts(),
             self.failure,
             self.is_broken,
             self.is_closed,
-            self._breath.shown(self._silent_s(), self._offered),
-            self._breath.is_without(self._silent_s(), self._offered),
-            self._breath.trend(self._silent_s()),
+            self._breath.shown(silent_s, offered),
+            self._breath.is_without(silent_s, offered),
+            self._breath.trend(silent_s),
             self._patients,
         )
         return self.status

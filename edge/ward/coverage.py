@@ -108,13 +108,14 @@ class Coverage:
             frame: absolute score frame; what lies behind the last scores was not scored.
         """
         stop, current = frame // self._step_frames, (self._next or 0) // self._step_frames
-        steps = np.arange(stop - window_s // STEP_S, stop)
-        is_held = (steps <= current) & (steps > current - HOUR_STEPS - 1)
-        frames = np.where(is_held[:, None], self._frames[steps % (HOUR_STEPS + 1)], 0)
-        rest = self._step_frames - frames.sum(axis=1)
-        frames[:, NOT_BEGUN] += np.where(steps < current, rest, 0)
-        frames[:, NO_SOUND] += np.where(steps >= current, rest, 0)
-        seconds = frames.sum(axis=0) * (STEP_S / self._step_frames)
+        first = stop - window_s // STEP_S
+        held = np.arange(max(first, current - HOUR_STEPS), min(stop, current + 1)) % (HOUR_STEPS + 1)
+        frames = self._frames[held].sum(axis=0)
+        begun = int(self._frames[current % (HOUR_STEPS + 1)].sum()) if first <= current < stop else 0
+        before = max(min(current, stop) - first, 0)  # steps of the window before the one that is being filled
+        frames[NOT_BEGUN] += before * self._step_frames - (int(frames.sum()) - begun)
+        frames[NO_SOUND] += (stop - first - before) * self._step_frames - begun
+        seconds = frames * (STEP_S / self._step_frames)
         missing_s = {cause: float(s) for cause, s in zip(CAUSES, seconds, strict=False) if s}
         return Covered(window_s, float(seconds[MEASURED]), missing_s)
 
