@@ -86,7 +86,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
-class Hearing:
+class StreamScoring:
     """How a stream is scored; the same for all of its clips."""
 
     node: str
@@ -110,7 +110,7 @@ class ClipFile:
     """What is written beside the sound, and read again."""
 
     id: str
-    hearing: Hearing
+    hearing: StreamScoring
     cause: Cause
     start: Index
     """Sample index of the first sample of the file."""
@@ -137,7 +137,7 @@ class ClipFile:
 _FILES: TypeAdapter[ClipFile] = TypeAdapter(ClipFile)
 
 
-def describe(clip: Clip, hearing: Hearing, begin_time: str, speech: bool, sha256: str) -> ClipFile:
+def describe(clip: Clip, hearing: StreamScoring, begin_time: str, speech: bool, sha256: str) -> ClipFile:
     """What is written beside the sound of a clip.
 
     Args:
@@ -183,7 +183,7 @@ class Recorded:
     """A clip that is complete, with its place in time."""
 
     clip: Clip
-    hearing: Hearing
+    hearing: StreamScoring
     begin_s: float
     """When its first sample was recorded, seconds since 1970."""
     has_speech: bool = False

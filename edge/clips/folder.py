@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from edge.clips.clip import Clip, ClipFile, Hearing, describe, from_json, to_json
+from edge.clips.clip import Clip, ClipFile, StreamScoring, describe, from_json, to_json
 from edge.clips.pcm_ring import LOST, Pcm
 from edge.contract.fields import rfc3339
 from edge.delivery.messages import CROCKFORD
@@ -88,7 +88,7 @@ class ClipFolder:
                 (self.path / name).unlink()
         self._stored = [self._read(ident) for ident in sorted(whole)]
 
-    def put(self, clip: Clip, hearing: Hearing, begin_s: float, speech: bool) -> None:
+    def put(self, clip: Clip, hearing: StreamScoring, begin_s: float, speech: bool) -> None:
         """Write a clip; older ones go to make room.
 
         Args:

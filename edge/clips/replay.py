@@ -32,7 +32,7 @@ SAME_SCORE = 0.01  # of peaks; a high-pass that starts anew in the clip has sett
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class ComparedEvent:
     """One event, as the node found it and as it is found in the clip."""
 
     node: ClipEvent | None
@@ -103,7 +103,7 @@ def replay(file: ClipFile, pcm: Pcm, model: Model, observe: Callable[[Scores], N
     return [event for event in events + pipeline.finish() if event.kind == "end"]
 
 
-def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
+def compare(file: ClipFile, found: list[Event], model: Model) -> list[ComparedEvent]:
     """The events of the node beside those of the clip, by onset.
 
     Args:
@@ -117,11 +117,11 @@ def compare(file: ClipFile, found: list[Event], model: Model) -> list[Again]:
         now = min(alike, key=lambda each: abs(each.onset - event.onset), default=None)
         if now is not None:
             left.remove(now)
-        rows.append(Again(event, now, _differs(event, now), _excuse(event.onset, event.end, file, model)))
+        rows.append(ComparedEvent(event, now, _differs(event, now), _excuse(event.onset, event.end, file, model)))
     for each in left:
         is_late = (each.end or file.stop) > file.stop - DECIDED_S * model.rate_hz
         excuse = _excuse(each.onset, each.end, file, model) or "the clip was cut before it was decided" * is_late
-        rows.append(Again(None, each, "the node found no such onset here", excuse))
+        rows.append(ComparedEvent(None, each, "the node found no such onset here", excuse))
     return sorted(rows, key=lambda row: row.event.onset)
 
 

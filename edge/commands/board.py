@@ -68,13 +68,13 @@ def _settings(config: Path | None, host: str | None, port: int | None, listen: i
 @app.command(short_help="Send a test message to phones and chats.")
 def notify(config: Settings) -> None:
     """Send one test message to each receiver of `notify:`, whatever its beds, hours and limits; 1 if one takes none."""
-    from edge.server.board.notifier import Service
+    from edge.server.board.notifier import AppriseService
 
     settings = _settings(config, None, None, None)
     if not settings.notify:
         raise ConfigError(f"{config}: expected receivers in  notify: , found none; deploy/board.example.yaml shows one")
     failures = 0
-    for service in [Service(receiver) for receiver in settings.notify]:
+    for service in [AppriseService(receiver) for receiver in settings.notify]:
         failure = service.send(f"TEST: {settings.title}", "A test of notifications. They are no alarm channel.", "Lo")
         failures += bool(failure)
         print(f"{service.name}: {failure or 'sent'}")

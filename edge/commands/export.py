@@ -87,7 +87,7 @@ def convert(
     """Make files of what was collected, beside it: those that are missing or older than their JSON lines."""
     from edge.server.exports.fhir import LOCAL
     from edge.server.exports.files import forms_of, is_current, made_of, make
-    from edge.server.exports.journal import Reading, journals
+    from edge.server.exports.journal import ReadCounts, journals
 
     _check_formats(form)
     for kind, _, journal in journals(out):
@@ -95,7 +95,7 @@ def convert(
             made = made_of(journal, each)
             if is_current(made, journal):
                 continue
-            met = Reading()
+            met = ReadCounts()
             count = make(journal, kind, each, (system or LOCAL).rstrip("/"), met)
             print(f"{made}: {count} rows, {met.copies} copies and {met.damaged} damaged lines left out")
 

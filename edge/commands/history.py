@@ -23,10 +23,10 @@ from edge.errors import ConfigError, SourceError
 if TYPE_CHECKING:
     from collections import Counter
 
-    from edge.server.history.queries import Answer, Query
+    from edge.server.history.queries import Query, ResultTable
     from edge.settings.broker import Mqtt
 
-    Question = Callable[[Any, Query], Answer]  # of a connection
+    Question = Callable[[Any, Query], ResultTable]  # of a connection
 
 DatabaseOption = Annotated[
     str | None,
@@ -163,7 +163,7 @@ def prune(
         engine.dispose()
 
 
-def _show(database: str | None, find: Callable[[Any], Answer], jsonl: bool, csv: bool) -> None:
+def _show(database: str | None, find: Callable[[Any], ResultTable], jsonl: bool, csv: bool) -> None:
     from edge.server.history.database import check_tables, default_url, open_database, transaction
     from edge.server.history.queries import show
 

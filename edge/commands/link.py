@@ -139,7 +139,7 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
     import logging
 
     from edge.commands.link_table import HEAD, now_line, refusals, table
-    from edge.commands.link_watch import Watch, WatchOptions
+    from edge.commands.link_watch import LinkWatch, WatchOptions
     from edge.log import RateLimitedLog, setup
     from edge.sources.link_opening import open_links, open_receiver, warm_up
 
@@ -168,6 +168,6 @@ def _watch(section: Any, capture: Path | None, seconds: float | None, jsonl: boo
             repeats.log("refused", refused)
 
     receiver = open_receiver(section)
-    Watch(open_links(section), receiver, WatchOptions(seconds, capture), show).run(stop)
+    LinkWatch(open_links(section), receiver, WatchOptions(seconds, capture), show).run(stop)
     if not receiver.report().devices:
         raise typer.Exit(EXIT_MISTAKE)

@@ -35,7 +35,7 @@ class WatchOptions:
     """File to record to; None: nothing is recorded."""
 
 
-class Watch:
+class LinkWatch:
     """Reads links, and shows what they carry every second.
 
     Args:

@@ -13,7 +13,7 @@ from edge.errors import ModelError
 
 if TYPE_CHECKING:
     from edge.clips.clip import ClipFile
-    from edge.clips.replay import Again
+    from edge.clips.replay import ComparedEvent
     from edge.model.model import Model
     from edge.settings.node import Config
 
@@ -48,7 +48,7 @@ def replay(
         raise typer.Exit(EXIT_MISTAKE)
 
 
-def _lines(about: ClipFile, rows: list[Again], model: Model) -> list[str]:
+def _lines(about: ClipFile, rows: list[ComparedEvent], model: Model) -> list[str]:
     from edge.api.recording import Event
     from edge.clips.replay import exact_from, exact_until
 

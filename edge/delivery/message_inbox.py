@@ -135,7 +135,7 @@ NO_ROWS = Rows()
 
 
 @dataclass(frozen=True)
-class Taken:
+class InboxBatch:
     """What one transaction takes to the disk."""
 
     messages: Sequence[Message]
@@ -192,11 +192,11 @@ class MessageInbox:
             del self._minutes[:dropped]
             return dropped
 
-    def take(self, is_due: bool = True) -> Taken:
+    def take(self, is_due: bool = True) -> InboxBatch:
         """All that waits, oldest first; minutes alone only when they are due."""
         with self._mutex:
             with_minutes = is_due or self._messages or self._records
-            taken = Taken(self._messages, Rows(self._records, self._minutes if with_minutes else ()), self._ticket)
+            taken = InboxBatch(self._messages, Rows(self._records, self._minutes if with_minutes else ()), self._ticket)
             self._messages, self._priorities, self._records = [], [], []
             self._minutes = [] if with_minutes else self._minutes
         return taken

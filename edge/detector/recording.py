@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.chunks import Chunks
 from edge.detector.pipeline import Pipeline
 from edge.detector.quality import LEAST_S
 from edge.detector.statistics import MOST_NOT_NUMBERS
 from edge.errors import LaennecError, ModelError, SourceError
-from edge.features import FrontEnd
 from edge.model.model import Model
 from edge.sources.file import FileSource
-from edge.types import Block, Chunk, Fault
+from edge.types import Block, Fault
 
 LABELS = ("Normal", "CAS", "DAS", "CAS & DAS", "Poor Quality")
 TASK = "2-2"
@@ -131,18 +129,3 @@ def samples_of(path: Path, rate_hz: int) -> NDArray[np.float32]:
         return np.concatenate([item.samples for item in source.blocks(threading.Event()) if isinstance(item, Block)])
     finally:
         source.close()
-
-
-def chunks_of(model: Model, path: Path) -> list[Chunk]:
-    """The chunks that `model` would score of a file with one channel.
-
-    Raises:
-        SourceError: the file cannot be read.
-    """
-    front, cutter = FrontEnd(model.spec), Chunks(model.chunk, model.spec.width)
-    source = FileSource(path, model.rate_hz)
-    try:
-        frames = [f for item in source.blocks(threading.Event()) if isinstance(item, Block) for f in front.push(item)]
-    finally:
-        source.close()
-    return [chunk for some in [*frames, *front.flush()] for chunk in cutter.push(some)] + cutter.flush()

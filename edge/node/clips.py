@@ -13,7 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from edge.clips.clip import Hearing, Recorded, clip_message
+from edge.clips.clip import Recorded, StreamScoring, clip_message
 from edge.clips.folder import DAY_S, ClipFolder, QuotaError
 from edge.clips.pcm_ring import to_block
 from edge.clips.speech import has_speech
@@ -188,7 +188,7 @@ class NodeClips:
             phase: of its chunks, frames.
         """
         model, node, adaptation = self._model, self._node, stream.adaptation
-        hearing = Hearing(
+        hearing = StreamScoring(
             node.node,
             node.site,
             stream.id,

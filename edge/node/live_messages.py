@@ -109,7 +109,7 @@ def mel_body(node: Node, stream: str, scale: MelScale, tile: MelTile, wall_s: fl
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class ListenPermit:
     """One person who listens."""
 
     user: str
@@ -120,8 +120,8 @@ class Leave:
     """Monotonic, seconds."""
 
 
-def listening_body(node: Node, people: Sequence[Leave], now_s: float, wall_s: float) -> Body:
-    """Who listens to a bed, on the clock of `Leave` and in seconds since 1970."""
+def listening_body(node: Node, people: Sequence[ListenPermit], now_s: float, wall_s: float) -> Body:
+    """Who listens to a bed, on the clock of `ListenPermit` and in seconds since 1970."""
     listeners = [
         Listener.model_construct(by=each.by, user=each.user, since=each.since_s, until=wall_s + each.until_s - now_s)
         for each in people

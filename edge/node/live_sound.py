@@ -30,7 +30,7 @@ from edge.delivery.mqtt_client import Listening, Request
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import Order, answer_to, refuse
 from edge.node.inbox import Item
-from edge.node.live_messages import Leave, listening_body, sound_body
+from edge.node.live_messages import ListenPermit, listening_body, sound_body
 from edge.node.observer import StreamObserver
 from edge.node.stream import NodeStream
 from edge.settings.node import Config
@@ -90,8 +90,8 @@ class _Bed:
     stream: NodeStream
     mistake: str
     """Why nobody may listen by the settings; empty: people may."""
-    people: tuple[Leave, ...] = ()
-    published: tuple[Leave, ...] = ()
+    people: tuple[ListenPermit, ...] = ()
+    published: tuple[ListenPermit, ...] = ()
     """As published last."""
     tap: Tap | None = None
 
@@ -201,7 +201,7 @@ class NodeListening:
                     raise ValueError(f"{MOST_BEDS} beds of this node are listened to already; wait a minute")
                 if len(others) >= MAX_LISTENERS:
                     raise ValueError(f"{MAX_LISTENERS} people listen to this bed already; wait a minute")
-                others += (Leave(address.user, order.by, since_s, now_s + order.duration_s),)
+                others += (ListenPermit(address.user, order.by, since_s, now_s + order.duration_s),)
                 if self.thread is None:
                     self.thread = threading.Thread(target=self._run, name="listen", daemon=True)
                     self.thread.start()
@@ -256,7 +256,7 @@ class NodeListening:
         with self._mutex:
             self._totals.dropped[cause] += 1
 
-    def _publish_listeners(self, name: str, bed: _Bed, people: tuple[Leave, ...], now_s: float) -> None:
+    def _publish_listeners(self, name: str, bed: _Bed, people: tuple[ListenPermit, ...], now_s: float) -> None:
         """Publish who listens; the log has each begin and end."""
         wall_s, before = time.time(), {(each.user, each.by) for each in bed.published}
         now = {(each.user, each.by) for each in people}

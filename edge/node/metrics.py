@@ -35,7 +35,7 @@ Path = tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class Named:
+class MetricName:
     """How fields of a report are called; of several in one metric, `value` of the label tells them apart."""
 
     name: str
@@ -47,55 +47,57 @@ class Named:
     """Of the label; empty: the last level of the field's path."""
 
 
-def _audio(state: str) -> Named:
-    return Named("stream_audio_seconds", "Sound since the start, seconds", True, "state", state)
+def _audio(state: str) -> MetricName:
+    return MetricName("stream_audio_seconds", "Sound since the start, seconds", True, "state", state)
 
 
-NODE_METRICS: dict[Path, Named] = {  # a path stands for all fields below it
-    ("uptime_s",): Named("uptime_seconds", "Since the start of the process"),
-    ("checks",): Named("check", "Verdict on a part of the node: 0 ok, 1 warn, 2 crit", label="check"),
-    ("outbox", "waiting"): Named("outbox_depth", "Messages that the broker has not acknowledged"),
-    ("outbox", "oldest_s"): Named("outbox_oldest_seconds", "For how long the oldest of them has waited"),
-    ("outbox", "in_memory"): Named("outbox_in_memory", "Messages that the disk refused"),
-    ("outbox", "on_disk"): Named("outbox_on_disk", "Whether the disk took the last write"),
-    ("outbox", "failed_writes"): Named("outbox_failed_writes", "Writes that the disk refused", True),
-    ("outbox", "evicted"): Named("outbox_evicted", "Messages dropped undelivered", True, "cause"),
-    ("broker", "refused"): Named("broker_refused", "Waiting messages that the broker refuses"),
-    ("dropped",): Named("drops", "Messages that the outbox never saw", True),
-    ("streams",): Named("streams", "Streams in a state", label="state"),
-    ("lag_s",): Named("lag_seconds", "Sound that arrived and is not decided, of the stream farthest behind"),
-    ("left_out_s",): Named("left_out_seconds", "Sound not scored because the box was too slow", True),
-    ("look", "beds"): Named("looked_at", "Beds whose live spectrogram is published"),
-    ("look", "sent"): Named("looks_sent", "Messages of live spectrograms that were published", True),
-    ("look", "dropped"): Named("looks_dropped", "Messages of live spectrograms that were not", True, "cause"),
-    ("listen", "beds"): Named("listened_to", "Beds whose sound is published"),
-    ("listen", "sent"): Named("sounds_sent", "Messages of live sound that were published", True),
-    ("listen", "muted_s"): Named("sounds_muted_seconds", "Live sound that was muted because somebody spoke", True),
-    ("listen", "dropped"): Named("sounds_dropped", "Messages of live sound that were not", True, "cause"),
-    ("self_test", "runs"): Named("self_test_runs", "Tests that came to a verdict", True),
-    ("self_test", "missed"): Named("self_test_missed", "Tests whose sound was not found, or late", True),
-    ("self_test", "passed"): Named("self_test_passed", "Whether the last test passed"),
-    ("self_test", "latency_s"): Named("self_test_latency_seconds", "From the last sound found to its event"),
+NODE_METRICS: dict[Path, MetricName] = {  # a path stands for all fields below it
+    ("uptime_s",): MetricName("uptime_seconds", "Since the start of the process"),
+    ("checks",): MetricName("check", "Verdict on a part of the node: 0 ok, 1 warn, 2 crit", label="check"),
+    ("outbox", "waiting"): MetricName("outbox_depth", "Messages that the broker has not acknowledged"),
+    ("outbox", "oldest_s"): MetricName("outbox_oldest_seconds", "For how long the oldest of them has waited"),
+    ("outbox", "in_memory"): MetricName("outbox_in_memory", "Messages that the disk refused"),
+    ("outbox", "on_disk"): MetricName("outbox_on_disk", "Whether the disk took the last write"),
+    ("outbox", "failed_writes"): MetricName("outbox_failed_writes", "Writes that the disk refused", True),
+    ("outbox", "evicted"): MetricName("outbox_evicted", "Messages dropped undelivered", True, "cause"),
+    ("broker", "refused"): MetricName("broker_refused", "Waiting messages that the broker refuses"),
+    ("dropped",): MetricName("drops", "Messages that the outbox never saw", True),
+    ("streams",): MetricName("streams", "Streams in a state", label="state"),
+    ("lag_s",): MetricName("lag_seconds", "Sound that arrived and is not decided, of the stream farthest behind"),
+    ("left_out_s",): MetricName("left_out_seconds", "Sound not scored because the box was too slow", True),
+    ("look", "beds"): MetricName("looked_at", "Beds whose live spectrogram is published"),
+    ("look", "sent"): MetricName("looks_sent", "Messages of live spectrograms that were published", True),
+    ("look", "dropped"): MetricName("looks_dropped", "Messages of live spectrograms that were not", True, "cause"),
+    ("listen", "beds"): MetricName("listened_to", "Beds whose sound is published"),
+    ("listen", "sent"): MetricName("sounds_sent", "Messages of live sound that were published", True),
+    ("listen", "muted_s"): MetricName("sounds_muted_seconds", "Live sound that was muted because somebody spoke", True),
+    ("listen", "dropped"): MetricName("sounds_dropped", "Messages of live sound that were not", True, "cause"),
+    ("self_test", "runs"): MetricName("self_test_runs", "Tests that came to a verdict", True),
+    ("self_test", "missed"): MetricName("self_test_missed", "Tests whose sound was not found, or late", True),
+    ("self_test", "passed"): MetricName("self_test_passed", "Whether the last test passed"),
+    ("self_test", "latency_s"): MetricName("self_test_latency_seconds", "From the last sound found to its event"),
 }
-STREAM_METRICS: dict[Path, Named] = {
-    ("verified",): Named("stream_verified", "Whether it sounds like what the model knows"),
-    ("gain_db",): Named("stream_gain_db", "What is added to the level, dB"),
+STREAM_METRICS: dict[Path, MetricName] = {
+    ("verified",): MetricName("stream_verified", "Whether it sounds like what the model knows"),
+    ("gain_db",): MetricName("stream_gain_db", "What is added to the level, dB"),
     ("heard_s",): _audio("heard"),
     ("measurable_s",): _audio("measurable"),
     ("lost_s",): _audio("lost"),
     ("concealed_s",): _audio("concealed"),
     ("left_out_s",): _audio("left_out"),
-    ("lag_s",): Named("stream_lag_seconds", "Sound that arrived and is not decided"),
-    ("gaps",): Named("stream_gaps", "Gaps", True),
-    ("events",): Named("stream_events", "Events that began", True),
-    ("rtf",): Named("stream_rtf", "Computing time per second of sound"),
-    ("device", "ppm"): Named("sensor_ppm", "Clock of the device against its declared rate, parts per million"),
+    ("lag_s",): MetricName("stream_lag_seconds", "Sound that arrived and is not decided"),
+    ("gaps",): MetricName("stream_gaps", "Gaps", True),
+    ("events",): MetricName("stream_events", "Events that began", True),
+    ("rtf",): MetricName("stream_rtf", "Computing time per second of sound"),
+    ("device", "ppm"): MetricName("sensor_ppm", "Clock of the device against its declared rate, parts per million"),
 }
-SHADOW_METRICS: dict[Path, Named] = {
-    ("groups",): Named("shadow_events", "Events of the live model and of the second that were compared", True, "found"),
-    ("heard_s",): Named("shadow_heard_seconds", "Sound that the second model was given", True),
-    ("measurable_s",): Named("shadow_measurable_seconds", "Sound that it could judge", True),
-    ("left_out_s",): Named("shadow_left_out_seconds", "Sound that there was no time for", True),
+SHADOW_METRICS: dict[Path, MetricName] = {
+    ("groups",): MetricName(
+        "shadow_events", "Events of the live model and of the second that were compared", True, "found"
+    ),
+    ("heard_s",): MetricName("shadow_heard_seconds", "Sound that the second model was given", True),
+    ("measurable_s",): MetricName("shadow_measurable_seconds", "Sound that it could judge", True),
+    ("left_out_s",): MetricName("shadow_left_out_seconds", "Sound that there was no time for", True),
 }
 
 
@@ -106,7 +108,7 @@ def metrics_of(reports: Reports) -> list[Metric]:
         _add(families, _named(path, NODE_METRICS, ""), path, value, {})
     for stream, body in reports.streams.items():
         states = {("state", name): float(body["state"] == name) for name in STATES}
-        named = Named("stream_state", "1 for the state that a stream is in", label="state")
+        named = MetricName("stream_state", "1 for the state that a stream is in", label="state")
         for path, value in states.items():
             _add(families, named, path, value, {"stream": stream})
         for path, value in _numbers(body):
@@ -147,16 +149,16 @@ def _numbers(body: Body, above: Path = ()) -> Iterator[tuple[Path, float]]:
             yield path, LEVELS[value]
 
 
-def _named(path: Path, table: Mapping[Path, Named], prefix: str) -> Named:
+def _named(path: Path, table: Mapping[Path, MetricName], prefix: str) -> MetricName:
     for length in range(len(path), 0, -1):
         if (named := table.get(path[:length])) is not None:
             return named
     name = "_".join(path).lower().replace("-", "_")
     seconds = f"{name.removesuffix('_s')}_seconds" if name.endswith("_s") else name
-    return Named(f"{prefix}{seconds}", f"{'.'.join(path)} of the report")
+    return MetricName(f"{prefix}{seconds}", f"{'.'.join(path)} of the report")
 
 
-def _add(families: dict[str, Metric], named: Named, path: Path, value: float, labels: Mapping[str, str]) -> None:
+def _add(families: dict[str, Metric], named: MetricName, path: Path, value: float, labels: Mapping[str, str]) -> None:
     kind = CounterMetricFamily if named.is_counter else GaugeMetricFamily
     own = {named.label: named.value or path[-1]} if named.label else {}
     every = {**labels, **own}

@@ -4,8 +4,8 @@ Not for the verdict (`edge.ward.self_test`), and not a measure of accuracy. The 
 to the threads that read and score, left out before any other; its events are marked `self_test` and always of mode
 `Test`. It is in no count of the node's streams and has no status, trend, alarm or place in the history of the ward.
 
-`Watch` holds what watches a running node: self-test and metrics, where the settings have them. What fails there is
-logged, and the beds go on as before.
+`SelfMonitoring` holds what watches a running node: self-test and metrics, where the settings have them. What fails
+there is logged, and the beds go on as before.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _wheeze(rate_hz: int) -> tuple[NDArray[np.float32], float]:
     return np.concatenate(parts), float(wheeze["onset_s"])
 
 
-class Watch:
+class SelfMonitoring:
     """Self-test and metrics of one node; `start` and `stop` once each."""
 
     def __init__(

@@ -47,7 +47,7 @@ from edge.node.model_comparison import make_shadow
 from edge.node.past_alarms import past_alarms
 from edge.node.patients import Patients
 from edge.node.readers import ReaderPool, Reading
-from edge.node.self_test import Watch
+from edge.node.self_test import SelfMonitoring
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamTotals, StreamView
 from edge.node.systemd import Notifier, StreamHealth, Supervision
@@ -140,7 +140,7 @@ class Service:
     def _prepare_scoring(self, sources: Sequence[Source], shadow: Model | None) -> None:
         """What scores the streams and the node's own tests, and what a second model says of them."""
         config, model = self._config, self._model
-        self._watch = Watch(config, model, self._node, self._dispatch, self._streams)
+        self._watch = SelfMonitoring(config, model, self._node, self._dispatch, self._streams)
         tests, priorities = self._watch.tests, [settings.priority for settings in config.streams]
         self._all_streams = [*self._streams, *(test.stream for test in tests)]
         self._sources = [*sources, *tests]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.clips.clip import Cause, Clip, Hearing, Recorded
+from edge.clips.clip import Cause, Clip, Recorded, StreamScoring
 from edge.clips.pcm_ring import to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
 from edge.clips.speech import has_speech
@@ -34,7 +34,7 @@ Wall = Callable[[int], float]
 class ClipSource:
     """Where the clips of a stream come from and go to."""
 
-    hearing: Hearing
+    hearing: StreamScoring
     hop_samples: int
     """From one frame to the next."""
     wall_s: Wall

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, insert, text
 from edge.contract import parse_record
 from edge.server.history.database import open_database, transaction
 from edge.server.history.ingester import BATCH
-from edge.server.history.queries import Answer, Query, burden_by_bed, burden_by_hour, coverage, events
+from edge.server.history.queries import Query, ResultTable, burden_by_bed, burden_by_hour, coverage, events
 from edge.server.history.tables import BEDS, HOUR_MS, Batch
 from edge.server.history.writer import HistoryWriter
 from tests.edge.server.exports.messages import BED, event
@@ -104,7 +104,7 @@ def request(engine: Engine, days: int) -> None:
     day = Query(BEGIN_MS, BEGIN_MS + DAY_MS, site="ward-00")
     month = Query(BEGIN_MS, BEGIN_MS + days * DAY_MS)
     bed = Query(BEGIN_MS, BEGIN_MS + days * DAY_MS, bed="bed7")
-    questions: list[tuple[str, Callable[[Connection], Answer]]] = [
+    questions: list[tuple[str, Callable[[Connection], ResultTable]]] = [
         (f"a day of {WARD} beds: events", lambda c: events(c, day)),
         (f"a day of {WARD} beds: burden by hour", lambda c: burden_by_hour(c, day)),
         (f"a day of {WARD} beds: coverage", lambda c: coverage(c, day)),

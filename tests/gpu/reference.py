@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.detector.recording import chunks_of
+from edge.detector.chunks import Chunks
+from edge.detector.recording import samples_of
+from edge.features import FrontEnd
 from edge.model.backends import Backend, zero_state
 from edge.model.backends.onnx import OnnxBackend
 from edge.model.model import DEFAULT_PATH, load_model
 from edge.sources.file_search import DEMO_AUDIO
-from edge.types import Chunk
+from edge.types import Block, Chunk
 from export.comparison import score_all
 
 PATH = Path(__file__).with_name("reference.npz")
@@ -37,7 +39,11 @@ class Reference:
 
 def chunks() -> list[Chunk]:
     """The chunks that the reference is of."""
-    return chunks_of(load_model(), DEMO_AUDIO)
+    model = load_model()
+    sound = samples_of(DEMO_AUDIO, model.rate_hz)
+    front, cutter = FrontEnd(model.spec), Chunks(model.chunk, model.spec.width)
+    frames = front.push(Block(0, sound, np.ones(len(sound), np.bool_))) + front.flush()
+    return [chunk for some in frames for chunk in cutter.push(some)] + cutter.flush()
 
 
 def saved() -> Reference:

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS shard (number INTEGER PRIMARY KEY, digest TEXT NOT NU
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredRecording:
     """One recording of the listing with its result."""
 
     name: str
@@ -168,12 +168,12 @@ class Ledger:
             return None
         return [str(name) for name, _ in rows], hashlib.sha256(json.dumps(rows).encode()).hexdigest()
 
-    def results(self, names: Iterable[str]) -> Iterator[Scored]:
+    def results(self, names: Iterable[str]) -> Iterator[ScoredRecording]:
         """Recordings with their results, in the order of `names`."""
         for name in names:
             query = "SELECT sound, body FROM item JOIN scored USING (sound) WHERE name = ?"
             sound, body = self._base.execute(query, (name,)).fetchone()
-            yield Scored(name, "" if " " in sound else sound, json.loads(body))
+            yield ScoredRecording(name, "" if " " in sound else sound, json.loads(body))
 
     def written(self, number: int) -> str | None:
         """What identifies the contents of a shard that was written."""

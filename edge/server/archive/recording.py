@@ -55,7 +55,7 @@ class _Sums:
     unverified: int = 0
 
 
-class Scored:
+class ScoreSums:
     """Takes the scores of one recording as they come."""
 
     def __init__(self, model: Model) -> None:
@@ -131,7 +131,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
         source = FileSource(path, model.rate_hz, channel)
     except LaennecError as error:
         return {"status": "damaged", "reason": _reason(error, path)}
-    scored, events, stop, reason = Scored(model), list[SampleEvent](), 0, ""
+    scored, events, stop, reason = ScoreSums(model), list[SampleEvent](), 0, ""
     try:
         for item in source.blocks(threading.Event()):
             if isinstance(item, Block):
@@ -158,7 +158,7 @@ def score(path: Path, model: Model, channel: int | None = None) -> Body:
     }
 
 
-def _quality(scored: Scored, whole: SoundAssessment, stop: int, model: Model) -> Body:
+def _quality(scored: ScoreSums, whole: SoundAssessment, stop: int, model: Model) -> Body:
     hop_s = model.score_hop_samples / model.rate_hz
     missing = {cause.replace(" ", "_"): _rounded(n * hop_s) for cause, n in sorted(scored.missing.items()) if n}
     return {
@@ -172,7 +172,7 @@ def _quality(scored: Scored, whole: SoundAssessment, stop: int, model: Model) ->
     }
 
 
-def _burden(scored: Scored, model: Model) -> list[Body]:
+def _burden(scored: ScoreSums, model: Model) -> list[Body]:
     """Of each group; a recording of which nothing was measured has none."""
     sums, hop_s = scored.sums, model.score_hop_samples / model.rate_hz
     return [
@@ -185,7 +185,7 @@ def _burden(scored: Scored, model: Model) -> list[Body]:
     ]
 
 
-def _answers(scored: Scored, model: Model) -> list[Body]:
+def _answers(scored: ScoreSums, model: Model) -> list[Body]:
     """What the recording is called, where the model says how; the probability of each label."""
     scores = scored.scores()
     if model.tasks is None or scores is None or "breath" not in model.classes:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge.contract.tables import Cell, Columns, Row
 from edge.errors import SourceError
-from edge.server.archive.ledger import Ledger, Scored
+from edge.server.archive.ledger import Ledger, ScoredRecording
 from edge.server.exports.tables import write_parquet
 
 RECORDINGS = 500  # in a shard
@@ -102,7 +102,7 @@ class Shards:
                 ) from None
 
 
-def _recordings(one: Scored, model: str) -> Iterator[Row]:
+def _recordings(one: ScoredRecording, model: str) -> Iterator[Row]:
     body = one.body
     row: dict[str, Cell] = {key: body.get(key) for key in COLUMNS["recordings"]}
     row["missing_s"] = json.dumps(body.get("missing_s", {}), sort_keys=True)
@@ -110,8 +110,8 @@ def _recordings(one: Scored, model: str) -> Iterator[Row]:
     yield {**row, **_key(one, model)}
 
 
-def _parts(table: str) -> Callable[[Scored, str], Iterator[Row]]:
-    def rows(one: Scored, model: str) -> Iterator[Row]:
+def _parts(table: str) -> Callable[[ScoredRecording, str], Iterator[Row]]:
+    def rows(one: ScoredRecording, model: str) -> Iterator[Row]:
         yield from ({**each, **_key(one, model)} for each in one.body.get(table, []))
 
     return rows
@@ -120,5 +120,5 @@ def _parts(table: str) -> Callable[[Scored, str], Iterator[Row]]:
 ROWS = {"recordings": _recordings, **{table: _parts(table) for table in ("events", "burden", "answers")}}
 
 
-def _key(one: Scored, model: str) -> Row:
+def _key(one: ScoredRecording, model: str) -> Row:
     return {"name": one.name, "sound_sha256": one.sound or None, "model_sha256": model}

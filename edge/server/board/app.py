@@ -46,14 +46,14 @@ from edge.server.board.access import (
     device_cookie,
     device_cookie_name,
 )
-from edge.server.board.bed_api import BedApi, Latest
+from edge.server.board.bed_api import BedApi, BedFiles
 from edge.server.board.feed import EventStream
 from edge.server.board.fleet import Box, fleet_of
 from edge.server.board.guard import COOKIE, MAX_BY, Gate, Guard, address_in, address_of, json_answer, json_of, refused
 from edge.server.board.language import LANGUAGES, catalogue_of, language_of, page_in, script_of
 from edge.server.board.listen_api import ListenApi
 from edge.server.board.notifier import ReceiverState
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 from edge.server.board.shift import MAX_HOURS, Shift, received_of, shifts_of, to_csv
 from edge.server.board.users import LOOK_S, UsersFile
 from edge.settings.board import BoardSettings, Language
@@ -133,21 +133,21 @@ class Handover:
     beds: list[Shift]
 
 
-View = Callable[[Watch, Mapping[str, str], float], Awaitable[Response]]
+View = Callable[[Board, Mapping[str, str], float], Awaitable[Response]]
 _FLEET, _HANDOVER = TypeAdapter(Fleet), TypeAdapter(Handover)
 
 
-async def _fleet(watch: Watch, _query: Mapping[str, str], now_s: float) -> Response:
+async def _fleet(watch: Board, _query: Mapping[str, str], now_s: float) -> Response:
     return json_answer(_FLEET.dump_json(Fleet(now_s, fleet_of(watch.ward, now_s), watch.notifier.states())))
 
 
-async def _shift(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
+async def _shift(watch: Board, query: Mapping[str, str], now_s: float) -> Response:
     hours = _hours(query)
     beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), hours, now_s)
     return json_answer(_HANDOVER.dump_json(Handover(watch.title, hours, now_s, beds)))
 
 
-async def _shift_csv(watch: Watch, query: Mapping[str, str], now_s: float) -> Response:
+async def _shift_csv(watch: Board, query: Mapping[str, str], now_s: float) -> Response:
     beds = await asyncio.to_thread(shifts_of, received_of(watch.ward, watch.tiles), _hours(query), now_s)
     headers = {"content-disposition": 'attachment; filename="shift.csv"'}
     return Response(await asyncio.to_thread(to_csv, beds, time.time() - now_s), media_type="text/csv", headers=headers)
@@ -166,7 +166,7 @@ VIEWS: dict[str, View] = {"/api/fleet": _fleet, "/api/shift": _shift, "/api/shif
 class Api:
     """What the page asks for."""
 
-    def __init__(self, watch: Watch, users: UsersFile | None, gate: Gate, audit: Audit) -> None:
+    def __init__(self, watch: Board, users: UsersFile | None, gate: Gate, audit: Audit) -> None:
         """Answer for one board; without `users` everybody may do everything."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._sign_in = None if users is None else SignIn(users, audit)
@@ -262,7 +262,7 @@ class Api:
         return JSONResponse({"ok": outcome.ok, "reason": outcome.reason})
 
 
-async def _follow(users: UsersFile, access: Access, watch: Watch, audit: Audit) -> None:
+async def _follow(users: UsersFile, access: Access, watch: Board, audit: Audit) -> None:
     """Take over changes of the file of users, and end the sessions of whoever it has changed."""
     while True:
         await asyncio.sleep(LOOK_S)
@@ -280,9 +280,9 @@ def make_app(settings: BoardSettings, users: UsersFile | None, audit: Audit) -> 
     Raises:
         ConfigError: the broker's password, a certificate or the labels cannot be read.
     """
-    watch, access = Watch(settings), Access(users is None, settings.session_h * 3600)
+    watch, access = Board(settings), Access(users is None, settings.session_h * 3600)
     gate = Gate(access, settings.listen.is_encrypted)
-    bed_api, listen_api = BedApi(watch, gate, audit, Latest(settings)), ListenApi(watch, gate, audit)
+    bed_api, listen_api = BedApi(watch, gate, audit, BedFiles(settings)), ListenApi(watch, gate, audit)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

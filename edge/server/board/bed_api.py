@@ -32,13 +32,13 @@ from edge.server.board.clips import ClipIndex
 from edge.server.board.feed import EventStream
 from edge.server.board.guard import Gate, address_in, address_of, json_answer, json_of, refused, who_of
 from edge.server.board.labels import CLASSES, VERDICTS, EventFacts, Label, Labels
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 from edge.settings.board import BoardSettings
 
 NO_BED = "expected site, node and stream of a bed"
 
 
-class Latest:
+class BedFiles:
     """What of the sound the board finds on disks: clips of the node, and labels of its own."""
 
     def __init__(self, settings: BoardSettings) -> None:
@@ -68,7 +68,7 @@ _EVENTS, _DAY = TypeAdapter(Events), TypeAdapter(Day)
 class BedApi:
     """Answers for the beds of one board."""
 
-    def __init__(self, watch: Watch, gate: Gate, audit: Audit, latest: Latest) -> None:
+    def __init__(self, watch: Board, gate: Gate, audit: Audit, latest: BedFiles) -> None:
         """Answer with what `watch` has received and what is on disks, `latest`."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._clips, self._labels = latest.clips, latest.labels

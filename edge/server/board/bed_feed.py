@@ -23,7 +23,7 @@ from edge.contract.live import MelMessage
 from edge.contract.message import encode
 from edge.contract.topics import Address
 from edge.server.board.feed import BEAT_S, MAX_VIEWERS, Viewer, publish_to, server_sent
-from edge.server.board.latest import Sound
+from edge.server.board.latest import StoredEvent
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.tiles import Tile
 from edge.ward.proposed_limits import ProposedLimits
@@ -98,7 +98,7 @@ class LiveViewRequests:
 
 MAX_TILES = 16  # that wait for one viewer: 8 s of the picture or more; what is older is of no use
 
-_SOUNDS: TypeAdapter[list[Sound]] = TypeAdapter(list[Sound])
+_SOUNDS: TypeAdapter[list[StoredEvent]] = TypeAdapter(list[StoredEvent])
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ class BedHub:
         """Beds that somebody looks at."""
         return list(self._beds)
 
-    def join(self, address: Address, sounds: Iterable[Sound]) -> Viewer | None:
+    def join(self, address: Address, sounds: Iterable[StoredEvent]) -> Viewer | None:
         """A new viewer of a bed, with its events in the queue; None if there are too many."""
         if sum(len(bed.viewers) for bed in self._beds.values()) >= MAX_VIEWERS:
             return None
@@ -182,7 +182,7 @@ class BedHub:
         head = json.dumps({"now_s": round(now_s, 3), "lost": self.lost}).encode()[:-1]
         self._publish(address, server_sent("bed", head + b', "bed": ' + _STATES.dump_json(state) + b"}"))
 
-    def show_sounds(self, address: Address, changed: list[Sound]) -> None:
+    def show_sounds(self, address: Address, changed: list[StoredEvent]) -> None:
         """Tell the viewers of a bed of events that have begun, last or are over."""
         if changed and address in self._beds:
             self._publish(address, server_sent("sounds", _SOUNDS.dump_json(changed)))

@@ -17,7 +17,7 @@ from edge.contract.fields import seconds_of
 from edge.contract.pauses import PauseMessage
 from edge.contract.topics import Address
 from edge.server.board.labels import EventFacts, Label, Labels
-from edge.server.board.latest import BedState, Sound
+from edge.server.board.latest import BedState, StoredEvent
 from edge.server.board.shift import MAX_HOURS, Slot, groups_of, slots_of
 from edge.server.board.tiles import condition_words
 
@@ -79,7 +79,7 @@ def pause_rows_of(pauses: Iterable[PauseMessage]) -> list[PauseRow]:
 
 
 def rows_of(
-    address: Address, sounds: Iterable[Sound], clips: Mapping[str, ClipFile], labels: Labels, why_no_clips: str
+    address: Address, sounds: Iterable[StoredEvent], clips: Mapping[str, ClipFile], labels: Labels, why_no_clips: str
 ) -> list[EventRow]:
     """The list of a bed, the latest first.
 
@@ -118,12 +118,12 @@ def of_clip(event: ClipEvent, about: ClipFile) -> EventFacts:
     return EventFacts(event.id, event.label, time, length_s, event.peak, event.threshold, about.id)
 
 
-def _of_sound(sound: Sound, clip: str) -> EventFacts:
+def _of_sound(sound: StoredEvent, clip: str) -> EventFacts:
     length_s = None if sound.end_s is None or sound.is_open else sound.end_s - sound.begin_s
     return EventFacts(sound.id, sound.label, sound.time, length_s, sound.peak, sound.threshold, clip)
 
 
-def _why_none(event: EventFacts, sound: Sound | None, why_no_clips: str) -> str:
+def _why_none(event: EventFacts, sound: StoredEvent | None, why_no_clips: str) -> str:
     if sound is not None and sound.clip_lost:
         return sound.clip_lost
     if why_no_clips:

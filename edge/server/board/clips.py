@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from edge.errors import SourceError
 
 if TYPE_CHECKING:
-    from edge.clips.clip import ClipFile, Hearing
+    from edge.clips.clip import ClipFile, StreamScoring
 
 SETTLED_NS = 1_000_000_000  # two changes within a tick of the file system's clock have one time
 MAX_CLIPS = 20_000  # the latest of the folder; 500 MB, a node's default, are some 1000
@@ -64,7 +64,7 @@ class ClipIndex:
                 self._read, self._seen_ns = {}, -1
                 self.why_none = f"the folder of clips cannot be read ({error.strerror})"
 
-    def sound(self, ident: str) -> tuple[bytes, Hearing]:
+    def sound(self, ident: str) -> tuple[bytes, StreamScoring]:
         """The FLAC file of a clip, and of which bed it is.
 
         Raises:

@@ -15,7 +15,7 @@ GONE_S = 60.0  # how long a box must be away; one that starts anew takes some se
 BROKER = Address("", "broker")
 
 
-class Gone:
+class OfflineBoxes:
     """What was gone at the look before."""
 
     def __init__(self) -> None:

@@ -75,7 +75,7 @@ class Latest(Generic[AnyBody]):
 
 
 @dataclass(frozen=True)
-class Hearer:
+class BedListener:
     """Who listens to a bed now."""
 
     by: str
@@ -209,7 +209,7 @@ CLIP_WORDS = {"speech": "somebody speaks in it", "queue full": "the box was too 
 
 
 @dataclass(frozen=True)
-class Sound:
+class StoredEvent:
     """One event, as far as it was published."""
 
     id: str
@@ -234,16 +234,16 @@ class Sound:
     """Why that clip is not kept, for a person; empty: nothing is known against it."""
 
 
-class Sounds:
+class EventStore:
     """What was received of all beds."""
 
     def __init__(self) -> None:
-        self._beds: dict[Address, dict[str, Sound]] = {}
+        self._beds: dict[Address, dict[str, StoredEvent]] = {}
         self._pauses: dict[Address, dict[str, PauseMessage]] = {}
         self.refused: Counter[str] = Counter()
         """Events and pauses that had no room, by cause."""
 
-    def push(self, address: Address, message: EventMessage | ClipMessage) -> list[Sound]:
+    def push(self, address: Address, message: EventMessage | ClipMessage) -> list[StoredEvent]:
         """Take one message; return the sounds that it changed."""
         if isinstance(message, ClipMessage):
             return self._clip(address, message)
@@ -271,7 +271,7 @@ class Sounds:
         bed[message.id] = message
         return True
 
-    def of(self, address: Address) -> list[Sound]:
+    def of(self, address: Address) -> list[StoredEvent]:
         """Of a bed, the latest onset last."""
         return sorted(self._beds.get(address, {}).values(), key=lambda sound: (sound.time, sound.id))
 
@@ -286,7 +286,7 @@ class Sounds:
             return None
         return beds.setdefault(address, {})
 
-    def _clip(self, address: Address, message: ClipMessage) -> list[Sound]:
+    def _clip(self, address: Address, message: ClipMessage) -> list[StoredEvent]:
         bed = self._beds.get(address, {})
         lost = "" if message.state == "stored" else _why(message.state, message.cause)
         changed = [replace(each, clip_lost=lost) for each in bed.values() if each.clip == message.id]
@@ -294,13 +294,13 @@ class Sounds:
         return changed
 
 
-def _sound(message: EventMessage, before: Sound | None) -> Sound:
+def _sound(message: EventMessage, before: StoredEvent | None) -> StoredEvent:
     sample, clip = message.sample, message.clip
     last = sample.end if sample.end is not None else sample.until
     lost = before.clip_lost if before is not None else ""
     if clip is not None and clip.withheld:
         lost = _why("withheld", clip.withheld)
-    return Sound(
+    return StoredEvent(
         message.id,
         message.rev,
         message.label,

@@ -20,7 +20,7 @@ from edge.contract.topics import Address
 from edge.server.board.access import LISTEN_ROLE, Audit, Session
 from edge.server.board.feed import EventStream
 from edge.server.board.guard import Gate, address_in, address_of, json_of, refused, who_of
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 
 AFTER_S = 5.0  # how long a browser that was sent the end may stay
 
@@ -28,7 +28,7 @@ AFTER_S = 5.0  # how long a browser that was sent the end may stay
 class ListenApi:
     """Answers for one board."""
 
-    def __init__(self, watch: Watch, gate: Gate, audit: Audit) -> None:
+    def __init__(self, watch: Board, gate: Gate, audit: Audit) -> None:
         """Let people of `gate` hear what `watch` gets."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._tasks: set[asyncio.Task[None]] = set()

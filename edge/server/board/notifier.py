@@ -53,7 +53,7 @@ class ReceiverState:
     """Why the last was not; empty if it was."""
 
 
-class Service:
+class AppriseService:
     """The URLs of one receiver, in Apprise."""
 
     def __init__(self, receiver: Receiver) -> None:
@@ -110,7 +110,7 @@ class Sender:
         Raises:
             ConfigError: its URLs cannot be used.
         """
-        self.service, self.selection = Service(receiver), Selection(receiver)
+        self.service, self.selection = AppriseService(receiver), Selection(receiver)
         self.state = ReceiverState(receiver.name, 0, None, "")
         self._board, self._is_news = board, is_news
         self._queue: queue.Queue[tuple[Notice, float, int] | None] = queue.Queue(MAX_WAITING)

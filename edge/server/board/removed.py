@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _TIMES = TypeAdapter(dict[str, float])
 
 
-class Removed:
+class RemovedBeds:
     """Beds by the keys of their tiles, each with when it was removed, seconds since 1970."""
 
     def __init__(self, path: Path) -> None:

@@ -21,7 +21,7 @@ from edge.errors import ConfigError
 from edge.server.board.access import Audit
 from edge.server.board.app import make_app
 from edge.server.board.connections import BACKLOG, Connection, Listener, Slots
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 from edge.server.board.users import UsersFile
 from edge.settings.board import BoardSettings, Listen
 
@@ -96,7 +96,7 @@ async def _until(
     listener: Listener,
     stop: threading.Event,
     on_ready: Callable[[], None],
-    watch: Watch,
+    watch: Board,
     late: threading.Timer,
 ) -> None:
     running = asyncio.create_task(server.serve([]))  # it accepts nothing: the listener does

@@ -21,15 +21,15 @@ from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, LiveViewRequests
 from edge.server.board.feed import BoardState, Hub
-from edge.server.board.gone import Gone
-from edge.server.board.latest import MAX_BEDS, Arrival, Dated, Sounds
+from edge.server.board.gone import OfflineBoxes
+from edge.server.board.latest import MAX_BEDS, Arrival, Dated, EventStore
 from edge.server.board.latest import BedState as LatestOfBed
 from edge.server.board.limits import Screens
 from edge.server.board.listening import ListeningHub
 from edge.server.board.notifier import Notifier
 from edge.server.board.orders import Orders, Outcome
 from edge.server.board.receiver import Reader, ReceivedMessage
-from edge.server.board.removed import Removed
+from edge.server.board.removed import RemovedBeds
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import node_condition
 from edge.server.board.ward import Ward
@@ -47,7 +47,7 @@ LOST_S = 5.0  # how long the broker may be out of reach before every bed is unkn
 logger = logging.getLogger(__name__)
 
 
-class Watch:
+class Board:
     """Everything between the broker and the viewers."""
 
     def __init__(self, settings: BoardSettings) -> None:
@@ -62,10 +62,10 @@ class Watch:
         self.ward, self.hub = Ward(), Hub()
         self.reader = Reader(settings, self._wake_from_thread)
         self.orders = Orders(self.reader.prefix, self.reader.user, self.reader.send)
-        self.sounds, self.beds, self.live_views = Sounds(), BedHub(), LiveViewRequests(self.orders)
+        self.sounds, self.beds, self.live_views = EventStore(), BedHub(), LiveViewRequests(self.orders)
         self.listening = ListeningHub()
-        self.screens, self.notifier, self._gone = Screens(), Notifier(settings), Gone()
-        self._removed = Removed(settings.audit_path().with_name("board-removed.json"))
+        self.screens, self.notifier, self._gone = Screens(), Notifier(settings), OfflineBoxes()
+        self._removed = RemovedBeds(settings.audit_path().with_name("board-removed.json"))
         self.tiles: list[Tile] = []
         """What is shown, most urgent first."""
         self.malformed: dict[str, float] = {}

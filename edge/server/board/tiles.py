@@ -18,7 +18,7 @@ from typing import Literal
 from edge.contract.alarms import AlarmMessage, Person
 from edge.contract.fields import Kind, Priority, Signal
 from edge.contract.trend import BREATH_EXPIRY_S, Breath, Window
-from edge.server.board.latest import MAX_GROUPS, Alarms, BedState, Hearer, Latest, Minute
+from edge.server.board.latest import MAX_GROUPS, Alarms, BedListener, BedState, Latest, Minute
 
 RANKS: dict[tuple[Level, Kind | None, Priority | None], int] = {
     ("alarm", "Phy", "Hi"): 0,
@@ -341,7 +341,7 @@ class Tile:
     battery_percent: float | None
     contact: str
     """Whether the sensor touches: yes, no, or empty where it is not known."""
-    heard_by: tuple[Hearer, ...]
+    heard_by: tuple[BedListener, ...]
     """Who listens to it now, through whatever board."""
     is_gone: bool
     """Whether a person may take it from the board: unknown, and silent for long."""

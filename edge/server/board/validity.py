@@ -11,7 +11,7 @@ from __future__ import annotations
 from edge.contract.alarms import ALARM_EXPIRY_S, AlarmMessage
 from edge.contract.status import HEALTH_EXPIRY_S, STATUS_EXPIRY_S
 from edge.contract.trend import TREND_EXPIRY_S, Breath, TrendMessage, Window
-from edge.server.board.latest import Alarms, BedState, Hearer, Latest, NodeState, Unread
+from edge.server.board.latest import Alarms, BedListener, BedState, Latest, NodeState, Unread
 from edge.server.board.ward import WINDOW_S
 
 SETTLE_S = 330.0  # how long a node may have run without a burden over `WINDOW_S`: its half, and the next trend or two
@@ -95,13 +95,13 @@ def is_gone(bed: BedState, now_s: float) -> bool:
     return all(each is None or now_s - each.made_s >= GONE_S for each in published)
 
 
-def hearers_of(bed: BedState, boot_id: str, now_s: float) -> tuple[Hearer, ...]:
+def hearers_of(bed: BedState, boot_id: str, now_s: float) -> tuple[BedListener, ...]:
     """Who listens to a bed now, as the running process of its node said last."""
     latest = bed.listening
     if latest is None or latest.body.boot_id != boot_id or not latest.is_dated:
         return ()
     people = [
-        Hearer(each.by, round(latest.at_s(each.since)), round(latest.until_s(each.until)))
+        BedListener(each.by, round(latest.at_s(each.since)), round(latest.until_s(each.until)))
         for each in latest.body.listeners
     ]
     return tuple(each for each in people if each.until_s > now_s)

@@ -17,7 +17,7 @@ from edge.contract.trend import TrendMessage
 from edge.errors import SourceError
 from edge.files import written_whole
 from edge.server.exports.fhir import Json, breath_observation, burden_observation, sound_observation
-from edge.server.exports.journal import Reading, read
+from edge.server.exports.journal import ReadCounts, read
 from edge.server.exports.tables import write_csv, write_parquet
 
 Format = Literal["csv", "parquet", "fhir", "fhir-breath"]
@@ -46,7 +46,7 @@ def is_current(made: Path, journal: Path) -> bool:
     return made.exists() and made.stat().st_mtime_ns > journal.stat().st_mtime_ns
 
 
-def make(journal: Path, kind: str, form: Format, system: str, met: Reading | None = None) -> int:
+def make(journal: Path, kind: str, form: Format, system: str, met: ReadCounts | None = None) -> int:
     """Write one file.
 
     Args:
@@ -77,7 +77,7 @@ def make(journal: Path, kind: str, form: Format, system: str, met: Reading | Non
         raise SourceError(f"{path}: cannot be written ({error.strerror or error}); make room there") from None
 
 
-def _resources(journal: Path, system: str, met: Reading | None) -> Iterator[Json]:
+def _resources(journal: Path, system: str, met: ReadCounts | None) -> Iterator[Json]:
     """One for each sound, and for each minute of a bed."""
     latest: dict[str, EventMessage] = {}
     for record in read(journal, met):

@@ -78,7 +78,7 @@ class Journal:
 
 
 @dataclass
-class Reading:
+class ReadCounts:
     """What was met in reading a file."""
 
     copies: int = 0
@@ -98,7 +98,7 @@ def journals(folder: Path) -> list[tuple[str, str, Path]]:
     return [(path.name.split("-")[0], path.stem.partition("-")[2], path) for path in names]
 
 
-def read(path: Path, met: Reading | None = None) -> Iterator[Record]:
+def read(path: Path, met: ReadCounts | None = None) -> Iterator[Record]:
     """The messages of a file, each once, in the order in which they came; a process may append meanwhile.
 
     Args:
@@ -108,7 +108,7 @@ def read(path: Path, met: Reading | None = None) -> Iterator[Record]:
     Raises:
         SourceError: it cannot be read.
     """
-    found, seen = met or Reading(), set[str]()
+    found, seen = met or ReadCounts(), set[str]()
     try:
         with path.open("rb") as file:
             for line in file:

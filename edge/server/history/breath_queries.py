@@ -8,13 +8,13 @@ from __future__ import annotations
 from sqlalchemy import Connection, and_, case, exists, func, select
 
 from edge.contract.tables import Columns
-from edge.server.history.queries import PLACE, Answer, Query, names_of, of_beds, place_columns
+from edge.server.history.queries import PLACE, Query, ResultTable, names_of, of_beds, place_columns
 from edge.server.history.tables import BEDS, GROUPS, HOUR_MS, MINUTE_S, MINUTES, PAUSES
 
 KNOWN_MINUTES = 30  # of an hour, at least; as the burden has it
 
 
-def breath_by_hour(connection: Connection, query: Query) -> Answer:
+def breath_by_hour(connection: Connection, query: Query) -> ResultTable:
     """How each bed breathed in each hour: mean rate of its minutes, and the shares of breathing with sound.
 
     A number is of the minutes that know it, None where that is less than half of the hour.
@@ -39,10 +39,10 @@ def breath_by_hour(connection: Connection, query: Query) -> Answer:
         rows.append((int(number) * HOUR_MS, *names[bed], known, answered / 60, *shares))
     columns: Columns = {"hour": "time", **PLACE, "breaths_per_min": "number", "answered": "number"}
     ends = [f"{name}_of_{of}" for of in ("time", "breaths") for name in GROUPS]
-    return Answer({**columns, **dict.fromkeys(ends, "number")}, rows)
+    return ResultTable({**columns, **dict.fromkeys(ends, "number")}, rows)
 
 
-def pauses(connection: Connection, query: Query) -> Answer:
+def pauses(connection: Connection, query: Query) -> ResultTable:
     """Each pause of breath that began in the time, as it was said last."""
     p, later = PAUSES.c, PAUSES.alias("later")
     when = and_(p.onset_ms >= query.begin_ms, p.onset_ms < query.end_ms)
@@ -61,7 +61,7 @@ def pauses(connection: Connection, query: Query) -> Answer:
         "mode": "text",
         "id": "text",
     }
-    return Answer(columns, connection.execute(statement).all())
+    return ResultTable(columns, connection.execute(statement).all())
 
 
 def _share(minutes: int, found: float | None, all_of: float | None) -> float | None:

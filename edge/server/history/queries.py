@@ -57,7 +57,7 @@ class Query:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ResultTable:
     """A table."""
 
     columns: Columns
@@ -78,7 +78,7 @@ class Missing:
     seen_ms: int
 
 
-def events(connection: Connection, query: Query, label: str | None = None) -> Answer:
+def events(connection: Connection, query: Query, label: str | None = None) -> ResultTable:
     """Each sound that began in the time, as it was said last."""
     e, later = EVENTS.c, EVENTS.alias("later")
     when = and_(e.onset_ms >= query.begin_ms, e.onset_ms < query.end_ms)
@@ -115,10 +115,10 @@ def events(connection: Connection, query: Query, label: str | None = None) -> An
         "mode": "text",
         "id": "text",
     }
-    return Answer(columns, connection.execute(statement).all())
+    return ResultTable(columns, connection.execute(statement).all())
 
 
-def burden_by_hour(connection: Connection, query: Query) -> Answer:
+def burden_by_hour(connection: Connection, query: Query) -> ResultTable:
     """The burden of each bed in each hour."""
     h = HOURS.c
     sounds = (h[f"{name}_ms"] for name in GROUPS)
@@ -129,10 +129,10 @@ def burden_by_hour(connection: Connection, query: Query) -> Answer:
         for bed, hour_ms, measured_ms, judged_ms, *sounds in connection.execute(statement.order_by(h.bed_id, h.hour_ms))
     ]
     columns: Columns = {"hour": "time", **PLACE, "coverage": "number"}
-    return Answer({**columns, **{f"{name}_s_per_min": "number" for name in GROUPS}}, rows)
+    return ResultTable({**columns, **{f"{name}_s_per_min": "number" for name in GROUPS}}, rows)
 
 
-def burden_by_bed(connection: Connection, query: Query) -> Answer:
+def burden_by_bed(connection: Connection, query: Query) -> ResultTable:
     """The burden of each bed over the whole time, and in its worst hour."""
     h = HOURS.c
     worst = [func.max(case((h.judged_ms >= JUDGED_MS, h[f"{name}_ms"] * 60.0 / h.judged_ms))) for name in GROUPS]
@@ -146,10 +146,10 @@ def burden_by_bed(connection: Connection, query: Query) -> Answer:
         rows.append((*names[bed], float(measured_ms) / HOUR_MS, *(number for pair in pairs for number in pair)))
     columns: Columns = {**PLACE, "measured_h": "number"}
     more: Columns = {f"{name}_{end}": "number" for name in GROUPS for end in ("s_per_min", "worst_hour")}
-    return Answer({**columns, **more}, sorted(rows))
+    return ResultTable({**columns, **more}, sorted(rows))
 
 
-def coverage(connection: Connection, query: Query) -> Answer:
+def coverage(connection: Connection, query: Query) -> ResultTable:
     """Of each bed how much of the time was measured, and why the rest was not; `not_told_h`: no trend came."""
     h, loss = HOURS.c, LOSSES.c
     sums = func.sum(h.measured_ms), func.sum(h.minutes)
@@ -174,20 +174,22 @@ def coverage(connection: Connection, query: Query) -> Answer:
         "not_told_h": "number",
         "not_measured": "text",
     }
-    return Answer(columns, sorted(rows))
+    return ResultTable(columns, sorted(rows))
 
 
-def alarms(connection: Connection, query: Query) -> Answer:
+def alarms(connection: Connection, query: Query) -> ResultTable:
     """Each change of an alarm."""
     a = ALARMS.c
     when = and_(a.changed_ms >= query.begin_ms, a.changed_ms < query.end_ms)
     selected = select(a.changed_ms, *place_columns(), a.condition, a.priority, a.cause, a.signal, a.by, a.why, a.mode)
     statement = selected.join(BEDS, BEDS.c.id == a.bed_id).where(when, *query.places()).order_by(a.changed_ms)
     names = ("condition", "priority", "cause", "signal", "by", "why", "mode")
-    return Answer({"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(statement).all())
+    return ResultTable(
+        {"changed": "time", **PLACE, **dict.fromkeys(names, "text")}, connection.execute(statement).all()
+    )
 
 
-def missing_numbers(connection: Connection) -> Answer:
+def missing_numbers(connection: Connection) -> ResultTable:
     """Messages that were numbered and did not come: dropped, expired, refused, or still on their way."""
     rows = [(each.site, each.node, each.first, each.last, each.count, each.seen_ms) for each in missing(connection)]
     columns: Columns = {
@@ -198,7 +200,7 @@ def missing_numbers(connection: Connection) -> Answer:
         "messages": "integer",
         "seen": "time",
     }
-    return Answer(columns, rows)
+    return ResultTable(columns, rows)
 
 
 def missing(connection: Connection) -> list[Missing]:
@@ -257,7 +259,7 @@ Form = Literal["table", "jsonl", "csv"]
 DIGITS = 4
 
 
-def show(answer: Answer, form: Form) -> None:
+def show(answer: ResultTable, form: Form) -> None:
     """Print an answer."""
     rows = _rows(answer)
     if form == "jsonl":
@@ -271,7 +273,7 @@ def show(answer: Answer, form: Form) -> None:
         _show_table([list(answer.columns), *([_words(value) for value in row] for row in rows)])
 
 
-def _rows(answer: Answer) -> Iterator[list[Any]]:
+def _rows(answer: ResultTable) -> Iterator[list[Any]]:
     """Rows with times as RFC 3339 and numbers of few digits."""
     kinds = list(answer.columns.values())
     for row in answer.rows:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge.clips.clip import Cause, Clip, ClipEvent, Hearing
+from edge.clips.clip import Cause, Clip, ClipEvent, StreamScoring
 from edge.clips.pcm_ring import LOST
 from edge.delivery.messages import ulid
 from edge.detector.class_rules import EventOptions
 
 MODEL = {"id": "m", "sha256": "a" * 64, "runtime": "numpy 0", "features": "sha256:" + "b" * 64}
-HEARING = Hearing("n1", "ward", "bed1", "0badcafe", "Test", 8000, MODEL, 0, EventOptions(), None)
+HEARING = StreamScoring("n1", "ward", "bed1", "0badcafe", "Test", 8000, MODEL, 0, EventOptions(), None)
 EVENT_ID = "01KB2M0000000000000000TEST"
 
 

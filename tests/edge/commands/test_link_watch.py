@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.commands.link_table import LinkWarnings
-from edge.commands.link_watch import Watch, WatchOptions
+from edge.commands.link_watch import LinkWatch, WatchOptions
 from edge.errors import SourceError
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.receive import Receiver, Settings
@@ -25,7 +25,7 @@ def test_a_capture_that_is_refused_frees_the_address_at_once(tmp_path: Path) -> 
     capture.write_bytes(b"of last night")
     link = Udp("127.0.0.1", 0)
     with pytest.raises(SourceError, match="exists already"):
-        Watch([link], Receiver(Settings(None)), WatchOptions(capture=capture), _show)
+        LinkWatch([link], Receiver(Settings(None)), WatchOptions(capture=capture), _show)
     assert link.fileno() is None
     with closing(Udp("127.0.0.1", link.port)) as again:
         assert again.port == link.port
@@ -35,5 +35,5 @@ def test_a_capture_that_is_refused_frees_the_address_at_once(tmp_path: Path) -> 
 def test_links_are_closed_when_the_watch_ends() -> None:
     link, stop = Udp("127.0.0.1", 0), threading.Event()
     stop.set()
-    Watch([link], Receiver(Settings(None)), WatchOptions(), _show).run(stop)
+    LinkWatch([link], Receiver(Settings(None)), WatchOptions(), _show).run(stop)
     assert link.fileno() is None

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from edge.commands.app import app
 from edge.detector.adaptation import measure
-from edge.detector.recording import chunks_of, samples_of
+from edge.detector.recording import samples_of
 from edge.server.archive.recording import score
 from edge.sources.file_search import DEMO_AUDIO
 from tests.edge.fakes import LoudnessModel
@@ -51,7 +51,6 @@ def test_whatever_measures_files_opens_files(name: str) -> None:
     model: Any = LoudnessModel()
     model.known, model.tasks = known_noise(-42.0), None
     assert len(samples_of(Path(name), 8000)) == SECONDS * 8000
-    assert chunks_of(model, Path(name))
     assert score(Path(name), model)["length_s"] == SECONDS
     measured = measure([Path(name)], model, None, threading.Event())
     assert measured.left_out == []

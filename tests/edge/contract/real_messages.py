@@ -40,7 +40,7 @@ from edge.model.adaptation import Adaptation
 from edge.model.training_domain import TrainingDomain
 from edge.node.breath import breath_body
 from edge.node.health import health_body, info_body, stream_health_body, stream_info_body, stream_status_body
-from edge.node.live_messages import Leave, MelScale, MelTile, listening_body, mel_body, sound_body
+from edge.node.live_messages import ListenPermit, MelScale, MelTile, listening_body, mel_body, sound_body
 from edge.node.model_comparison import ShadowBed
 from edge.node.stream import NodeStream
 from edge.node.stream_status import State, StreamStatus, StreamTotals
@@ -142,7 +142,7 @@ def of_sound() -> Iterator[tuple[str, bytes]]:
         2**33, np.arange(-3, 5, dtype=np.int16), ((0, 2, "speech"), (7, 8, "lost")), np.zeros(8, np.bool_)
     )
     yield NODE.topic("s", "bed1", "sound"), encode(sound_body(NODE, "bed1", 8000, piece, (WALL_S, WALL_S + 2)))
-    nurse = Leave("board-b", "nurse K", WALL_S, 60.0)
+    nurse = ListenPermit("board-b", "nurse K", WALL_S, 60.0)
     yield NODE.topic("s", "bed1", "listening"), encode(listening_body(NODE, (nurse,), 20.0, WALL_S + 20))
     yield NODE.topic("s", "bed1", "listening"), encode(listening_body(NODE, (), 0.0, WALL_S))
 

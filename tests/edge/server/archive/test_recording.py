@@ -12,7 +12,7 @@ import soundfile
 from edge.detector.recording import LABELS
 from edge.errors import ConfigError, ModelError
 from edge.model.model import DEFAULT_PATH, Model, load_model
-from edge.server.archive.ledger import Scored
+from edge.server.archive.ledger import ScoredRecording
 from edge.server.archive.recording import Job, Settings, score, work
 from edge.server.archive.shards import COLUMNS, ROWS
 from edge.sources.file_search import DEMO_AUDIO
@@ -113,13 +113,13 @@ def test_what_is_no_sound_is_a_row_with_its_reason(content: bytes, expected: str
     assert found["status"] == "damaged"
     assert expected in found["reason"]
     assert str(tmp_path) not in found["reason"]
-    (row,) = ROWS["recordings"](Scored("x.wav", "", found), "m")
+    (row,) = ROWS["recordings"](ScoredRecording("x.wav", "", found), "m")
     assert row.keys() == COLUMNS["recordings"].keys()
     assert row["length_s"] is None
 
 
 def test_rows_of_every_table_have_all_columns(model: Model) -> None:
-    one = Scored("demo", "s", json.loads(json.dumps(score(DEMO_AUDIO, model))))
+    one = ScoredRecording("demo", "s", json.loads(json.dumps(score(DEMO_AUDIO, model))))
     for table, columns in COLUMNS.items():
         rows = list(ROWS[table](one, "m"))
         assert rows, table

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.clips.clip import Cause, Clip, ClipEvent, Hearing
+from edge.clips.clip import Cause, Clip, ClipEvent, StreamScoring
 from edge.clips.folder import ClipFolder
 from edge.clips.pcm_ring import LOST
 from edge.delivery.messages import ulid
@@ -21,9 +21,9 @@ TONE_HZ, TONE_S = 1000.0, (3.0, 5.0)  # of the sound in a clip, seconds of it
 LOST_S = (6.0, 6.5)
 
 
-def hearing(stream: str = "bed1", site: str = "ward-b") -> Hearing:
+def hearing(stream: str = "bed1", site: str = "ward-b") -> StreamScoring:
     """Of a bed of the ward that tests tell of."""
-    return Hearing("box-1", site, stream, made.BOOT, "Operational", RATE_HZ, MODEL, 0, EventOptions(), None)
+    return StreamScoring("box-1", site, stream, made.BOOT, "Operational", RATE_HZ, MODEL, 0, EventOptions(), None)
 
 
 def a_clip(event: str, wall_s: float = made.WALL_S, label: str = "wheeze", is_over: bool = True) -> Clip:
@@ -38,7 +38,7 @@ def a_clip(event: str, wall_s: float = made.WALL_S, label: str = "wheeze", is_ov
     return Clip(ulid(wall_s), BEGIN, pcm, (), (found,), Cause("event"))
 
 
-def put(path: Path, clip: Clip, of: Hearing | None = None, wall_s: float = made.WALL_S) -> Clip:
+def put(path: Path, clip: Clip, of: StreamScoring | None = None, wall_s: float = made.WALL_S) -> Clip:
     """Write a clip as a node does."""
     folder = ClipFolder(path, 10**8, 1e6)
     folder.open()

@@ -11,7 +11,7 @@ from edge.contract import parse
 from edge.delivery.mqtt_client import Request
 from edge.server.board.bed_history import day_of
 from edge.server.board.latest import MAX_BEDS, MAX_GROUPS
-from edge.server.board.service import MAX_SENDERS, NAMED_S, Watch
+from edge.server.board.service import MAX_SENDERS, NAMED_S, Board
 from edge.server.board.shift import received_of, shifts_of, to_csv
 from edge.server.board.ward_view import tiles_of
 from edge.settings.board import BoardSettings
@@ -20,7 +20,7 @@ from tests.edge.server.board.one_bed_ward import NOW_S, publish, ward_of
 from tests.edge.server.board.ward_messages import WALL_S
 
 
-def reported(watch: Watch, at_s: float, *senders: str) -> list[str]:
+def reported(watch: Board, at_s: float, *senders: str) -> list[str]:
     """Whose messages are called unreadable, after some of these senders at a time."""
     for sender in senders:
         watch.reader.inbox.put(Request(f"{made.PREFIX}/{sender}/health", b"{"), at_s)
@@ -29,24 +29,24 @@ def reported(watch: Watch, at_s: float, *senders: str) -> list[str]:
 
 
 @pytest.fixture
-def watch() -> Watch:
-    found = Watch(BoardSettings())
+def watch() -> Board:
+    found = Board(BoardSettings())
     found.reader.lost_s = None
     return found
 
 
-def test_unreadable_messages_are_told_of_for_five_minutes(watch: Watch) -> None:
+def test_unreadable_messages_are_told_of_for_five_minutes(watch: Board) -> None:
     assert reported(watch, 1000.0, "ward/box") == ["ward/box"]
     assert reported(watch, 999.0 + NAMED_S) == ["ward/box"]
     assert reported(watch, 1000.0 + NAMED_S) == []
 
 
-def test_the_last_unreadable_messages_are_told_of_first_and_four_senders_at_most(watch: Watch) -> None:
+def test_the_last_unreadable_messages_are_told_of_first_and_four_senders_at_most(watch: Board) -> None:
     reported(watch, 1000.0, *(f"!{number:02}/x" for number in range(8)))
     assert reported(watch, 1100.0, "ward/box") == ["ward/box", "!00/x", "!01/x", "!02/x"]
 
 
-def test_senders_of_unreadable_messages_are_bounded_and_make_room_for_later_ones(watch: Watch) -> None:
+def test_senders_of_unreadable_messages_are_bounded_and_make_room_for_later_ones(watch: Board) -> None:
     reported(watch, 1000.0, *(f"!{number:03}/x" for number in range(5 * MAX_SENDERS)))
     assert len(watch.malformed) == MAX_SENDERS + 1
     assert reported(watch, 1001.0 + NAMED_S, "ward/box") == ["ward/box"]
@@ -79,12 +79,12 @@ def test_a_tile_whose_place_a_browser_cannot_count_to_is_refused(first: int) -> 
         parse(made.PREFIX, f"{made.PREFIX}/ward/box/s/bed/mel", made.bytes_of(tile))
 
 
-def output_of(watch: Watch, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
+def output_of(watch: Board, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
     """One message of a node of the ward."""
     watch.reader.inbox.put(Request(f"{made.PREFIX}/ward/{node}/{levels}", made.bytes_of(body)), at_s)
 
 
-def node_with(watch: Watch, node: str, beds: list[str], streams: int | None) -> None:
+def node_with(watch: Board, node: str, beds: list[str], streams: int | None) -> None:
     """A node whose info says so many streams, each with its info; None: it was never born."""
     if streams is not None:
         output_of(watch, node, "status", made.status())
@@ -96,7 +96,7 @@ def node_with(watch: Watch, node: str, beds: list[str], streams: int | None) -> 
 
 
 def test_beds_that_one_node_invents_hide_no_bed_of_another_and_are_told_of_once(
-    watch: Watch, caplog: pytest.LogCaptureFixture
+    watch: Board, caplog: pytest.LogCaptureFixture
 ) -> None:
     node_with(watch, "invents", [f"bed{number}" for number in range(700)], None)
     watch.look(1000.0)
@@ -110,7 +110,7 @@ def test_beds_that_one_node_invents_hide_no_bed_of_another_and_are_told_of_once(
     assert caplog.text.count("beds=hidden node=ward/invents") == 1
 
 
-def test_a_node_keeps_the_beds_of_its_settings_where_others_are_invented_in_its_name(watch: Watch) -> None:
+def test_a_node_keeps_the_beds_of_its_settings_where_others_are_invented_in_its_name(watch: Board) -> None:
     node_with(watch, "both", ["real1", "real2"], 2)
     for number in range(MAX_BEDS):
         output_of(watch, "both", f"s/invented{number}/status", made.stream())
@@ -121,7 +121,7 @@ def test_a_node_keeps_the_beds_of_its_settings_where_others_are_invented_in_its_
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_where_all_beds_are_real_every_node_has_its_share_in_any_order_of_messages(watch: Watch, seed: int) -> None:
+def test_where_all_beds_are_real_every_node_has_its_share_in_any_order_of_messages(watch: Board, seed: int) -> None:
     beds = [(node, f"bed{number}") for node, count in (("a", 700), ("b", 200), ("c", 40)) for number in range(count)]
     for node, count in (("a", 700), ("b", 200), ("c", 40)):
         node_with(watch, node, [], count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.contract.topics import Address
-from edge.server.board.gone import BROKER, GONE_S, Gone
+from edge.server.board.gone import BROKER, GONE_S, OfflineBoxes
 from edge.server.board.notices import MOST_URGENT, text_of
 from tests.edge.server.board import ward_messages as made
 from tests.edge.server.board.one_bed_ward import NOW_S, WALL_S, publish, publish_all, ward_of
@@ -15,7 +15,7 @@ BOX = Address("ward", "box")
 
 
 def test_a_box_that_is_offline_for_a_minute_is_gone_and_one_that_comes_back_is_not() -> None:
-    ward, gone = ward_of(), Gone()
+    ward, gone = ward_of(), OfflineBoxes()
     assert gone.look(ward, NOW_S, WALL_S, None) == {BROKER: None}, "what boxes say may be on its way"
     at_s = GONE_S + 1
     publish_all(ward, at_s)
@@ -33,7 +33,7 @@ def test_a_box_that_is_offline_for_a_minute_is_gone_and_one_that_comes_back_is_n
 
 
 def test_a_broker_that_is_lost_is_told_of_and_boxes_are_not_until_it_has_been_back_for_a_minute() -> None:
-    ward, gone = ward_of(), Gone()
+    ward, gone = ward_of(), OfflineBoxes()
     lost_s = NOW_S + 100
     assert gone.look(ward, lost_s + GONE_S - 1, WALL_S, lost_s) == {}
     found = gone.look(ward, lost_s + 600, WALL_S, lost_s)

@@ -8,7 +8,7 @@ import pytest
 
 from edge.contract.topics import Address
 from edge.server.board.latest import Arrival
-from edge.server.board.removed import Removed
+from edge.server.board.removed import RemovedBeds
 from edge.server.board.validity import GONE_S
 from edge.server.board.ward_view import tiles_of
 from tests.edge.server.board.one_bed_ward import NOW_S, ward_of
@@ -29,9 +29,9 @@ def test_a_bed_may_be_removed_that_was_silent_for_long_while_the_broker_was_ther
 
 
 def test_a_removal_holds_over_restarts_whatever_the_broker_has_kept(tmp_path: Path) -> None:
-    removed = Removed(tmp_path / "removed.json")
+    removed = RemovedBeds(tmp_path / "removed.json")
     removed.add(BED, WALL_S)
-    again = Removed(tmp_path / "removed.json")
+    again = RemovedBeds(tmp_path / "removed.json")
     again.receive(BED, WALL_S - 60.0, Arrival(FIRST_S, WALL_S + 60.0, is_stored=True))
     assert again.hides(KEY)
     assert not again.hides("ward/box/other")
@@ -39,11 +39,11 @@ def test_a_removal_holds_over_restarts_whatever_the_broker_has_kept(tmp_path: Pa
 
 @pytest.mark.parametrize(("ts", "is_stored"), [(WALL_S - 60.0, False), (WALL_S + 1.0, True)])
 def test_a_bed_that_is_heard_again_comes_back_for_good(tmp_path: Path, ts: float, is_stored: bool) -> None:
-    removed = Removed(tmp_path / "removed.json")
+    removed = RemovedBeds(tmp_path / "removed.json")
     removed.add(BED, WALL_S)
     removed.receive(BED, ts, Arrival(FIRST_S, WALL_S + 60.0, is_stored))
     assert not removed.hides(KEY)
-    assert not Removed(tmp_path / "removed.json").hides(KEY)
+    assert not RemovedBeds(tmp_path / "removed.json").hides(KEY)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"a": "b"}', b"\xff"])
@@ -51,5 +51,5 @@ def test_a_file_that_cannot_be_read_hides_nothing(
     content: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "removed.json").write_bytes(content)
-    assert not Removed(tmp_path / "removed.json").hides(KEY)
+    assert not RemovedBeds(tmp_path / "removed.json").hides(KEY)
     assert "are shown" in caplog.text

@@ -10,7 +10,7 @@ import pytest
 
 from edge.server.board import server, service
 from edge.server.board.server import serve
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 from edge.settings.board import BoardSettings, parse_board
 
 
@@ -19,7 +19,7 @@ def test_a_board_ends_also_if_a_message_comes_at_that_moment(turns: int, monkeyp
     monkeypatch.setattr(service, "LOOK_S", 0.0)
 
     async def is_over() -> bool:
-        watch = Watch(BoardSettings())
+        watch = Board(BoardSettings())
         monkeypatch.setattr(watch.reader, "start", lambda: None)
         monkeypatch.setattr(watch.reader, "stop", lambda: None)
         task = asyncio.create_task(watch.run())

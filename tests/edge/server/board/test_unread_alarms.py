@@ -10,7 +10,7 @@ from edge.contract.topics import Address
 from edge.delivery.mqtt_client import Request
 from edge.server.board.latest import Arrival
 from edge.server.board.receiver import ReceivedMessage
-from edge.server.board.service import Watch
+from edge.server.board.service import Board
 from edge.server.board.tiles import Tile
 from edge.server.board.validity import alarms_condition, bed_condition
 from edge.server.board.ward import MAX_ALARMS, Ward
@@ -29,22 +29,22 @@ def bed_of(ward: Ward, now_s: float = NOW_S) -> Tile:
     return tile
 
 
-def feed(watch: Watch, levels: str, payload: bytes) -> None:
+def feed(watch: Board, levels: str, payload: bytes) -> None:
     watch.reader.inbox.put(Request(f"{BOX}/{levels}", payload), NOW_S)
     watch.look(NOW_S)
 
 
 @pytest.fixture
-def watch() -> Watch:
+def watch() -> Board:
     """A board that has heard of a quiet bed; nothing runs."""
-    found = Watch(BoardSettings())
+    found = Board(BoardSettings())
     found.reader.lost_s = None
     found.ward = ward_of()
     return found
 
 
 @pytest.mark.parametrize("payload", [made.bytes_of({**ON, "signal": "Alerting"}), b"{", b"\xff", b"[" * 9000])
-def test_a_bed_is_unknown_while_one_of_its_alarms_cannot_be_read(watch: Watch, payload: bytes) -> None:
+def test_a_bed_is_unknown_while_one_of_its_alarms_cannot_be_read(watch: Board, payload: bytes) -> None:
     feed(watch, "s/bed/alarm/continuous", payload)
     tile = bed_of(watch.ward)
     assert (tile.level, tile.detail, tile.since_s) == ("unknown", "one of its alarms cannot be read", NOW_S)
@@ -52,7 +52,7 @@ def test_a_bed_is_unknown_while_one_of_its_alarms_cannot_be_read(watch: Watch, p
     assert bed_of(watch.ward).level == "quiet"
 
 
-def test_an_alarm_that_could_never_be_read_makes_its_bed_unknown_too(watch: Watch) -> None:
+def test_an_alarm_that_could_never_be_read_makes_its_bed_unknown_too(watch: Board) -> None:
     feed(watch, "s/bed/alarm/apnoea", made.bytes_of({**ON, "signal": "Alerting"}))
     assert bed_of(watch.ward).level == "unknown"
 
@@ -70,20 +70,20 @@ def test_an_alarm_that_could_never_be_read_is_none_when_it_comes_no_more() -> No
     assert alarms_condition(others, state.unread, made.BOOT, NOW_S + 220) == ("", None)
 
 
-def test_what_was_signalled_before_an_alarm_could_not_be_read_stays_in_sight(watch: Watch) -> None:
+def test_what_was_signalled_before_an_alarm_could_not_be_read_stays_in_sight(watch: Board) -> None:
     feed(watch, "s/bed/alarm/continuous", made.bytes_of(ON))
     feed(watch, "s/bed/alarm/continuous", b"{")
     assert (bed_of(watch.ward).level, bed_of(watch.ward).before) == ("unknown", "Wheezing")
 
 
-def test_an_unreadable_alarm_of_a_node_makes_the_node_unknown(watch: Watch) -> None:
+def test_an_unreadable_alarm_of_a_node_makes_the_node_unknown(watch: Board) -> None:
     feed(watch, "alarm/outbox", b"{")
     assert [(tile.stream, tile.level) for tile in watch.tiles] == [("", "unknown"), ("bed", "quiet")]
     feed(watch, "alarm/outbox", made.bytes_of(made.alarm("outbox", **OFF)))
     assert [(tile.stream, tile.level) for tile in watch.tiles] == [("bed", "quiet")]
 
 
-def test_unreadable_alarms_make_no_bed_and_no_node_and_are_bounded(watch: Watch) -> None:
+def test_unreadable_alarms_make_no_bed_and_no_node_and_are_bounded(watch: Board) -> None:
     arrived = ReceivedMessage(Request("laennec/v1/other/box/s/bed/alarm/continuous", b"{"), NOW_S)
     watch.reader.inbox.put(arrived.request, arrived.at_s)
     feed(watch, "s/nobody/alarm/continuous", b"{")

@@ -16,7 +16,7 @@ from edge.contract.tables import COLUMNS
 from edge.errors import SourceError
 from edge.server.exports.fhir import LOCAL
 from edge.server.exports.files import Format, forms_of, is_current, made_of, make
-from edge.server.exports.journal import Journal, Reading, journals, line_of, read
+from edge.server.exports.journal import Journal, ReadCounts, journals, line_of, read
 from tests.edge.server.exports.messages import BED, breathing, event, pause, transition
 
 
@@ -56,7 +56,7 @@ def test_a_line_is_the_message_as_it_was_with_site_and_node(tmp_path: Path) -> N
 def test_copies_are_read_once_and_counted(tmp_path: Path) -> None:
     for _ in range(2):
         Journal(tmp_path).append([ONSET, END])
-    met = Reading()
+    met = ReadCounts()
     assert [each.key for each in read(path_of(tmp_path, "events"), met)] == [ONSET[0].key, END[0].key]
     assert (met.copies, met.damaged) == (2, 0)
 
@@ -82,7 +82,7 @@ def test_a_damaged_line_is_left_out_and_counted(tmp_path: Path) -> None:
     Journal(tmp_path).append([ONSET])
     path = path_of(tmp_path, "events")
     path.write_bytes(b"\x00\xff\n[]\n" + path.read_bytes())
-    met = Reading()
+    met = ReadCounts()
     assert len(list(read(path, met))) == 1
     assert met.damaged == 2
 

@@ -11,7 +11,7 @@ import pytest
 from edge.delivery.consumer import ReceivedMessage
 from edge.server.exports.fhir import LOCAL
 from edge.server.exports.files import make
-from edge.server.exports.journal import Collector, Journal, Reading, journals, read
+from edge.server.exports.journal import Collector, Journal, ReadCounts, journals, read
 from edge.settings.broker import Mqtt
 from tests.edge.server.exports.messages import BED, event, trend
 
@@ -65,7 +65,7 @@ def test_the_longest_window_at_the_first_moment_becomes_an_observation(collector
 
 
 def test_what_an_earlier_release_collected_and_no_format_can_say_is_left_out_and_counted(tmp_path: Path) -> None:
-    path, met = tmp_path / "trends-2027-01-15.jsonl", Reading()
+    path, met = tmp_path / "trends-2027-01-15.jsonl", ReadCounts()
     lines = [
         {"site": "ward-b", "node": "edge-7", **trend(), **change} for change in ({}, {"ts": "0001-01-01T00:00:00.000Z"})
     ]

@@ -19,7 +19,7 @@ import pytest
 from edge.commands.demo_broker import Broker
 from edge.errors import ConfigError
 from edge.server.board import gone, notifier
-from edge.server.board.notifier import Service
+from edge.server.board.notifier import AppriseService
 from edge.settings.board import Receiver
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.server.board import ward_messages as made
@@ -245,7 +245,7 @@ def test_urls_that_cannot_be_used_are_one_line_without_them(tmp_path: Path, text
     if text is not None:
         (tmp_path / "urls").write_text(text)
     with pytest.raises(ConfigError, match=expected) as error:
-        Service(Receiver(name="night", urls_file=tmp_path / "urls"))
+        AppriseService(Receiver(name="night", urls_file=tmp_path / "urls"))
     assert SECRET not in str(error.value)
 
 
