@@ -144,7 +144,7 @@ def test_it_ends_with_its_time_the_thread_with_it_and_nothing_is_kept() -> None:
     some.sound(4)
     some.now_s += 29
     some.feed(block(noise(5.0), 5 * RATE_HZ))
-    count = len(some.sound(14))
+    count = len(some.sound(15))  # all of ten seconds: none is still on its way
     some.now_s += 1.1
     some.ended()
     assert people(some.desk.states[-1]) == []
