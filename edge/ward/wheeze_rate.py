@@ -128,7 +128,6 @@ class WheezeRate:
         self._begin: int | None = None  # of the breath that lasts
         self._rates: dict[int, RateReading] = {}
         self._ring = np.zeros((NIGHT_STEPS, SUMS + 2 * len(self._names)), np.float32)
-        self._ring[:, RATE] = np.nan
         self._place = 0  # of the oldest step in it
 
     def push_rates(self, readings: Sequence[RateReading]) -> None:
@@ -233,7 +232,7 @@ class WheezeRate:
         sums[SUMS::2] = (rows[:, 1:2] * rows[:, 2:]).sum(axis=0)
         reading = self._rates.pop(stop, None)
         rate = None if reading is None else reading.breaths_per_min
-        sums[RATE], sums[ANSWERED] = (np.nan, 0.0) if rate is None else (rate, 1.0)
+        sums[RATE], sums[ANSWERED] = (0.0, 0.0) if rate is None else (rate, 1.0)
         if rate is None:
             self._begin = None
         else:
@@ -266,12 +265,12 @@ class WheezeRate:
 
     def _newest(self, steps: int, ahead: int) -> NDArray[np.float64]:
         """(steps, columns) of the last steps, of which `ahead` have not come."""
-        first = self._place - steps + min(ahead, steps)
-        parts = [self._ring[first:], self._ring[: self._place]] if first < 0 else [self._ring[first : self._place]]
-        known = np.concatenate(parts).astype(np.float64)
-        empty = np.zeros((steps - len(known), self._ring.shape[1]))
-        empty[:, RATE] = np.nan
-        return np.concatenate([known, empty])
+        count = steps - min(ahead, steps)
+        first = self._place - count
+        wrapped, rows = max(-first, 0), np.zeros((steps, self._ring.shape[1]))
+        rows[:wrapped] = self._ring[NIGHT_STEPS - wrapped :]
+        rows[wrapped:count] = self._ring[max(first, 0) : self._place]
+        return rows
 
     def _trend(self, stop: int, ahead: int) -> BreathTrend:
         night = self._newest(NIGHT_STEPS, ahead)
@@ -281,11 +280,12 @@ class WheezeRate:
 
     def _window(self, window_s: int, rows: NDArray[np.float64], batches: int) -> BreathWindow:
         """Some steps, in batches."""
-        total = np.nansum(rows, axis=0)
-        frames = len(rows) * self._step
-        parts = np.array([part.sum(axis=0) for part in np.array_split(np.nan_to_num(rows), batches)])
+        frames, each = len(rows) * self._step, np.arange(batches)
+        begins = each * (len(rows) // batches) + np.minimum(each, len(rows) % batches)
+        parts = np.add.reduceat(rows, begins, axis=0)
+        total = parts.sum(axis=0)
         answered = float(total[ANSWERED] / len(rows))
-        rates = rows[~np.isnan(rows[:, RATE]), RATE]
+        rates = rows[rows[:, ANSWERED] > 0, RATE]
         rate = float(np.median(rates)) if answered >= LEAST_COVERAGE else None
         no_time = NOT_MEASURED if total[MEASURED] < LEAST_COVERAGE * frames else ""
         if not no_time and total[BREATHING] < LEAST_BREATHING * frames:
