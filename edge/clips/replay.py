@@ -68,7 +68,7 @@ def check_model(file: ClipFile, model: Model) -> None:
     recorded_with = file.hearing.model
     if recorded_with["sha256"] != model.sha256:
         raise ModelError(
-            f"clip {file.id} was heard by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), "
+            f"clip {file.id} was scored by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), "
             f"found {model.id} ({model.sha256[:12]}); give that one with --model"
         )
 

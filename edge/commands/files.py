@@ -200,7 +200,7 @@ def last_lines(quality: Quality) -> list[str]:
     from edge.detector.sound_check import LEAST_S
 
     gain_db, verdict = round(quality.gain_db), quality.verdict
-    gain = [f"level: heard {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
+    gain = [f"level: scored {abs(gain_db)} dB {'louder' if gain_db > 0 else 'fainter'}, as the model knows it"]
     lines = gain if gain_db else []
     if not quality.has_length:
         lines.append("length: not in the file, as of one written to a pipe; nobody can tell whether it was cut off")

@@ -67,9 +67,9 @@ def _lines(about: ClipFile, rows: list[ComparedEvent], model: Model) -> list[str
     lost_s = sum(stop - first for first, stop in about.gaps) / rate_hz
     exact, until_s = exact_from(about, model), (exact_until(about, model) - about.start) / rate_hz
     count = f"{len(rows)} event{'' if len(rows) == 1 else 's'}" if rows else "no event"
-    how = "not as the node heard it: the clip is too short to hold what the model remembered"
+    how = "not as the node scored it: the clip is too short to hold what the model remembered"
     if exact is not None and until_s > (from_s := (exact - about.start) / rate_hz):
-        how = f"as the node heard it from {from_s:.2f} s to {until_s:.2f} s"
+        how = f"as the node scored it from {from_s:.2f} s to {until_s:.2f} s"
     return [*head, *shown, f"{count} in {length_s:.1f} s of sound from {about.begin_time}, {lost_s:.1f} s lost; {how}"]
 
 
@@ -90,7 +90,7 @@ def _open(settings: Config | None, path: Path | None, runtime: str, about: ClipF
         if artefact.sha256 == recorded_with["sha256"]:
             return open_model(artefact.path, runtime)
     raise ModelError(
-        f"clip {about.id} was heard by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), found "
+        f"clip {about.id} was scored by model {recorded_with['id']} ({recorded_with['sha256'][:12]}), found "
         f"{variants[0].path} ({variants[0].sha256[:12]}); give that one with --model"
     )
 

@@ -195,7 +195,7 @@ def _print_found(row: LimitRow, table: BurdenLimits, origin: str) -> None:
     from edge.model.alarm_limits import FOUND_WITHIN_S, PREVALENCES
 
     beds = f"{table.adventitious_beds} beds"
-    print(f"{origin}found within {FOUND_WITHIN_S // 60} min, where the sound is in so much of what is heard ({beds}):")
+    print(f"{origin}found within {FOUND_WITHIN_S // 60} min, where the sound is in so much of what is scored ({beds}):")
     print("  " + ", ".join(f"{100 * p:.0f} %: {found:.2f}" for p, found in zip(PREVALENCES, row.found, strict=True)))
     if row.delay_s is not None:
         print(f"  median delay at 100 %: {row.delay_s:.0f} s")

@@ -67,11 +67,11 @@ def measure(paths: Sequence[Path], model: Model, channel: int | None, stop: thre
         if stop.is_set() or seconds >= MOST_S:
             break
         try:
-            samples, heard = _measured(path, model, channel, stop)
+            samples, pieces = _measured(path, model, channel, stop)
         except (ConfigError, SourceError) as error:  # ConfigError: of its channels
             left_out.append(str(error))
             continue
-        parts = segments(heard, model.spec)
+        parts = segments(pieces, model.spec)
         if why := "; ".join(samples.reasons()) or ("" if parts else "shorter than 5 s"):
             left_out.append(f"{path}: {why}")
             continue

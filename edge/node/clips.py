@@ -223,7 +223,7 @@ class NodeClips:
         """Why the last seconds of a bed cannot be kept; empty if they can."""
         clips = self._streams.get(stream)
         if clips is None or clips.is_empty:
-            return "nothing was heard of this bed yet"
+            return "no sound of this bed has come yet"
         if seconds > self._settings.memory_s:
             return f"at most {self._settings.memory_s:g} s are remembered (clips.memory_s), found {seconds:g}"
         return ""

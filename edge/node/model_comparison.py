@@ -213,7 +213,7 @@ class Shadow:
     def _record_cost(self, took_s: float) -> None:
         self._slow = self._slow + 1 if took_s > SLOW_S else 0
         if self._slow >= MOST_SLOW:
-            self._end(ModelError(f"a call takes {took_s:.2f} s, for which the beds would wait; it is heard no more"))
+            self._end(ModelError(f"a call takes {took_s:.2f} s, for which the beds would wait; it scores no more"))
 
     def _compare(self, now_s: float) -> None:
         if now_s - self._compared_s >= COMPARE_S:

@@ -120,7 +120,7 @@ def test_without_the_gain_or_the_state_of_the_node_scores_would_be_others(model:
 
 def test_another_model_is_refused_with_both_names(model: Model) -> None:
     about = replace(described(stored(model, blocks(0.0)[:150])[0][0]), hearing=HEARING)
-    with pytest.raises(ModelError, match=r"heard by model m \(aaaaaaaaaaaa\), found .*; give that one with --model"):
+    with pytest.raises(ModelError, match=r"scored by model m \(aaaaaaaaaaaa\), found .*; give that one with --model"):
         replay(about, np.zeros(0, np.int16), model)
 
 

@@ -62,7 +62,7 @@ def test_json_lines_end_with_a_record_of_it(verdict: SoundAssessment, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("gain_db", "expected"), [(21.7, "heard 22 dB louder"), (-9.2, "heard 9 dB fainter"), (0.4, ""), (0.0, "")]
+    ("gain_db", "expected"), [(21.7, "scored 22 dB louder"), (-9.2, "scored 9 dB fainter"), (0.4, ""), (0.0, "")]
 )
 def test_the_gain_is_said_where_there_is_one(gain_db: float, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     _print_table(PATH, _items(SoundAssessment(), gain_db))

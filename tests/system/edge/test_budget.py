@@ -61,7 +61,7 @@ def test_the_limits_of_a_model_with_what_they_cost_and_find(model: Path) -> None
         "discontinuous: {limit_s_per_min: 6.50}}}",
         "alarms where nothing is to be found: 1.50 per bed and day (0.75 to 3.00, 95 % over patients),",
         "  all of them from 7 of 133 beds",
-        "found within 30 min, where the sound is in so much of what is heard (47 beds):",
+        "found within 30 min, where the sound is in so much of what is scored (47 beds):",
     ]
     assert "  100 %: 0.92, 50 %: 0.46, 25 %: 0.23, 10 %: 0.12" in result.stdout
     assert "  median delay at 100 %: 92 s" in result.stdout
