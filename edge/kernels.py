@@ -84,7 +84,7 @@ def part(function: Callable[..., Any]) -> Any:
 
 def plain(array: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
     """An array as a kernel takes it: of this type, writable, in order; the same one where it is so already."""
-    return array if array.dtype == kind and array.flags.carray else np.array(array, kind)
+    return array if array.dtype == kind and array.flags.carray else np.array(array, kind, order="C")
 
 
 def _prepare(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Callable[..., Any]:

@@ -74,6 +74,7 @@ FOLDERS = {  # the rooms of the edge in their order, and what each may import of
 NO_ROOM = {"__main__": {"commands"}, **{name: set() for name in EVERYBODY}}
 TRAINING_MAY_USE = {
     "errors",
+    "kernels",
     "types",
     "features",
     "model.specs",

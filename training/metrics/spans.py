@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from edge.kernels import kernel, plain
 from edge.model.specs import GroupSpec
 from training.datasets import CLASSES, Recording
 from training.metrics.streaming import COLLAR_S, GROUP_OF, OFFSET_SHARE, SEGMENT_S, Counts, EventCounts
@@ -34,7 +35,7 @@ class GroupScores:
 
     def __init__(self, scores: NDArray[np.float32], classes: Sequence[str]) -> None:
         of_classes = scores[:, [CLASSES.index(c) for c in classes]].astype(np.float64)
-        self._of_classes = of_classes
+        self._of_classes = plain(of_classes, np.float64)
         self._sums = of_classes.sum(axis=1)
         self._strongest = of_classes.argmax(axis=1)
         self._medians: dict[int, tuple[NDArray[np.float64], float]] = {}
@@ -50,7 +51,7 @@ class GroupScores:
         if spec.step_frames:
             if float(self._sums.max(initial=0.0)) < of_classes.min():
                 return NONE
-            rules = spec.keep, spec.confirm_frames, spec.quiet_frames
+            rules = float(spec.keep), spec.confirm_frames, spec.quiet_frames
             return _change_spans(self._sums, self._of_classes, of_classes, spec.step_frames, rules)
         if spec.median_frames not in self._medians:
             smoothed = running_median(self._sums, spec.median_frames)
@@ -58,10 +59,10 @@ class GroupScores:
         smoothed, highest = self._medians[spec.median_frames]
         if highest < of_classes.min():
             return NONE
-        return _spans(smoothed, of_classes[self._strongest], spec.keep, spec.confirm_frames, spec.quiet_frames)
+        return _spans(smoothed, of_classes[self._strongest], float(spec.keep), spec.confirm_frames, spec.quiet_frames)
 
 
-@njit
+@kernel
 def running_median(sums: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
     """(T,) median of so many frames around each; at the begin and the end, of what there is."""
     half = frames // 2
@@ -81,7 +82,7 @@ def running_median(sums: NDArray[np.float64], frames: int) -> NDArray[np.float64
     return medians
 
 
-@njit
+@kernel
 def _spans(
     smoothed: NDArray[np.float64], thresholds: NDArray[np.float64], keep: float, confirm_frames: int, quiet_frames: int
 ) -> Spans:
@@ -110,7 +111,7 @@ def _spans(
     return found[:count].copy()
 
 
-@njit
+@kernel
 def _change_spans(  # noqa: C901 - one state machine, compiled
     sums: NDArray[np.float64],
     of_classes: NDArray[np.float64],
