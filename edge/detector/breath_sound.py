@@ -56,7 +56,7 @@ class BreathSounds:
         self._column = model.classes.index(BREATH)
         self._frames = model.chunk.score_frames
         self._most_levels = model.chunk.lookahead_frames // self._frames + 2 * model.chunk.scores
-        self._weights = level_weights(model.spec)
+        self._weights = level_weights(model.spec, model.chunk.score_frames)
         self._has_db = isinstance(model.spec.compression, Log) and model.spec.compression.unit == "db"
         self.reset()
 
@@ -84,7 +84,7 @@ class BreathSounds:
 
     def _keep(self, chunk: Chunk) -> None:
         """Remember the levels of a chunk until its frames are decided."""
-        levels = frame_levels(chunk.values, self._weights, self._frames)
+        levels = frame_levels(chunk.values, self._weights)
         if self._has_db:
             levels -= np.float32(chunk.gain_db)
         start = chunk.start // self._frames
@@ -95,16 +95,16 @@ class BreathSounds:
         self._first, self._levels = self._first + surplus, self._levels[surplus:]
 
 
-def frame_levels(values: NDArray[np.float32], weights: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
+def frame_levels(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """(T, 4) levels of score frames, of (`frames` T, M) frames by `level_weights`."""
-    return np.asarray((values @ weights).reshape(-1, frames, weights.shape[1]).mean(axis=1))
+    return np.asarray(values.reshape(-1, len(weights)) @ weights)
 
 
-def level_weights(spec: FeatureSpec) -> NDArray[np.float32]:
-    """(M, 4) what each number of a frame counts in the level of `BREATH_HZ` and of each of `PARTS_HZ`."""
+def level_weights(spec: FeatureSpec, frames: int) -> NDArray[np.float32]:
+    """(`frames` M, 4) what each number of a score frame counts in the levels of `BREATH_HZ` and `PARTS_HZ`."""
     scale = np.broadcast_to(np.asarray(spec.scale, np.float32), spec.width)
     bands = [band_weights(spec, hz) * scale for hz in (BREATH_HZ, *PARTS_HZ)]
-    return np.ascontiguousarray(np.stack(bands, axis=1), np.float32)
+    return np.ascontiguousarray(np.tile(np.stack(bands, axis=1) / frames, (frames, 1)), np.float32)
 
 
 def band_weights(spec: FeatureSpec, hz: tuple[float, float] = BREATH_HZ) -> NDArray[np.float32]:

@@ -107,18 +107,22 @@ class Inbox:
 
     def take(self) -> list[Item]:
         """All that came, blocks that follow each other as one; a gap that may still grow is left for later."""
+        if not self._items:
+            return []
         with self._mutex:
             items, self._items, self.waiting = self._items, deque(), 0
             if items and isinstance(items[-1], Gap) and items[-1].cause == OVERLOAD:
                 self._items.append(items.pop())
         taken: list[Item] = []
         run: list[Block] = []
+        stop = 0  # of the run
         for item in items:
-            if run and not (isinstance(item, Block) and item.start == run[-1].stop):
+            if run and not (isinstance(item, Block) and item.start == stop):
                 taken.append(_joined(run))
                 run = []
             if isinstance(item, Block):
                 run.append(item)
+                stop = item.stop
             else:
                 taken.append(item)
         return [*taken, _joined(run)] if run else taken

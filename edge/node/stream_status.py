@@ -112,7 +112,7 @@ class RecentSound:
 
     def push(self, newest: Block, received_s: float, measurable_s: float) -> None:
         """Take a block and the totals of the stream after it, seconds."""
-        valid = (newest.samples if newest.valid.all() else newest.samples[newest.valid]).astype(np.float64)
+        valid = newest.samples if newest.valid.all() else newest.samples[newest.valid]
         energy = float(valid @ valid)
         if not isfinite(energy):
             valid = valid[np.isfinite(valid)]

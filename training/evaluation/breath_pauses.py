@@ -96,7 +96,7 @@ class FoldHearing:
         self._networks = [load_network(recipe, checkpoint / f"fold-{fold}") for fold in range(recipe.folds)]
         self._calibration = json.loads((checkpoint / "result.json").read_text())["calibration"]
         self._front_end = FrontEnd(recipe.features)
-        self._weights = level_weights(recipe.features)
+        self._weights = level_weights(recipe.features, STRIDE)
 
     def pauses(self, bed: Bed) -> list[Pause]:
         """Everything that is told of a bed."""
@@ -104,7 +104,7 @@ class FoldHearing:
         logits = stream_logits(self._networks[self._folds[bed.patient]], frames.values)[:, 0].astype(np.float64)
         odds = self._calibration["scale"][0] * logits + self._calibration["bias"][0]
         score = (1 / (1 + np.exp(-odds))).astype(np.float32)
-        levels_db = frame_levels(frames.values[: STRIDE * len(score)], self._weights, STRIDE)
+        levels_db = frame_levels(frames.values[: STRIDE * len(score)], self._weights)
         quality, hop = Quality(RATE_HZ), round(self._recipe.frame_s * RATE_HZ)
         quality.push(Block(0, bed.samples, np.ones(len(bed.samples), np.bool_)))
         pauses, told = Pauses(self._recipe.frame_s), list[Pause]()

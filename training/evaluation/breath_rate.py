@@ -136,7 +136,8 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
     recordings = read_recordings(data, recipe)
     job = Job(recipe, TrainingData(recordings, cache), checkpoint, fingerprint(list(recordings)), answers_tasks=False)
     frames = dict(zip((r.path for r in recordings), job.training_data.frames(recipe), strict=True))
-    weights, score_frames = level_weights(recipe.features), recipe.chunk.score_frames
+    score_frames = recipe.chunk.score_frames
+    weights = level_weights(recipe.features, score_frames)
     found = []
     for fold in range(recipe.folds):
         for heard in score_fold(job, fold, is_alone=True)[0]:
@@ -145,7 +146,7 @@ def breathings(checkpoint: Path, data: Path, cache: Path) -> tuple[list[Breathin
                 continue
             odds = calibration["scale"][0] * heard.logits[:, 0].astype(np.float64) + calibration["bias"][0]
             each, count = frames[recording.path].astype(np.float32), len(heard.logits)
-            levels_db = frame_levels(each[: count * score_frames], weights, score_frames)
+            levels_db = frame_levels(each[: count * score_frames], weights)
             ends_s = {event.start_s: event.end_s for event in recording.events}  # two sounds may begin together
             spans_s = np.array(sorted(ends_s.items())).reshape(-1, 2)
             score = (1 / (1 + np.exp(-odds))).astype(np.float32)
