@@ -56,7 +56,6 @@ class BurstLimitedLog:
     """Logs events; of a kind with more than `LINES` in `REPEAT_S` seconds only one a minute, with a count."""
 
     def __init__(self, logger: logging.Logger) -> None:
-        """Lines go to `logger`; none has been written yet."""
         self._logger, self._limited = logger, RateLimitedLog(logger)
         self._times: dict[str, deque[float]] = {}  # kind -> when its last lines were logged, monotonic seconds
 
@@ -74,7 +73,6 @@ class LibraryLog(logging.Handler):
     """What a library logs, as lines of ours: what it repeats once, then at most every `REPEAT_S` with a count."""
 
     def __init__(self, name: str) -> None:
-        """Speak as logger `name`."""
         super().__init__(logging.WARNING)
         self._repeats = RateLimitedLog(logging.getLogger(name))
 

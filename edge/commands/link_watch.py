@@ -49,7 +49,6 @@ class LinkWatch:
     """
 
     def __init__(self, links: Sequence[Transport], receiver: Receiver, options: WatchOptions, show: Show) -> None:
-        """Create the capture file; links are read in `run`."""
         self._links, self._receiver, self._options, self._show = links, receiver, options, show
         self._checker, self._last = LinkChecker(links), LinkWarnings()
         self._by_name = {link.name: link for link in links}

@@ -40,7 +40,6 @@ class Disk:
     """One file, locked by this process."""
 
     def __init__(self, path: Path) -> None:
-        """Touch nothing yet; see `open`."""
         self.lock_file: LockFile | None = None
         """Holds up to which `seq` may have been used; None where not even that file could be made."""
         self.failed_writes = 0

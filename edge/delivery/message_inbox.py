@@ -148,7 +148,6 @@ class MessageInbox:
     """Safe to use from several threads; nobody waits."""
 
     def __init__(self, most: int) -> None:
-        """Hold `most` messages."""
         self._most, self._mutex = most, threading.Lock()
         self._messages: list[Message] = []
         self._priorities: list[MessagePriority] = []  # of each

@@ -53,7 +53,6 @@ class Store:
     """The tables of one database. Every method raises `sqlite3.Error` when the disk refuses."""
 
     def __init__(self, connection: sqlite3.Connection, is_exclusive: bool = False) -> None:
-        """Use an opened database; see `edge.delivery.database`."""
         self._db = connection
         self.alarms, self.minutes = AlarmTable(connection), MinuteTable(connection)
         self.is_exclusive = is_exclusive

@@ -63,7 +63,6 @@ class Engine:
     """
 
     def __init__(self, model: Model, streams: Sequence[NodeStream], priorities: Sequence[str], idle: int = 0) -> None:
-        """The thread does not run before `start`."""
         self._model, self._streams = model, streams
         self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
         self._chunk_s = self._chunk_samples / model.rate_hz

@@ -53,7 +53,6 @@ class Bridge:
         keys: Mapping[int, bytes],
         counters: ReplayCounters,
     ) -> None:
-        """Nothing is read from a link before `start`."""
         self._settings, self._links = settings, {link.name: link for link in links}
         self._keys, self._authenticator, self._counters = keys, SealAuthenticator(keys, counters.read()), counters
         self._policy = LinkPolicy(rate_hz, settings.rate_error)

@@ -78,7 +78,6 @@ class LinkSource:
     """
 
     def __init__(self, name: str, device: str, policy: LinkPolicy, reader: LinkReader) -> None:
-        """The links are read from the first call of `blocks`."""
         self.name, self.device = name, device
         self.queue = BlockQueue()
         self._policy, self._reader = policy, reader

@@ -40,7 +40,6 @@ class PendingSource:
     """
 
     def __init__(self, name: str, open_now: Callable[[], Source], retry_s: tuple[float, ...] = RETRY_S) -> None:
-        """The first attempt is made in `blocks`."""
         self.name = name
         self._open_now, self._retry_s = open_now, retry_s
         self._mutex = threading.Lock()  # between opening it and `close`

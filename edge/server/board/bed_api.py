@@ -69,7 +69,6 @@ class BedApi:
     """Answers for the beds of one board."""
 
     def __init__(self, watch: Board, gate: Gate, audit: Audit, latest: BedFiles) -> None:
-        """Answer with what `watch` has received and what is on disks, `latest`."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._clips, self._labels = latest.clips, latest.labels
         self._drawing = asyncio.Semaphore(1)  # one picture at a time, however many ask

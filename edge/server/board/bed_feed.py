@@ -46,7 +46,6 @@ class LiveViewRequests:
     """Asks; to be used from one event loop."""
 
     def __init__(self, orders: Orders) -> None:
-        """Nothing is asked before `refresh`."""
         self._orders = orders
         self._live: dict[Address, _LiveView] = {}
         self._tasks: set[asyncio.Task[None]] = set()

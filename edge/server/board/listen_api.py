@@ -29,7 +29,6 @@ class ListenApi:
     """Answers for one board."""
 
     def __init__(self, watch: Board, gate: Gate, audit: Audit) -> None:
-        """Let people of `gate` hear what `watch` gets."""
         self._watch, self._gate, self._audit = watch, gate, audit
         self._tasks: set[asyncio.Task[None]] = set()
 

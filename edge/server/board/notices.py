@@ -104,7 +104,6 @@ class Selection:
     """What one receiver gets."""
 
     def __init__(self, receiver: Receiver) -> None:
-        """Nothing has been sent yet."""
         self._of = receiver
         self._limit = Limit(receiver.per_hour, HOUR_S)
         self._urgent = Limit(MOST_URGENT * receiver.per_hour, HOUR_S)
