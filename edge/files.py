@@ -18,15 +18,18 @@ this user may write it; the checksum is against accidents, not against them.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, TypeVar
 
-from edge.log import warn_once
+from edge.log import RateLimitedLog, warn_once
+
+logger = logging.getLogger(__name__)
 
 
 def sync(target: Path | IO[bytes]) -> None:
@@ -205,6 +208,65 @@ def restrict(path: Path) -> None:
         for each in path.parent.iterdir():
             if each.name in names or each.name.startswith(aside):
                 _restrict(each)
+
+
+MOST_BYTES = 1 << 20  # of a small file
+Content = TypeVar("Content")
+
+
+class StateFile(Generic[Content]):
+    """One small file, its owner's alone, that is replaced as a whole; a disk that fails is a line in the log.
+
+    Args:
+        path: the file.
+        name: how its lines in the log begin.
+        parse: makes what it holds of its bytes, or raises ValueError.
+        effects: what follows where it cannot be read, and where it cannot be written, for the log.
+        is_durable: whether what was written outlasts a power cut; each write is an fsync then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        name: str,
+        parse: Callable[[bytes], Content],
+        effects: tuple[str, str],
+        is_durable: bool = True,
+    ) -> None:
+        self._path, self._name, self._parse, self._is_durable = path, name, parse, is_durable
+        self._if_unread, self._if_unwritten = effects
+        self._limited_log = RateLimitedLog(logger)
+
+    def read(self) -> Content | None:
+        """What it holds; None where it is not there, or cannot be read."""
+        try:
+            with self._path.open("rb") as file:
+                return self._parse(file.read(MOST_BYTES))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            logger.warning("%s", self._line("read", error, self._if_unread))
+            return None
+
+    def write(self, content: bytes) -> None:
+        """Put other content in its place."""
+        draft = self._path.with_name(f"{self._path.name}.new")
+        try:
+            make_private_folder(self._path.parent)
+            with open_private(draft, "wb") as file:
+                file.write(content)
+                if self._is_durable:
+                    sync(file)
+            os.replace(draft, self._path)
+            if self._is_durable:
+                sync(self._path.parent)
+            self._limited_log.clear("written")
+        except OSError as error:
+            self._limited_log.log("written", self._line("written", error, self._if_unwritten))
+
+    def _line(self, done: str, error: Exception, effect: str) -> str:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        return f'{self._name}={self._path} cannot be {done} reason="{reason}"; {effect}'
 
 
 def _restrict(path: Path) -> None:

@@ -9,19 +9,13 @@ they go (`edge.delivery.dispatch`).
 from __future__ import annotations
 
 import json
-import logging
-import os
 import threading
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from edge.contract.fields import Body
 from edge.contract.topics import is_topic
-from edge.files import open_private
-
-MAX_BYTES = 1 << 20
-
-logger = logging.getLogger(__name__)
+from edge.files import StateFile
 
 
 class RetainedState:
@@ -64,7 +58,8 @@ class RetainedTopics:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        effects = "removed streams stay at the broker", "streams that are removed next stay at the broker"
+        self._file = StateFile(path, "retained", _topics, effects, is_durable=False)
 
     def begin(self, topics: Collection[str]) -> list[str]:
         """Note what will be retained from now on.
@@ -75,33 +70,15 @@ class RetainedTopics:
         Returns:
             Those of earlier starts that are no more among them: to be cleared at the broker.
         """
-        stored = self._read()
-        self._write(stored | set(topics))
+        stored = self._file.read() or set()
+        self.store(stored | set(topics))
         return sorted(stored.difference(topics))
 
     def store(self, topics: Collection[str]) -> None:
-        """The broker has acknowledged the clearing of those that `begin` returned: forget them."""
-        self._write(set(topics))
+        """Note these alone: the broker has acknowledged the clearing of those that `begin` returned."""
+        self._file.write(json.dumps(sorted(topics)).encode())
 
-    def _read(self) -> set[str]:
-        try:
-            with self._path.open("rb") as file:
-                tree = json.loads(file.read(MAX_BYTES))
-        except FileNotFoundError:
-            return set()
-        except (OSError, ValueError) as error:
-            logger.warning(
-                'retained=%s cannot be read reason="%s"; removed streams stay at the broker', self._path, error
-            )
-            return set()
-        topics = tree if isinstance(tree, list) else []
-        return {topic for topic in topics if isinstance(topic, str) and is_topic(topic)}
 
-    def _write(self, topics: set[str]) -> None:
-        draft = self._path.with_suffix(".new")
-        try:
-            with open_private(draft, "w") as file:
-                file.write(json.dumps(sorted(topics)))
-            os.replace(draft, self._path)
-        except OSError as error:
-            logger.warning('retained=%s cannot be written reason="%s"', self._path, error)
+def _topics(content: bytes) -> set[str]:
+    tree = json.loads(content)
+    return {topic for topic in tree if isinstance(topic, str) and is_topic(topic)} if isinstance(tree, list) else set()

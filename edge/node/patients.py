@@ -8,23 +8,18 @@ So does it that whoever agreed to be listened to is gone: until the settings say
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from edge.delivery.messages import Node
-from edge.files import written_whole
+from edge.files import StateFile
 from edge.node.inbox import NewPatient
 from edge.node.stream import NodeStream
 from edge.settings.node import Config, Stream
 from edge.settings.sections import Age
-
-MAX_BYTES = 1_000_000
-
-logger = logging.getLogger(__name__)
 
 
 class _Admitted(BaseModel):
@@ -58,9 +53,12 @@ class Patients:
             settings: of the streams.
             write: lets something be done that may wait for the disk, before the command is on the disk.
         """
-        self._path, self._settings, self._write = path, {each.id: each for each in settings}, write
+        self._settings, self._write = {each.id: each for each in settings}, write
+        effects = "ages are those of the settings", "ages, and that consent ended, end with this run"
+        self._file = StateFile(path, "patients", _Beds.validate_json, effects)
+        admitted = self._file.read() or {}
         self._admitted = {
-            name: self._of_today(each, name) for name, each in self._read().items() if name in self._settings
+            name: self._of_today(admitted[name], name) for name in admitted.keys() & self._settings.keys()
         }
         self._streams: Mapping[str, NodeStream] = {}
         self._expected: dict[str, int] = {}  # by bed: patients that were admitted since the start
@@ -91,18 +89,7 @@ class Patients:
         self._admitted[bed] = _Admitted(age=age, settings=own.age, listen=_consent(own))
         self._streams[bed].inbox.put(NewPatient(age))
         # Without an empty `listen`: releases that do not know it read the file too.
-        self._write(partial(self._store, _Beds.dump_json(self._admitted, exclude_defaults=True)))
-
-    def _store(self, beds: bytes) -> None:
-        try:
-            with written_whole(self._path) as file:
-                file.write(beds)
-        except OSError as error:
-            logger.warning(
-                'patients=%s cannot be written reason="%s"; ages, and that consent ended, end with this run',
-                self._path,
-                error,
-            )
+        self._write(partial(self._file.write, _Beds.dump_json(self._admitted, exclude_defaults=True)))
 
     def is_consent_over(self, bed: str) -> bool:
         """Whether the settings have the consent of a patient who is gone."""
@@ -132,17 +119,6 @@ class Patients:
         """With the age of the settings, where that is another one since."""
         age = self._settings[bed].age
         return admitted if age == admitted.settings else admitted.model_copy(update={"age": age, "settings": age})
-
-    def _read(self) -> dict[str, _Admitted]:
-        try:
-            with self._path.open("rb") as file:
-                return _Beds.validate_json(file.read(MAX_BYTES))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            logger.warning('patients=%s cannot be read reason="%s"; ages are those of the settings', self._path, reason)
-            return {}
 
 
 def _consent(settings: Stream) -> str:

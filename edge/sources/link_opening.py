@@ -9,15 +9,13 @@ is accepted.
 from __future__ import annotations
 
 import json
-import logging
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from edge.errors import ConfigError, LaennecError
-from edge.files import make_private_folder, open_private
+from edge.files import StateFile
 from edge.settings.link import LinkSettings
 from firmware_bridge import cobs
 from firmware_bridge import links as link_loop
@@ -34,38 +32,26 @@ from firmware_bridge.records import Chunk
 from firmware_bridge.wire import Packet, encode
 
 INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
-MAX_BYTES = 1 << 20
-
-logger = logging.getLogger(__name__)
 
 
 class ReplayCounters:
-    """One small JSON file: key id, session and highest packet number by device id; replaced as a whole.
+    """One small JSON file: key id, session and highest packet number by device id.
 
     Args:
         path: the file; None stores nothing.
     """
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path
+        effects = "replays are detected from now on", "after a restart old packets may be accepted"
+        self._file: StateFile[dict[int, ReplayCounter]] | None = None
+        if path is not None:
+            self._file = StateFile(path, "link replay_counters", _counters, effects, is_durable=False)
         self._stored: Mapping[int, ReplayCounter] = {}
         self._stored_ns = 0
 
     def read(self) -> dict[int, ReplayCounter]:
         """What was stored, by device id; empty if there is nothing that can be read."""
-        if self._path is None or not self._path.exists():
-            return {}
-        try:
-            with self._path.open("rb") as file:
-                tree = json.loads(file.read(MAX_BYTES))
-            return {int(device, 16): ReplayCounter(str(k), int(s), int(n)) for device, (k, s, n) in tree.items()}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            logger.warning(
-                'link replay_counters=%s cannot be read reason="%s"; replays are detected from now on',
-                self._path,
-                error,
-            )
-            return {}
+        return {} if self._file is None else self._file.read() or {}
 
     def update(self, seen: Mapping[int, ReplayCounter], now_ns: int) -> None:
         """Write every `INTERVAL_NS`, and at once when a device begins a session.
@@ -82,17 +68,17 @@ class ReplayCounters:
 
     def write(self, seen: Mapping[int, ReplayCounter]) -> None:
         """Write now, if anything changed; a disk that fails is logged and does not stop the sound."""
-        if self._path is None or seen == self._stored:
-            return
-        self._stored = dict(seen)
-        draft = self._path.with_suffix(".new")
-        try:
-            make_private_folder(self._path.parent)
-            with open_private(draft, "w") as file:
-                file.write(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}))
-            os.replace(draft, self._path)
-        except OSError as error:
-            logger.error('link replay_counters=%s cannot be written reason="%s"', self._path, error)
+        if self._file is not None and seen != self._stored:
+            self._stored = dict(seen)
+            self._file.write(json.dumps({f"{device:08x}": list(each) for device, each in seen.items()}).encode())
+
+
+def _counters(content: bytes) -> dict[int, ReplayCounter]:
+    try:
+        tree = json.loads(content).items()
+        return {int(device, 16): ReplayCounter(str(k), int(s), int(n)) for device, (k, s, n) in tree}
+    except (TypeError, AttributeError) as error:
+        raise ValueError(f"expected counters by device: {error}") from None
 
 
 MAX_KEY_FILE = 4096  # bytes

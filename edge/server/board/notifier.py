@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from edge.contract.alarms import AlarmMessage
 from edge.contract.fields import Signal
 from edge.contract.topics import Address
 from edge.errors import ConfigError
-from edge.files import make_private_folder, written_whole
+from edge.files import StateFile
 from edge.log import RateLimitedLog
 from edge.server.board.notices import GONE, Notice, Notified, Selection, key_of, look_at, text_of
 from edge.settings.board import BoardSettings, Receiver
@@ -165,11 +165,12 @@ class Notifier:
             ImportError: Apprise is not installed.
         """
         self._senders = [Sender(each, settings.title, self._is_news) for each in settings.notify]
-        self._path, self._limited_log = settings.notified_path(), RateLimitedLog(logger)
+        effects = "what lasts is sent once more", "what lasts is sent again after a restart"
+        self._file = StateFile(settings.notified_path(), "board notified", _ALARMS.validate_json, effects)
         self._mutex, self._stop = threading.Lock(), threading.Event()
         self._dirty, self._ended = threading.Event(), threading.Event()
         self._pending: Counter[str] = Counter()  # notices on their way, by alarm
-        self._stored = _read(self._path) if self._senders else {}
+        self._stored = (self._file.read() if self._senders else None) or {}
         self._last = dict(self._stored)
         self._saver = threading.Thread(target=self._save, name="notify-state", daemon=True)
         self._threads = [
@@ -276,23 +277,5 @@ class Notifier:
             self._dirty.clear()
             with self._mutex:
                 stored = dict(self._stored)
-            try:
-                make_private_folder(self._path.parent)
-                with written_whole(self._path) as file:
-                    file.write(_ALARMS.dump_json(stored))
-                self._limited_log.clear("state")
-            except OSError as error:
-                line = f'board notify=not_remembered file={self._path} reason="{error.strerror}"'
-                self._limited_log.log("state", f"{line} effect=told_again_after_a_restart")
+            self._file.write(_ALARMS.dump_json(stored))
             self._ended.wait(SAVE_S)
-
-
-def _read(path: Path) -> dict[str, Notified]:
-    """What was sent before; nothing where the file is not there or damaged."""
-    try:
-        return _ALARMS.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValidationError):
-        logger.warning("board notify=state_damaged file=%s effect=what_lasts_is_told_once_more", path)
-        return {}

@@ -6,18 +6,14 @@ other boards have their own view. So a removal is one file of the board's own; w
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from edge.contract.topics import Address
-from edge.files import written_whole
+from edge.files import StateFile
 from edge.server.board.latest import Arrival
 
-MAX_BYTES = 1_000_000
-
-logger = logging.getLogger(__name__)
 _TIMES = TypeAdapter(dict[str, float])
 
 
@@ -26,16 +22,9 @@ class RemovedBeds:
 
     def __init__(self, path: Path) -> None:
         """Read the file; one that cannot be read hides nothing, and the log says so."""
-        self._path = path
-        self._times: dict[str, float] = {}
-        try:
-            with path.open("rb") as file:
-                self._times = _TIMES.validate_json(file.read(MAX_BYTES))
-        except FileNotFoundError:
-            pass
-        except (OSError, ValidationError) as error:
-            line = 'board removed=unread file=%s reason="%s"; beds that were removed are shown'
-            logger.warning(line, path, str(error).splitlines()[0])
+        effects = "beds that were removed are shown", "beds that are removed come back with the next start"
+        self._file = StateFile(path, "board removed", _TIMES.validate_json, effects)
+        self._times = self._file.read() or {}
 
     def hides(self, key: str) -> bool:
         """Whether the tile of this key is not to be shown."""
@@ -54,8 +43,4 @@ class RemovedBeds:
             self._write()
 
     def _write(self) -> None:
-        try:
-            with written_whole(self._path) as file:
-                file.write(_TIMES.dump_json(self._times))
-        except OSError as error:
-            logger.warning('board removed=unwritten file=%s reason="%s"; make room there', self._path, error.strerror)
+        self._file.write(_TIMES.dump_json(self._times))

@@ -28,5 +28,6 @@ def test_a_damaged_file_names_nothing_and_is_made_again(tmp_path: Path, content:
 
 
 def test_a_disk_that_cannot_be_written_does_not_stop_the_node(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "none").touch()  # no folder
     assert RetainedTopics(tmp_path / "none" / "retained.json").begin(["s/a"]) == []
     assert "cannot be written" in caplog.text

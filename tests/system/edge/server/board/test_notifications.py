@@ -206,7 +206,7 @@ def test_a_damaged_memory_is_logged_and_what_lasts_is_told(
 ) -> None:
     (tmp_path / "notified.json").write_text('{"ward-b/box-1/bed1/continuous": {"rev": "many"}}')
     start_notifying(receiver(tmp_path, "night", f"json://127.0.0.1:{phone.port}"))
-    assert "board notify=state_damaged" in lines.text
+    assert "cannot be read" in lines.text
     ward.publish_bed("bed1")
     ward.alarm("bed1")
     wait_for(lambda: phone.titles == ["bed1: Wheezing"], "the alarm")
