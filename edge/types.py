@@ -11,6 +11,7 @@ in a model's state.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -32,6 +33,14 @@ class Block(NamedTuple):
     def stop(self) -> int:
         """Absolute index one past the last sample."""
         return self.start + len(self.samples)
+
+
+def joined(blocks: Sequence[Block]) -> Block:
+    """One or more blocks that follow each other, as one."""
+    if len(blocks) == 1:
+        return blocks[0]
+    samples, valid = (np.concatenate([each[part] for each in blocks]) for part in (1, 2))
+    return Block(blocks[0].start, samples, valid)
 
 
 @dataclass(frozen=True, slots=True)

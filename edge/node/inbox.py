@@ -10,9 +10,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from edge.types import Block, Gap
+from edge.types import Block, Gap, joined
 
 LIMIT_S = 4.0  # of sound that may wait
 MOST_GAPS = 1000  # of a device that restarts all the time, in a row
@@ -118,14 +116,14 @@ class Inbox:
         stop = 0  # of the run
         for item in items:
             if run and not (isinstance(item, Block) and item.start == stop):
-                taken.append(_joined(run))
+                taken.append(joined(run))
                 run = []
             if isinstance(item, Block):
                 run.append(item)
                 stop = item.stop
             else:
                 taken.append(item)
-        return [*taken, _joined(run)] if run else taken
+        return [*taken, joined(run)] if run else taken
 
     def close(self) -> None:
         """Nobody takes any more; the reader sees `is_over`."""
@@ -147,11 +145,3 @@ class Inbox:
 def _left_out(block: Block) -> Gap:
     """The model starts anew behind it: hours of chunks with nothing in them would cost what is to be saved."""
     return Gap(block.start, block.stop, OVERLOAD, restart=True)
-
-
-def _joined(run: list[Block]) -> Block:
-    if len(run) == 1:
-        return run[0]
-    return Block(
-        run[0].start, np.concatenate([each.samples for each in run]), np.concatenate([each.valid for each in run])
-    )

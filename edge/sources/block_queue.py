@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from dataclasses import dataclass, field
 
-from edge.types import Block, Gap
+from edge.types import Block, Gap, joined
 from firmware_bridge.clock import ClockState
 
 CAPACITY = 500  # items: 10 s of packets of 20 ms
+MOST_JOINED = 50  # blocks that come out as one: 1 s, of which no more than the inbox has room for
 
 
 @dataclass(eq=False)
@@ -84,6 +85,15 @@ class BlockQueue:
                 self.dropped += len(item.samples)
 
     def get(self) -> QueueItem | None:
-        """The oldest item, or None if there is none."""
+        """The oldest item, or None if there is none; blocks that follow each other as one."""
+        run: list[Block] = []
         with self._mutex:
-            return self._items.popleft() if self._items else None
+            while self._items and len(run) < MOST_JOINED:
+                item = self._items[0]
+                if run and not (isinstance(item, Block) and item.start == run[-1].stop):
+                    break
+                self._items.popleft()
+                if not isinstance(item, Block):
+                    return item
+                run.append(item)
+        return joined(run) if run else None

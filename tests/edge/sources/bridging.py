@@ -68,6 +68,11 @@ class Received:
     def samples(self) -> int:
         return sum(len(item.samples) for item in list(self.items) if isinstance(item, Block))
 
+    def valid(self) -> list[set[bool]]:
+        """What the samples of each packet are marked as, however many packets came as one block."""
+        blocks = [item.valid for item in self.items if isinstance(item, Block)]
+        return [set(part.tolist()) for part in np.concatenate(blocks).reshape(-1, N)]
+
     @property
     def is_over(self) -> bool:
         """Whether the source has ended by itself."""
