@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
-from edge.server.board.users import User, add_user, hash_password, new_token
+from edge.server.board.users import User, add_user, new_token
 from tests.edge.conftest import wait_for
 from tests.edge.server.board.fake_ward import FakeWard
 from tests.system.edge.server.board.conftest import RunningBoard, steady, tile
@@ -50,7 +51,8 @@ def signed_in(board: RunningBoard, **given: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def hashed() -> str:
-    return hash_password(PASSWORD)
+    """Looked at in a moment, for it is tried hundreds of times; how long a real one takes is argon2's."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @pytest.fixture

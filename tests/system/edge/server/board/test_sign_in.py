@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 
 from edge.server.board.access import TRIES, WRONG_TOKENS
-from edge.server.board.users import User, add_user, hash_password, new_token
+from edge.server.board.users import User, add_user, new_token
 from tests.edge.conftest import PATIENCE_S
 from tests.system.edge.server.board.conftest import RunningBoard
 
@@ -45,7 +46,8 @@ def audit(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def hashed() -> str:
-    return hash_password(PASSWORD)
+    """Looked at in a moment, for it is tried hundreds of times; how long a real one takes is argon2's."""
+    return PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
 
 
 @pytest.fixture

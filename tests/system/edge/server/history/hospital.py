@@ -67,7 +67,7 @@ class NodePart(Part):
     def __init__(self, name: str, beds: int, port: int, folder: Path) -> None:
         self.outbox = folder / f"{name}.db"
         sound = soundfile.read(DEMO_AUDIO, dtype="float32")[0]
-        for number in range(SOUNDS):
+        for number in range(min(beds, SOUNDS)):
             turned = np.resize(np.roll(sound, -number * len(sound) // SOUNDS), SOUND_S * RATE_HZ)
             soundfile.write(folder / f"{name}-{number}.wav", turned, RATE_HZ, "PCM_16")
         limits = {group: {"limit_s_per_min": LIMIT_S_PER_MIN} for group in ("continuous", "discontinuous")}

@@ -25,9 +25,9 @@ class Ingest:
     """One ingester; its log is read as it comes."""
 
     def __init__(self, port: int, url: str, folder: Path, *more: str) -> None:
-        self._settings = folder / "ingest.yaml"
-        self._settings.write_text(json.dumps({"mqtt": {"port": port, **QUICKLY}}))
-        self._line = [sys.executable, "-m", "edge", "ingest", "--config", str(self._settings), "--database", url, *more]
+        self.settings = folder / "ingest.yaml"
+        self.settings.write_text(json.dumps({"mqtt": {"port": port, **QUICKLY}}))
+        self._line = [sys.executable, "-m", "edge", "ingest", "--config", str(self.settings), "--database", url, *more]
         self.log: list[str] = []
         self.start()
 
@@ -65,7 +65,7 @@ class Ingest:
 
     def check(self) -> subprocess.CompletedProcess[str]:
         """What `laennec ingest --check` says."""
-        line = [sys.executable, "-m", "edge", "ingest", "--config", str(self._settings), "--check"]
+        line = [sys.executable, "-m", "edge", "ingest", "--config", str(self.settings), "--check"]
         return subprocess.run(line, capture_output=True, text=True, timeout=HANGS_S)
 
     def _read(self, process: subprocess.Popen[str]) -> None:
