@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from edge.features import FrontEnd
 from edge.model.backends.onnx import OnnxBackend
@@ -46,17 +47,21 @@ def scorer() -> Scorer:
 
 
 @pytest.fixture(scope="module")
-def model(scorer: Scorer) -> Model:
+def graph(scorer: Scorer) -> ModelProto:
+    return to_graph(scorer, scorer.state_size, small_metadata())
+
+
+@pytest.fixture(scope="module")
+def model(graph: ModelProto) -> Model:
     """An artefact whose thresholds lie among the scores of a network that never learnt."""
     metadata = small_metadata()
     metadata = replace(metadata, thresholds=dict.fromkeys(metadata.thresholds, 0.17))
-    content = to_artefact(to_graph(scorer, scorer.state_size, metadata), metadata, Variant())
+    content = to_artefact(graph, metadata, Variant())
     return Model(content, OnnxBackend(content))
 
 
 @pytest.fixture(scope="module")
-def network(scorer: Scorer, model: Model) -> ChunkNetwork:
-    graph = to_graph(scorer, scorer.state_size, small_metadata())
+def network(graph: ModelProto, model: Model) -> ChunkNetwork:
     return of_backend(OnnxBackend(graph.SerializeToString()), model.chunk)
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from edge.commands.box import HEAD
 from edge.model.model import DEFAULT_PATH, LIGHT_PATH
 from tests.conftest import HANGS_S
 
 
+@pytest.mark.rest  # twenty seconds of sound in real time
 def test_each_variant_has_a_row_of_what_was_measured() -> None:
     command = [sys.executable, "-m", "edge", "bench", "--beds", "2", "--seconds", "1", "--runtime", "onnxruntime"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANGS_S, check=True)

@@ -52,6 +52,7 @@ def test_beds_are_sustained_in_time_with_headroom_and_nothing_left_out(
     assert Played(8, 5.0, p99_ms, share, left_out_s, CHUNK_MS).is_sustained is expected
 
 
+@pytest.mark.rest  # six seconds of it
 def test_beds_are_played_in_real_time_and_their_lateness_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.node.scheduling.MOST_WORK_S", 1e9)  # the figures of this machine are not looked at:
     monkeypatch.setattr("edge.node.inbox.LIMIT_S", 1e9)  # a slow one is late, and leaves nothing out

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from matplotlib.figure import Figure
 
 from edge.errors import ConfigError
 from tests.training.evaluation.made import ALWAYS_NORMAL, PERFECT, Told
@@ -59,6 +60,12 @@ def always_normal(published: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return out
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are put together and not drawn, which takes a second for each task; `test_plots` looks at them."""
+    monkeypatch.setattr(Figure, "savefig", lambda _self, to, **_how: to.touch() if isinstance(to, Path) else None)
+
+
 def _run(predictor: Predictor, source: Path, task: str, out: Path) -> tuple[str, dict[str, object]]:
     text = evaluate_predictor(predictor, read_datasets(source), Options(Path("model"), source, task, out))
     return text, json.loads((out / "results.json").read_text())
@@ -69,6 +76,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_score_can_be_recomputed_from_the_file_of_predictions(published: Path, tmp_path: Path) -> None:
     _, results = _run(DurationRule(), published, "1-1", tmp_path)
     rows = [r for r in _rows(tmp_path / "predictions-1-1.csv") if r["split"] == "inter"]
@@ -92,6 +100,7 @@ def test_a_score_can_be_recomputed_from_the_file_of_predictions(published: Path,
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_who_is_always_right_gets_the_whole_total_and_makes_no_mistake(published: Path, tmp_path: Path) -> None:
     text, results = _run(PERFECT, published, "all", tmp_path)
     assert results["challenge_total"] == pytest.approx(dict.fromkeys(("total", "inter", "intra", "train"), 1.0))
@@ -145,6 +154,7 @@ def test_a_model_of_clips_hears_no_streams(published: Path, tmp_path: Path) -> N
         _run(PERFECT, published, "streaming", tmp_path)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_an_unknown_model_says_of_its_training_is_told_once(published: Path, tmp_path: Path) -> None:
     class Sealed(Told):
         provenance = Provenance(fingerprint="0" * 64, stated="children of one hospital")
@@ -186,6 +196,7 @@ def test_an_operators_mistake_is_one_line_and_code_2(
     assert output.count("\n") == 1
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_default_model_is_judged_on_streams(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, out = tmp_path / "sprsound" / "train", tmp_path / "out"
     folder.mkdir(parents=True)
@@ -219,6 +230,7 @@ def test_the_default_model_is_judged_on_streams(tmp_path: Path, capsys: pytest.C
     }
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_real_recordings_are_judged_and_the_duration_rule_is_beside(real_data: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sprsound" / "train"
     folder.mkdir(parents=True)

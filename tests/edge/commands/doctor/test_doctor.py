@@ -148,7 +148,8 @@ class TestBroker:
         assert "accepts no message" in check.found
         assert rude.topics == ["laennec/v1/local/n1/doctor"]
 
-    def test_one_that_speaks_3_1_1_only_is_a_warning(self, tmp_path: Path) -> None:
+    def test_one_that_speaks_3_1_1_only_is_a_warning(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("edge.commands.doctor.delivery.ECHO_S", 0.1)  # nothing is sent back
         rude = RudeBroker("close_v5")
         check = look_at_broker(settings(tmp_path, mqtt={"port": rude.port}))
         rude.close()

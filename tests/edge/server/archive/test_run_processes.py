@@ -18,6 +18,7 @@ from edge.server.archive.shards import Shards
 from tests.edge.server.archive import dying
 
 pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+pytestmark = pytest.mark.rest
 
 
 def bodies(place: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
