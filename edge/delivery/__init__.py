@@ -1,1 +1,1 @@
-"""The MQTT contract: messages, the outbox in which they wait for the broker, and the session that sends them."""
+"""From what a node says to the broker: the outbox on disk, what goes next, the MQTT session. Not for fields."""

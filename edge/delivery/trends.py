@@ -1,4 +1,4 @@
-"""What a node publishes of the burden of a bed: a pure body.
+"""What a node publishes each minute of a bed, its burden and its breathing: a pure body.
 
 Not for measuring (`edge.ward.burden`), nor for what is remembered of it (`edge.delivery.minutes`).
 """

@@ -16,7 +16,7 @@ silence from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
 
 Of sound without a chunk come empty score frames (`IdleFrames`). A device without contact marks its samples; after some
 seconds the model is not asked any more, but the time of the bed goes on: burden, coverage and lag are to see that
-nothing of it was measured. Not for time in which no sound comes at all (`NodeStream.silent_s`).
+nothing of it was measured. Not for time in which no sound comes at all (`edge.node.stream`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""What becomes an event: how long and how sure a sound of each class must be, also after lost sound.
+"""What becomes an event on one stream: how sure and how long a sound of each class must be, also after lost sound.
 
-Not for finding events (`edge.detector.tracker`), for thresholds or what a device needs (`edge.model.adaptation`), for
+Here a bed's thresholds are decided (`EventOptions.thresholds_in_force`): those of its settings, before those of its
+device's adaptation, of the patient's age, of the model. Not for applying them to scores (`edge.detector.tracker`), for
 what is lost (`edge.detector.concealment`), nor for what classes share: which of them are one group, and the running
 median of its scores (`edge.model.specs.GroupSpec`). A class for which nothing else is said has the numbers of its
 group.
@@ -89,7 +90,7 @@ def raised(threshold: float, log_odds: float) -> float:
 
 @dataclass(frozen=True)
 class EventOptions:
-    """Of one stream."""
+    """What an operator wants of the events of one stream, and what then holds."""
 
     thresholds: Mapping[str, float] = field(default_factory=dict)
     """Scores that open events, 0 to 1, by class; of the others those of the model or of the device's adaptation."""

@@ -1,12 +1,12 @@
 """The chunks of one stream as the model gets them: equalised for its device, at a level that training knew.
 
-Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream (`sound_statistics`) to
-the nearest end of the range of the recordings that the model was trained on, and is 0 within it: such a stream is
-left bit for bit as it is. The gain is constant within a step, as long as a chunk and on a grid of absolute frames, and
-follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step of a stream is left as it
-is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that training added, and the gain
-follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices. Any cut of the sound gives
-the same, and so does any phase of the chunks.
+Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream
+(`edge.detector.statistics`) to the nearest end of the range of the recordings that the model was trained on, and is 0
+within it: such a stream is left bit for bit as it is. The gain is constant within a step, as long as a chunk and on a
+grid of absolute frames, and follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step
+of a stream is left as it is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that
+training added, and the gain follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices.
+Any cut of the sound gives the same, and so does any phase of the chunks.
 
 Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
 afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond

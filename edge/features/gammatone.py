@@ -1,6 +1,6 @@
 """Gammatone envelopes: order-4 complex one-pole cascades on ERB-spaced centres, their mean over each hop.
 
-Not for levels (`compress.py`) nor for which frames are due (`frontend.py`). Causal and recursive: frame t is made when
+Not for levels (`levels.py`) nor for which frames are due (`frontend.py`). Causal and recursive: frame t is made when
 its hop [t * hop, (t + 1) * hop) is there. After a start or gap the filters start from rest, at the boundary of a hop,
 and the frames until they have settled are not valid.
 

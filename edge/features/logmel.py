@@ -1,6 +1,6 @@
 """Mel energies of one segment of samples after another: taper, Fourier transform, power, triangular filters.
 
-Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`compress.py`) nor for which frames
+Frame t covers the samples [t * hop, t * hop + the longest window). Not for levels (`levels.py`) nor for which frames
 are due (`frontend.py`).
 
 With `unit` sine a taper h is divided by sum(h) / 2, so that a full-scale sine has energy 1 in its bin.

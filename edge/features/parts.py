@@ -1,7 +1,7 @@
 """The parts that a feature spec is made of: three analyses and two compressions, each with its range and its reach.
 
 Frozen records of numbers, and what follows from them by arithmetic alone: which values can be, and which samples a
-frame touches. Not for computing anything from sound (`logmel.py`, `gammatone.py`, `cwt.py`, `compress.py`).
+frame touches. Not for computing anything from sound (`logmel.py`, `gammatone.py`, `wavelet.py`, `levels.py`).
 """
 
 from __future__ import annotations

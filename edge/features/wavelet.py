@@ -1,6 +1,6 @@
 """Modulus of an analytic wavelet transform, averaged over each hop: overlap-save, each band at its own pace.
 
-Not for levels (`compress.py`) nor for which frames are due (`frontend.py`).
+Not for levels (`levels.py`) nor for which frames are due (`frontend.py`).
 
 A block is L hops of sound, N samples, L a power of two; half the support of the lowest wavelet is thrown away at both
 ends and K frames remain. Blocks lie on a grid of absolute frames, so no cut of the input moves them.

@@ -1,8 +1,9 @@
 """Joins `firmware_bridge` to the edge: one thread reads all links, every stream gets its sound through a queue.
 
-Not for packets, gaps, clocks or conditions (`firmware_bridge`), and not for the model's rate (`link_source`). The
-thread only moves bytes and fills queues; it never waits for a stream: one that is too slow loses its own sound and
-nobody else's. How far authenticated packets had got is on disk, so that a restart of this program accepts no replay.
+Not for packets, gaps, clocks or conditions (`firmware_bridge`), and not for the model's rate
+(`edge.sources.device_stream`). The thread only moves bytes and fills queues; it never waits for a stream: one that is
+too slow loses its own sound and nobody else's. How far authenticated packets had got is on disk, so that a restart of
+this program accepts no replay.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The child process that owns PortAudio: records go out through a pipe, see `pipe`.
+"""The child process that owns PortAudio: records go out through a pipe (`edge.sources.capture_pipe`).
 
     python -m edge.sources.capture --list
     python -m edge.sources.capture [--device NAME] [--channel N] [--rate HZ]

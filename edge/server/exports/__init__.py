@@ -1,1 +1,1 @@
-"""What systems around a ward read: Home Assistant, FHIR, tables. Of the messages of `edge.delivery`; off by default."""
+"""What a broker's messages become for other systems: JSON lines, CSV, Parquet, FHIR. Off by default."""
