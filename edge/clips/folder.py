@@ -145,10 +145,8 @@ class ClipFolder:
         return now_s
 
     def _make_room(self, most_bytes: int) -> None:
-        for clip in sorted(self._stored):
-            if self.bytes <= most_bytes:
-                return
-            self._drop(clip)
+        while self._stored and self.bytes > most_bytes:
+            self._drop(min(self._stored))
 
     def _drop(self, clip: _StoredClip) -> None:
         for ending in (SOUND, ABOUT):  # without its sound it is no clip, whatever happens now

@@ -32,7 +32,7 @@ from edge.settings.sections import ClipSettings
 
 WAITING_CLIPS = 32
 WAITING_BYTES = 64_000_000  # of sound in memory
-EXPIRE_S = 60.0  # how often clips are looked for that are too old
+EXPIRE_S = 60.0  # how often clips are looked for that are too old: 20 ms where 500 MB are stored
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class ClipWriter:
         self._changed = threading.Condition()
         self._is_ending = self._is_open = False
         self._bytes = 0  # that wait
+        self._expires_s = 0.0  # when clips that are too old are looked for next, monotonic
         self._limited_log = RateLimitedLog(logger)
         self.counts: Counter[str] = Counter()
         """Clips since the start: `stored`, `withheld`, and what was dropped, by its cause."""
@@ -145,7 +146,9 @@ class ClipWriter:
             self._is_open = True
 
     def _expire(self) -> None:
-        if (now_s := time.time()) >= FIRST_PLAUSIBLE_S:  # else the clock was not set yet
+        due, now_s = time.monotonic() >= self._expires_s, time.time()
+        if due and now_s >= FIRST_PLAUSIBLE_S:  # else the clock was not set yet
+            self._expires_s = time.monotonic() + EXPIRE_S
             self._folder.expire(now_s, FIRST_PLAUSIBLE_S)
 
     def _attempt(self, work: Callable[[], None]) -> None:

@@ -94,10 +94,12 @@ class Folder:
 
     def __init__(self) -> None:
         self.goes_on, self.written = threading.Event(), list[str]()
+        self.looks = 0  # for what is too old
 
     def open(self) -> None: ...
 
-    def expire(self, now_s: float, plausible_s: float) -> None: ...
+    def expire(self, now_s: float, plausible_s: float) -> None:
+        self.looks += 1
 
     def put(self, clip: Any, hearing: Any, begin_s: float, speech: bool) -> None:
         self.goes_on.wait()
@@ -131,6 +133,20 @@ def test_while_a_disk_hangs_clips_are_dropped_counted_and_told_and_nobody_waits(
     some.stop(60.0)
     assert len(folder.written) == WAITING_CLIPS + 1
     assert some.counts == {"queue full": 3, "stored": WAITING_CLIPS + 1}
+
+
+def test_what_is_too_old_is_not_looked_for_after_each_clip_but_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    for every_s, looks in ((3600.0, 1), (0.0, 5)):
+        monkeypatch.setattr("edge.node.clips.EXPIRE_S", every_s)
+        folder = Folder()
+        folder.goes_on.set()
+        some, _ = writer(folder)
+        for number in range(5):
+            some.put(recorded(number))
+        some.stop(60.0)
+        assert len(folder.written) == 5
+        assert folder.looks >= looks
+        assert folder.looks == 1 or every_s == 0
 
 
 def test_what_could_not_be_written_at_the_end_is_told() -> None:
