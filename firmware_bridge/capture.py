@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from edge.errors import SourceError
-from firmware_bridge.records import END, Chunk
+from firmware_bridge.records import END, LinkBytes
 
 MAGIC, VERSION = b"AUSCAP", 1
 HEAD = struct.Struct("<6sHQQ")
@@ -57,21 +57,21 @@ class Writer:
         self._limit = limit
         self._numbers: dict[tuple[str, str], int] = {}
         self.dropped = 0
-        """Chunks that the limit kept out."""
+        """Pieces that the limit kept out."""
         self.size = self._file.write(HEAD.pack(MAGIC, VERSION, time.monotonic_ns(), time.time_ns()))
         """Bytes of the file."""
 
-    def write(self, chunk: Chunk) -> None:
+    def write(self, piece: LinkBytes) -> None:
         """Append what a link delivered."""
-        key = (chunk.link, chunk.peer)
+        key = (piece.link, piece.peer)
         number = self._numbers.get(key)
         new = b""
         if number is None:
             number = len(self._numbers)
-            name = f"{chunk.link}\n{chunk.peer}".encode()
-            new = RECORD.pack(LINK, number, chunk.arrival_ns, len(name)) + name
-        record = new + RECORD.pack(BYTES, number, chunk.arrival_ns, len(chunk.content)) + chunk.content
-        if number >= MAX_LINKS or len(chunk.content) > MAX_LENGTH or self.size + len(record) > self._limit:
+            name = f"{piece.link}\n{piece.peer}".encode()
+            new = RECORD.pack(LINK, number, piece.arrival_ns, len(name)) + name
+        record = new + RECORD.pack(BYTES, number, piece.arrival_ns, len(piece.content)) + piece.content
+        if number >= MAX_LINKS or len(piece.content) > MAX_LENGTH or self.size + len(record) > self._limit:
             self.dropped += 1
             return
         self._numbers[key] = number
@@ -79,7 +79,7 @@ class Writer:
 
     def end(self, now_ns: int) -> None:
         """Write the time at which the recording of the links ended, ns of the monotonic clock."""
-        self.write(Chunk(now_ns, END, "", b""))
+        self.write(LinkBytes(now_ns, END, "", b""))
 
     def close(self) -> None:
         """Bring everything to the disk; may be called twice."""
@@ -108,12 +108,12 @@ class Reader:
             raise SourceError(f"{path}: is no capture of a link; `laennec link record` makes one")
         _, version, monotonic_ns, wall_ns = HEAD.unpack(head)
         self.wall_offset_ns: int = wall_ns - monotonic_ns
-        """What to add to a chunk's time to get ns since 1970 UTC."""
+        """What to add to a piece's time to get ns since 1970 UTC."""
         if version != VERSION:
             self.close()
             raise SourceError(f"{path}: capture of version {version}, expected {VERSION}; update this program")
 
-    def chunks(self) -> Iterator[Chunk]:
+    def pieces(self) -> Iterator[LinkBytes]:
         """What was captured, in order; ends where the file does, whole or not.
 
         Raises:
@@ -132,7 +132,7 @@ class Reader:
             if len(content) < length:
                 return
             if kind == BYTES:
-                yield Chunk(arrival_ns, *links[number], content)
+                yield LinkBytes(arrival_ns, *links[number], content)
             elif len(links) < MAX_LINKS:
                 name, _, peer = content.decode(errors="replace").partition("\n")
                 links[number] = (name, peer)

@@ -34,7 +34,7 @@ class Downlink:
 
         Args:
             command: the orders.
-            link: where it sent last, as in `Chunk`.
+            link: where it sent last, as in `LinkBytes`.
             peer: likewise.
         """
         packet = Packet(self._device_id, command, seq=self._sent & 0xFFFF)

@@ -1,7 +1,7 @@
 """Bytes of all links become sound of all devices: the bridge without threads, sockets and wall clock.
 
 Not for opening links (`links`) and not for the model's rate (`edge.sources`). Pure, on the caller's clock. What comes
-out follows from the chunks that went in and their times alone, however often `tick` was called between them, so that a
+out follows from the pieces that went in and their times alone, however often `tick` was called between them, so that a
 capture replays bit for bit. Bounded: links, devices and streams have a highest number, and what is refused is counted.
 Where every device is accepted, one more takes the place of the one that was silent longest, of those without sound
 first; one whose sound arrived within `PROTECTED_NS` keeps its place.
@@ -24,7 +24,7 @@ from firmware_bridge.deframe import Authenticator, Deframer
 from firmware_bridge.devices import Device, Limits
 from firmware_bridge.downlink import Downlink
 from firmware_bridge.messages import Clock, Command, Hello, HelloRequest, Log, Samples, Telemetry, Time, TimePing, Type
-from firmware_bridge.records import END, Chunk, Condition, Delivery, Item, Outgoing
+from firmware_bridge.records import END, Condition, Delivery, Item, LinkBytes, Outgoing
 from firmware_bridge.report import DeviceReport, Report
 from firmware_bridge.streams import ReceptionPolicy, Stream
 from firmware_bridge.wire import Packet
@@ -94,23 +94,23 @@ class Receiver:
         self._refused: dict[int, int] = {}  # the one that sent last is the last
         self._named = 0  # refused devices that were named in the log
 
-    def feed(self, chunk: Chunk) -> list[Delivery]:
+    def feed(self, piece: LinkBytes) -> list[Delivery]:
         """Take what a link delivered; what follows from it, in order for each stream."""
-        if chunk.link == END:
-            return self.tick(chunk.arrival_ns)
-        deframer = self._deframers.get(chunk.link)
+        if piece.link == END:
+            return self.tick(piece.arrival_ns)
+        deframer = self._deframers.get(piece.link)
         if deframer is None:
             if len(self._deframers) >= MAX_LINKS:
                 return []
-            deframer = self._deframers[chunk.link] = Deframer(self._authenticator)
-        if not chunk.is_stream:
-            packets = deframer.push_datagram(chunk.content) if chunk.content else []
-        elif chunk.content:
-            packets = deframer.push(chunk.content)
+            deframer = self._deframers[piece.link] = Deframer(self._authenticator)
+        if not piece.is_stream:
+            packets = deframer.push_datagram(piece.content) if piece.content else []
+        elif piece.content:
+            packets = deframer.push(piece.content)
         else:
             deframer.reset()
             packets = []
-        return [delivery for packet in packets for delivery in self._on_packet(packet, chunk)]
+        return [delivery for packet in packets for delivery in self._on_packet(packet, piece)]
 
     def tick(self, now_ns: int) -> list[Delivery]:
         """Check timeouts: packets waited for are given up, silence becomes a condition."""
@@ -148,13 +148,13 @@ class Receiver:
         counts = {name: replace(deframer.counts) for name, deframer in self._deframers.items()}
         return Report(tuple(devices), dict(self._refused), counts)
 
-    def _on_packet(self, packet: Packet, chunk: Chunk) -> Iterable[Delivery]:
+    def _on_packet(self, packet: Packet, piece: LinkBytes) -> Iterable[Delivery]:
         if packet.type >= Type.COMMAND:  # from a host, such as our own command sent back: no device sends that
             return []
-        entry = self._entry(packet.device_id, chunk.arrival_ns)
+        entry = self._entry(packet.device_id, piece.arrival_ns)
         if entry is None:
             return []
-        entry.link, entry.peer, entry.received_ns = chunk.link, chunk.peer, chunk.arrival_ns
+        entry.link, entry.peer, entry.received_ns = piece.link, piece.peer, piece.arrival_ns
         if packet.seal is not None:
             entry.downlink.session = packet.seal.session
         stream = entry.streams.get(packet.stream)
@@ -164,16 +164,16 @@ class Receiver:
             if stream is None:
                 entry.unannounced += 1
                 return []
-            items = stream.push(packet, chunk.arrival_ns, entry.device.conditions.measurable)
-            return _deliveries(entry, packet.stream, chunk.arrival_ns, items)
-        return [*self._tick(entry, chunk.arrival_ns), *self._on_other(entry, packet, chunk)]
+            items = stream.push(packet, piece.arrival_ns, entry.device.conditions.measurable)
+            return _deliveries(entry, packet.stream, piece.arrival_ns, items)
+        return [*self._tick(entry, piece.arrival_ns), *self._on_other(entry, packet, piece)]
 
-    def _on_other(self, entry: _DeviceEntry, packet: Packet, chunk: Chunk) -> list[Delivery]:
+    def _on_other(self, entry: _DeviceEntry, packet: Packet, piece: LinkBytes) -> list[Delivery]:
         """Take a packet that is not sound."""
-        content, now_ns = packet.content, chunk.arrival_ns
+        content, now_ns = packet.content, piece.arrival_ns
         match content:
             case Hello():
-                return self._announce(entry, content, chunk)
+                return self._announce(entry, content, piece)
             case Telemetry():
                 stream = entry.streams.get(packet.stream)
                 if stream is not None and content.clock is not None:
@@ -185,11 +185,11 @@ class Receiver:
                 entry.round_trip_ms, entry.ping = (now_ns - entry.pinged_ns) / 1e6, -1
         return []
 
-    def _announce(self, entry: _DeviceEntry, hello: Hello, chunk: Chunk) -> list[Delivery]:
+    def _announce(self, entry: _DeviceEntry, hello: Hello, piece: LinkBytes) -> list[Delivery]:
         """A stream that is new, or not what it was, begins."""
         entry.device.hello = hello
         out: list[Delivery] = []
-        kind = chunk.link.partition(":")[0]
+        kind = piece.link.partition(":")[0]
         for info in hello.streams:
             old = entry.streams.get(info.stream)
             if old is not None and old.info == info:
@@ -201,9 +201,9 @@ class Receiver:
             channel = self._settings.channels.get((entry.device.device_id, info.stream))
             policy = ReceptionPolicy(DATAGRAM_WINDOW if kind == "udp" else NO_REORDERING, kind == "ble", channel)
             stream = entry.streams[info.stream] = Stream(info, policy, self._settings.limits)
-            out += _deliveries(entry, info.stream, chunk.arrival_ns, items)
-            out.append(Delivery(entry.device.device_id, info.stream, chunk.arrival_ns, info))
-            out += _deliveries(entry, info.stream, chunk.arrival_ns, stream.begin())
+            out += _deliveries(entry, info.stream, piece.arrival_ns, items)
+            out.append(Delivery(entry.device.device_id, info.stream, piece.arrival_ns, info))
+            out += _deliveries(entry, info.stream, piece.arrival_ns, stream.begin())
         return out
 
     def _tick(self, entry: _DeviceEntry, now_ns: int) -> list[Delivery]:

@@ -14,7 +14,7 @@ from edge.types import Block, Gap
 from firmware_bridge.clock import ClockState
 from firmware_bridge.messages import Log, StreamInfo
 
-END = "end:"  # link of a chunk that carries the time alone, at the end of a capture
+END = "end:"  # link of a piece that carries the time alone, at the end of a capture
 STREAM_LINKS = ("serial",)  # links whose bytes are COBS with a delimiter; all others deliver one body at a time
 
 
@@ -26,8 +26,8 @@ def is_stream(link: str) -> bool:
     return link.partition(":")[0] in STREAM_LINKS
 
 
-class Chunk(NamedTuple):
-    """Bytes as a link delivered them: part of a byte stream, or one datagram."""
+class LinkBytes(NamedTuple):
+    """A piece of what a link delivered: part of a byte stream, or one datagram."""
 
     arrival_ns: int
     """`time.monotonic_ns` when they were read."""

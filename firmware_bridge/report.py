@@ -47,7 +47,7 @@ class DeviceReport:
 
     device_id: int
     link: str
-    """Where it sent last, as in `Chunk`."""
+    """Where it sent last, as in `LinkBytes`."""
     peer: str
     hello: Hello | None
     """Its last hello; None before the first."""

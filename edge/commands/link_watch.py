@@ -18,7 +18,7 @@ from edge.sources.link_opening import limits_of
 from firmware_bridge.capture import Reader, Writer
 from firmware_bridge.links import Transport, serve
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.report import Report
 
 SECOND_NS = 1_000_000_000
@@ -68,7 +68,7 @@ class LinkWatch:
             SourceError: the capture is full, or the disk is.
         """
         try:
-            asyncio.run(serve(self._links, self._on_chunks, self._tick, lambda: self._is_over(stop)))
+            asyncio.run(serve(self._links, self._on_pieces, self._tick, lambda: self._is_over(stop)))
             if self._writer is not None:
                 self._writer.end(time.monotonic_ns())
         except OSError as error:
@@ -84,11 +84,11 @@ class LinkWatch:
             lost = f"{self._writer.dropped} pieces were not recorded"
             raise SourceError(f"{self._options.capture}: full; {lost}; start another file sooner")
 
-    def _on_chunks(self, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
+    def _on_pieces(self, pieces: Sequence[LinkBytes]) -> None:
+        for piece in pieces:
             if self._writer is not None:
-                self._writer.write(chunk)
-            self._receiver.feed(chunk)
+                self._writer.write(piece)
+            self._receiver.feed(piece)
 
     def _tick(self, now_ns: int) -> None:
         self._receiver.tick(now_ns)
@@ -125,9 +125,9 @@ def replay(path: Path, allowed: frozenset[int] | None, stop: threading.Event) ->
     reader, receiver = Reader(path), Receiver(Settings(allowed, limits=limits_of(None)))
     now_ns = 0
     try:
-        for chunk in reader.chunks():
-            now_ns = max(now_ns, chunk.arrival_ns)
-            receiver.feed(chunk)
+        for piece in reader.pieces():
+            now_ns = max(now_ns, piece.arrival_ns)
+            receiver.feed(piece)
             if stop.is_set():
                 break
     finally:

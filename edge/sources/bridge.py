@@ -25,7 +25,7 @@ from firmware_bridge import links as link_loop
 from firmware_bridge.auth import SealAuthenticator
 from firmware_bridge.messages import Log, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
+from firmware_bridge.records import Condition, Delivery, Epoch, LinkBytes
 from firmware_bridge.report import DeviceReport, Report
 
 UPDATE_NS = 500_000_000  # how often conditions and readings are handed to the streams
@@ -121,7 +121,7 @@ class Bridge:
             asyncio.run(
                 link_loop.serve(
                     tuple(self._links.values()),
-                    lambda chunks: self._receive(receiver, chunks),
+                    lambda pieces: self._receive(receiver, pieces),
                     lambda now_ns: self._tick(receiver, now_ns),
                     lambda: self._over.is_set() or self._is_played(),
                 )
@@ -139,9 +139,9 @@ class Bridge:
         """Whether nothing will come any more: every link is a capture, and at its end."""
         return all(isinstance(link, RetimedReplay) and link.is_over for link in self._links.values())
 
-    def _receive(self, receiver: Receiver, chunks: Sequence[Chunk]) -> None:
-        for chunk in chunks:
-            self._deliver(receiver.feed(chunk))
+    def _receive(self, receiver: Receiver, pieces: Sequence[LinkBytes]) -> None:
+        for piece in pieces:
+            self._deliver(receiver.feed(piece))
 
     def _tick(self, receiver: Receiver, now_ns: int) -> None:
         self._deliver(receiver.tick(now_ns))

@@ -28,7 +28,7 @@ from firmware_bridge.links.serial import Serial
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.messages import Codec, Samples
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import Packet, encode
 
 INTERVAL_NS = 5_000_000_000  # between writes, unless a session begins
@@ -89,7 +89,7 @@ class RetimedReplay:
     """A capture replayed with arrival times of now, as a device's are; with those of the recording it would be late.
 
     Args:
-        capture: gives the chunks at the pace at which they were recorded.
+        capture: gives the pieces at the pace at which they were recorded.
     """
 
     def __init__(self, capture: Replay) -> None:
@@ -101,7 +101,7 @@ class RetimedReplay:
         """None: there is no file descriptor to wait for, only time."""
         return None
 
-    def receive(self) -> list[Chunk]:
+    def receive(self) -> list[LinkBytes]:
         """Always empty; `tend` gives what is due."""
         return []
 
@@ -112,15 +112,15 @@ class RetimedReplay:
 
     @property
     def is_over(self) -> bool:
-        """Whether every chunk was given."""
+        """Whether every piece was given."""
         return self._capture.is_over
 
-    def tend(self, now_ns: int) -> list[Chunk]:
-        """The chunks that are due, at the time that they are due."""
-        chunks = self._capture.tend(now_ns)
-        if chunks and self._shift_ns is None:
-            self._shift_ns = now_ns - chunks[0].arrival_ns
-        return [chunk._replace(arrival_ns=chunk.arrival_ns + (self._shift_ns or 0)) for chunk in chunks]
+    def tend(self, now_ns: int) -> list[LinkBytes]:
+        """The pieces that are due, at the time that they are due."""
+        pieces = self._capture.tend(now_ns)
+        if pieces and self._shift_ns is None:
+            self._shift_ns = now_ns - pieces[0].arrival_ns
+        return [piece._replace(arrival_ns=piece.arrival_ns + (self._shift_ns or 0)) for piece in pieces]
 
     def send(self, content: bytes, peer: str = "") -> bool:
         """Refused: there is no device that would receive it."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 
 TEND_S = 0.05  # how often links are tended and time-outs looked at when nothing arrives
 
@@ -37,19 +37,19 @@ class Transport(Protocol):
     """One end of a link that bytes arrive at: a port, a socket, a BLE connection, a capture."""
 
     name: str
-    """KIND:ADDRESS as in `Chunk.link`."""
+    """KIND:ADDRESS as in `LinkBytes.link`."""
 
     def fileno(self) -> int | None:
         """Descriptor to wait for; None while the link is down, or if it has none."""
 
-    def receive(self) -> list[Chunk]:
-        """What has arrived, without waiting. An empty chunk says that a byte stream begins anew."""
+    def receive(self) -> list[LinkBytes]:
+        """What has arrived, without waiting. An empty piece says that a byte stream begins anew."""
 
     @property
     def is_drained(self) -> bool:
         """Whether the last `receive` took all that had arrived."""
 
-    def tend(self, now_ns: int) -> list[Chunk]:
+    def tend(self, now_ns: int) -> list[LinkBytes]:
         """Reconnect when it is time; to be called every `TEND_S`. Gives what arrived without a descriptor."""
 
     def send(self, content: bytes, peer: str = "") -> bool:
@@ -65,7 +65,7 @@ class Transport(Protocol):
 
 async def serve(
     links: Sequence[Transport],
-    receive: Callable[[list[Chunk]], None],
+    receive: Callable[[list[LinkBytes]], None],
     tick: Callable[[int], None],
     is_over: Callable[[], bool],
 ) -> None:
@@ -97,15 +97,15 @@ async def serve(
 class _Readers:
     """The descriptors that the running loop waits for, and the newest arrival at each link."""
 
-    def __init__(self, receive: Callable[[list[Chunk]], None]) -> None:
+    def __init__(self, receive: Callable[[list[LinkBytes]], None]) -> None:
         self.received_ns: dict[str, int] = {}
         self._receive, self._loop = receive, asyncio.get_running_loop()
         self._watched: dict[int, Transport] = {}
 
-    def hand_on(self, link: Transport, chunks: list[Chunk]) -> None:
-        if chunks:
-            self.received_ns[link.name] = chunks[-1].arrival_ns
-            self._receive(chunks)
+    def hand_on(self, link: Transport, pieces: list[LinkBytes]) -> None:
+        if pieces:
+            self.received_ns[link.name] = pieces[-1].arrival_ns
+            self._receive(pieces)
 
     def watch(self, link: Transport) -> None:
         """Wait for the link's present descriptor, if it has one."""

@@ -22,7 +22,7 @@ from typing import Any, Literal
 
 from edge.errors import ConfigError
 from firmware_bridge.links import TransportState
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 
 SERVICE = "6e400001-b5a3-f393-e0a9-e50e24dcca9e"  # Nordic UART service
 TO_DEVICE = "6e400002-b5a3-f393-e0a9-e50e24dcca9e"
@@ -69,7 +69,7 @@ class BleTransport:
         self.name = f"ble:{address}"
         self._address, self._options = address, options or BleOptions()
         self._connect, self._error = bleak.BleakClient, BleakError
-        self._arrived: deque[Chunk] = deque()
+        self._arrived: deque[LinkBytes] = deque()
         self._client: Any = None
         self._connecting: asyncio.Task[None] | None = None
         self._writes: set[asyncio.Task[None]] = set()
@@ -80,18 +80,18 @@ class BleTransport:
         """None: bleak has no descriptor to wait for."""
         return None
 
-    def receive(self) -> list[Chunk]:
+    def receive(self) -> list[LinkBytes]:
         """Notifications since the last call."""
-        chunks = list(self._arrived)
+        pieces = list(self._arrived)
         self._arrived.clear()
-        return chunks
+        return pieces
 
     @property
     def is_drained(self) -> bool:
         """Always: what is read now counts as having arrived now."""
         return True
 
-    def tend(self, now_ns: int) -> list[Chunk]:
+    def tend(self, now_ns: int) -> list[LinkBytes]:
         """Begin to connect, at the first call; give what arrived."""
         del now_ns
         if self._connecting is None:
@@ -128,7 +128,7 @@ class BleTransport:
             except (self._error, OSError, TimeoutError, asyncio.TimeoutError, EOFError) as error:
                 self._reason = str(error) or type(error).__name__
             if self._is_open:
-                self._arrived.append(self._chunk(b""))
+                self._arrived.append(self._piece(b""))
             self._is_open = False
             attempts = 1 if self._opened > opened else attempts + 1
             logger.warning('link=%s closed reason="%s" attempt=%d', self.name, self._reason, attempts)
@@ -149,7 +149,7 @@ class BleTransport:
             )
             self._is_open, self._reason = True, ""
             self._opened += 1
-            self._arrived.append(self._chunk(b""))
+            self._arrived.append(self._piece(b""))
             logger.info("link=%s connected mtu=%d", self.name, client.mtu_size)
             await gone.wait()
             self._reason = "connection lost"
@@ -173,7 +173,7 @@ class BleTransport:
         if len(self._arrived) >= MAX_PENDING:
             self._arrived.popleft()
             self._dropped += 1
-        self._arrived.append(self._chunk(content))
+        self._arrived.append(self._piece(content))
 
-    def _chunk(self, content: bytes) -> Chunk:
-        return Chunk(time.monotonic_ns(), self.name, "", content)
+    def _piece(self, content: bytes) -> LinkBytes:
+        return LinkBytes(time.monotonic_ns(), self.name, "", content)

@@ -1,6 +1,6 @@
-"""A capture file as a link: its chunks come again, in their own time or faster.
+"""A capture file as a link: its pieces come again, in their own time or faster.
 
-Not for other files. The times in the chunks stay those of the capture, so what follows from them is the same, bit for
+Not for other files. The times in the pieces stay those of the capture, so what follows from them is the same, bit for
 bit; `wall_offset_ns` places them in the time of the clock on the wall.
 """
 
@@ -11,9 +11,9 @@ from pathlib import Path
 from edge.errors import SourceError
 from firmware_bridge.capture import Reader
 from firmware_bridge.links import TransportState
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 
-AT_ONCE = 256  # chunks given in one turn when not in real time
+AT_ONCE = 256  # pieces given in one turn when not in real time
 
 
 class Replay:
@@ -30,28 +30,28 @@ class Replay:
     def __init__(self, path: Path, speed: float = 1.0) -> None:
         self.name = f"replay:{path}"
         self._reader = Reader(path)
-        self._chunks = self._reader.chunks()
+        self._pieces = self._reader.pieces()
         self._speed = speed
-        self._next: Chunk | None = None
-        self._begin: tuple[int, int] | None = None  # time of the first chunk, and now
+        self._next: LinkBytes | None = None
+        self._begin: tuple[int, int] | None = None  # time of the first piece, and now
         self._is_open, self._reason, self._bytes = True, "", 0
         self._advance()
 
     @property
     def is_over(self) -> bool:
-        """Whether every chunk of the capture was returned."""
+        """Whether every piece of the capture was returned."""
         return self._next is None
 
     @property
     def wall_offset_ns(self) -> int:
-        """What to add to a chunk's time to get ns since 1970 UTC."""
+        """What to add to a piece's time to get ns since 1970 UTC."""
         return self._reader.wall_offset_ns
 
     def fileno(self) -> int | None:
         """None: there is nothing to wait for but time."""
         return None
 
-    def receive(self) -> list[Chunk]:
+    def receive(self) -> list[LinkBytes]:
         """Nothing; `tend` gives what is due."""
         return []
 
@@ -60,14 +60,14 @@ class Replay:
         """Always: what is read now counts as having arrived now."""
         return True
 
-    def tend(self, now_ns: int) -> list[Chunk]:
-        """The chunks whose time has come, at `speed`; as many as are read at once when it is 0."""
+    def tend(self, now_ns: int) -> list[LinkBytes]:
+        """The pieces whose time has come, at `speed`; as many as are read at once when it is 0."""
         if self._next is None:
             return []
         if self._begin is None:
             self._begin = self._next.arrival_ns, now_ns
         first_ns, began_ns = self._begin
-        out: list[Chunk] = []
+        out: list[LinkBytes] = []
         while self._next is not None:
             is_due = self._next.arrival_ns - first_ns <= (now_ns - began_ns) * self._speed
             if not (is_due if self._speed else len(out) < AT_ONCE):
@@ -92,7 +92,7 @@ class Replay:
 
     def _advance(self) -> None:
         try:
-            self._next = next(self._chunks, None)
+            self._next = next(self._pieces, None)
         except SourceError as error:
             self._next, self._reason = None, str(error)
         if self._next is None:

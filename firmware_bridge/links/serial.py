@@ -18,7 +18,7 @@ from serial.tools import list_ports
 
 from edge.errors import ConfigError, SourceError
 from firmware_bridge.links import TransportState
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 
 READ_BYTES = 65536
 READS = 16  # in one turn, before other links get theirs
@@ -77,7 +77,7 @@ class Serial:
         self._reason = ""
         self._opened = self._bytes = 0
         self._wait_ns, self._try_at_ns = FIRST_WAIT_NS, 0
-        self._fresh = False  # opened, and the empty chunk not yet given
+        self._fresh = False  # opened, and the empty piece not yet given
         self._open()
         if self._device is None and IN_USE in self._reason:
             raise SourceError(f"{self._reason}; stop the other one")
@@ -86,8 +86,8 @@ class Serial:
         """Descriptor of the port; None while it is away."""
         return None if self._device is None else int(self._device.fileno())
 
-    def receive(self) -> list[Chunk]:
-        """What has arrived, in one piece; an empty chunk before it if the port was opened anew."""
+    def receive(self) -> list[LinkBytes]:
+        """What has arrived, in one piece; an empty one before it if the port was opened anew."""
         pieces: list[bytes] = []
         now_ns = time.monotonic_ns()
         out = self._opening(now_ns)
@@ -110,14 +110,14 @@ class Serial:
                 break
         received = b"".join(pieces)
         self._bytes += len(received)
-        return [*out, Chunk(now_ns, self.name, "", received)] if received else out
+        return [*out, LinkBytes(now_ns, self.name, "", received)] if received else out
 
     @property
     def is_drained(self) -> bool:
         """Always: what is read now counts as having arrived now."""
         return True
 
-    def tend(self, now_ns: int) -> list[Chunk]:
+    def tend(self, now_ns: int) -> list[LinkBytes]:
         """Open the port again when it is time."""
         if self._device is None and now_ns >= self._try_at_ns:
             self._open()
@@ -159,9 +159,9 @@ class Serial:
             self._opened += 1
             self._wait_ns = FIRST_WAIT_NS
 
-    def _opening(self, now_ns: int) -> list[Chunk]:
+    def _opening(self, now_ns: int) -> list[LinkBytes]:
         fresh, self._fresh = self._fresh, False
-        return [Chunk(now_ns, self.name, "", b"")] if fresh else []
+        return [LinkBytes(now_ns, self.name, "", b"")] if fresh else []
 
     def _close_device(self, reason: str) -> None:
         device, self._device, self._fresh = self._device, None, False

@@ -17,7 +17,7 @@ import time
 
 from edge.errors import ConfigError, SourceError
 from firmware_bridge.links import TransportState
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import MAX_BODY
 
 BUFFER_BYTES = 4 << 20  # 10 s of 8 devices at 16 kHz with what the kernel adds to each datagram
@@ -78,9 +78,9 @@ class Udp:
         number = self._socket.fileno()
         return None if number < 0 else number
 
-    def receive(self) -> list[Chunk]:
+    def receive(self) -> list[LinkBytes]:
         """The datagrams that have arrived; one longer than any packet is cut, and refused by its checksum."""
-        out: list[Chunk] = []
+        out: list[LinkBytes] = []
         memory = self._memory
         view = memoryview(memory)
         now_ns = time.monotonic_ns()
@@ -104,15 +104,15 @@ class Udp:
                     arrival_ns = seconds * 1_000_000_000 + rest_ns - wall_ns
             self._newest_ns = max(self._newest_ns, min(arrival_ns, now_ns))  # whatever a step of the wall clock did
             self._bytes += count
-            out.append(Chunk(self._newest_ns, self.name, self._peer(address), bytes(view[:count])))
+            out.append(LinkBytes(self._newest_ns, self.name, self._peer(address), bytes(view[:count])))
         return out
 
-    def tend(self, now_ns: int) -> list[Chunk]:
+    def tend(self, now_ns: int) -> list[LinkBytes]:
         """Nothing to do: a socket outlives its interface."""
         return []
 
     def send(self, content: bytes, peer: str = "") -> bool:
-        """Send one datagram to a peer as it stands in a chunk."""
+        """Send one datagram to a peer, as `LinkBytes.peer` has it."""
         host, _, port = peer.rpartition(":")
         try:
             return self._socket.sendto(content, (host.strip("[]"), int(port))) == len(content)

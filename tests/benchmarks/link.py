@@ -29,7 +29,7 @@ from firmware_bridge.links import serve
 from firmware_bridge.links.udp import Udp
 from firmware_bridge.messages import Codec, Hello, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Delivery
+from firmware_bridge.records import Delivery, LinkBytes
 from firmware_bridge.sim import build
 from firmware_bridge.wire import Packet, encode
 from tests.benchmarks.frontends import medians
@@ -77,7 +77,7 @@ def receiving(codec: Codec, rate_hz: int) -> None:
     receiver = Receiver(Settings())
     hello = Hello((StreamInfo(0, rate_hz * 1000),))
     for device in range(1, FEW + 1):
-        receiver.feed(Chunk(1, "udp:x", "y", encode(Packet(device, hello, boot=1))))
+        receiver.feed(LinkBytes(1, "udp:x", "y", encode(Packet(device, hello, boot=1))))
     bodies = [
         encode(Packet(device, Samples(samples, codec), seq=k, sample_index=k * n, boot=1))
         for k in range(500)
@@ -85,7 +85,7 @@ def receiving(codec: Codec, rate_hz: int) -> None:
     ]
     started = time.thread_time()
     for number, body in enumerate(bodies):
-        receiver.feed(Chunk(1 + number // FEW * 20_000_000, "udp:x", "y", body))
+        receiver.feed(LinkBytes(1 + number // FEW * 20_000_000, "udp:x", "y", body))
     each_us = 1e6 * (time.thread_time() - started) / len(bodies)
     share = FEW * 50 * each_us / 1e6
     print(f"  8 devices at {rate_hz // 1000} kHz, {codec.name}: {each_us:.1f} us a packet to its block", end=", ")
@@ -96,9 +96,9 @@ def listen(is_over: Callable[[], bool], link: Udp, feed_items: Callable[[Deliver
     """Read one link in a thread, as the bridge does; the receiver and the thread's processor time in seconds."""
     receiver, busy_s = Receiver(Settings()), [0.0]
 
-    def take(chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            for received in receiver.feed(chunk):
+    def take(pieces: list[LinkBytes]) -> None:
+        for piece in pieces:
+            for received in receiver.feed(piece):
                 feed_items(received)
 
     def run() -> None:

@@ -23,7 +23,7 @@ from edge.types import Block, Gap
 from firmware_bridge.auth import SealAuthenticator
 from firmware_bridge.links import TEND_S, Transport, serve
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Condition, Delivery, Epoch
+from firmware_bridge.records import Condition, Delivery, Epoch, LinkBytes
 from firmware_bridge.sim import build
 
 DEVICE_ID = 0x5E000001
@@ -128,11 +128,11 @@ def listen(
     begin_s, is_asked_to_end = time.monotonic(), False
     silent = 0  # looks in a row: any time may lie between two of them
 
-    def feed_items(chunks: list[Chunk]) -> None:
+    def feed_items(pieces: list[LinkBytes]) -> None:
         nonlocal silent
         silent = 0
-        for chunk in chunks:
-            received.extend(receiver.feed(chunk))
+        for piece in pieces:
+            received.extend(receiver.feed(piece))
 
     def tick(now_ns: int) -> None:
         received.extend(receiver.tick(now_ns))

@@ -18,7 +18,7 @@ from firmware_bridge.links import ble
 from firmware_bridge.links.ble import MAX_PENDING, BleOptions, BleTransport
 from firmware_bridge.messages import Codec, Command, Hello, HelloRequest, Samples, StreamInfo
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import Packet, decode, encode
 from tests.firmware_bridge.bumble_backend import WEARABLE, Air
 
@@ -42,30 +42,30 @@ def run(scenario: Callable[[Air, BleTransport], Awaitable[None]], notify: Litera
     return asyncio.run(play())
 
 
-async def tended(link: BleTransport, until: Callable[[list[Chunk]], bool]) -> list[Chunk]:
+async def tended(link: BleTransport, until: Callable[[list[LinkBytes]], bool]) -> list[LinkBytes]:
     """What arrives, tended as the loop of the links does it."""
-    chunks: list[Chunk] = []
-    while not until(chunks):
-        chunks += [chunk for chunk in link.tend(time.monotonic_ns()) if chunk.content]  # empty: connected, or gone
+    pieces: list[LinkBytes] = []
+    while not until(pieces):
+        pieces += [piece for piece in link.tend(time.monotonic_ns()) if piece.content]  # empty: connected, or gone
         await asyncio.sleep(0.005)
-    return chunks
+    return pieces
 
 
-def is_open(link: BleTransport) -> Callable[[list[Chunk]], bool]:
+def is_open(link: BleTransport) -> Callable[[list[LinkBytes]], bool]:
     return lambda _: link.state.is_open
 
 
-def test_each_notification_is_a_chunk_in_order_with_its_time() -> None:
+def test_each_notification_is_a_piece_in_order_with_its_time() -> None:
     async def scenario(air: Air, link: BleTransport) -> None:
         before_ns = time.monotonic_ns()
         await tended(link, is_open(link))
         bodies = [bytes([k % 256]) * 240 for k in range(300)]
         for body in bodies:
             await air.send(body)
-        chunks = await tended(link, lambda got: len(got) >= 300)
-        assert [chunk.content for chunk in chunks] == bodies
-        assert {(chunk.link, chunk.peer, chunk.is_stream) for chunk in chunks} == {(f"ble:{WEARABLE}", "", False)}
-        times = [chunk.arrival_ns for chunk in chunks]
+        pieces = await tended(link, lambda got: len(got) >= 300)
+        assert [piece.content for piece in pieces] == bodies
+        assert {(piece.link, piece.peer, piece.is_stream) for piece in pieces} == {(f"ble:{WEARABLE}", "", False)}
+        times = [piece.arrival_ns for piece in pieces]
         assert before_ns < times[0] <= times[-1] < time.monotonic_ns()
         assert times == sorted(times)
         assert link.state.received_bytes == 300 * 240
@@ -84,7 +84,7 @@ def test_packets_over_ble_become_sound_sample_by_sample() -> None:
             assert len(body) <= 244  # one notification at MTU 247
             await air.send(body)
         receiver = Receiver(Settings(frozenset({DEVICE})))
-        received = [item for chunk in await tended(link, lambda got: len(got) >= 51) for item in receiver.feed(chunk)]
+        received = [item for piece in await tended(link, lambda got: len(got) >= 51) for item in receiver.feed(piece)]
         sound = np.concatenate([each.item.samples for each in received if isinstance(each.item, Block)])
         np.testing.assert_array_equal(sound, values.ravel() / np.float32(32768))
 
@@ -96,8 +96,8 @@ def test_what_is_sent_before_anyone_subscribed_is_lost_and_nothing_else_is() -> 
         await air.send(b"too early")
         await tended(link, is_open(link))
         await air.send(b"in time")
-        chunks = await tended(link, bool)
-        assert [chunk.content for chunk in chunks] == [b"in time"]
+        pieces = await tended(link, bool)
+        assert [piece.content for piece in pieces] == [b"in time"]
 
     run(scenario)
 
@@ -110,8 +110,8 @@ def test_a_connection_that_ends_is_made_again_and_both_are_told() -> None:
         assert link.state.reason == "connection lost"
         await tended(link, is_open(link))
         await air.send(b"again")
-        chunks = await tended(link, lambda got: any(chunk.content for chunk in got))
-        assert chunks[-1].content == b"again"
+        pieces = await tended(link, lambda got: any(piece.content for piece in got))
+        assert pieces[-1].content == b"again"
         assert (link.state.opened, link.state.reason) == (2, "")
 
     run(scenario)
@@ -157,8 +157,8 @@ def test_a_loop_that_stands_still_costs_the_oldest_and_counts_them() -> None:
         link.receive()
         for k in range(MAX_PENDING + 40):
             link._on_notification(k.to_bytes(2, "little"))
-        chunks = link.receive()
-        assert len(chunks) == MAX_PENDING
-        assert (int.from_bytes(chunks[0].content, "little"), link.state.dropped) == (40, 40)
+        pieces = link.receive()
+        assert len(pieces) == MAX_PENDING
+        assert (int.from_bytes(pieces[0].content, "little"), link.state.dropped) == (40, 40)
 
     run(scenario)

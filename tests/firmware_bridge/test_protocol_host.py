@@ -26,7 +26,7 @@ from firmware_bridge.messages import (
     TimePing,
 )
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk, Delivery, Epoch
+from firmware_bridge.records import Delivery, Epoch, LinkBytes
 from firmware_bridge.wire import CLIPPED, LOST_BEFORE, NO_CONTACT, Packet, decode
 from tests.firmware_bridge.sounding import (
     SECOND_NS,
@@ -34,8 +34,8 @@ from tests.firmware_bridge.sounding import (
     SOUND,
     UDP,
     N,
+    arriving,
     changes,
-    chunk,
     delivered,
     feed,
     hello,
@@ -50,7 +50,7 @@ def blocks(arrived: list[Delivery]) -> list[Block]:
     return [one.item for one in arrived if isinstance(one.item, Block)]
 
 
-def piece(start: int, n: int, flags: int = 0, link: str = SERIAL, at_ns: int = 0) -> Chunk:
+def piece(start: int, n: int, flags: int = 0, link: str = SERIAL, at_ns: int = 0) -> LinkBytes:
     """A packet of n samples that begins anywhere; sample k of the stream has the value k % N of SOUND."""
     values = SOUND[:, np.arange(start, start + n) % N]
     return delivered(Packet(7, Samples(values), 0, flags, 0, start, 1), at_ns, link)
@@ -146,7 +146,9 @@ def test_motion_of_more_than_150_mg_masks_until_a_telemetry_says_otherwise() -> 
     receiver = Receiver(Settings())
     arrived = feed(receiver, [hello(link=SERIAL)])
     for k, motion in enumerate((150, 151, 150)):
-        arrived += feed(receiver, [chunk(Telemetry(motion=Motion(motion, 900)), k, link=SERIAL), sound(k, link=SERIAL)])
+        arrived += feed(
+            receiver, [arriving(Telemetry(motion=Motion(motion, 900)), k, link=SERIAL), sound(k, link=SERIAL)]
+        )
     assert [bool(block.valid.all()) for block in blocks(arrived)] == [True, False, True]
 
 
@@ -164,8 +166,8 @@ def test_the_host_sends_two_orders_and_of_a_time_answer_takes_the_token() -> Non
 
 def test_counters_of_the_device_that_move_are_an_overrun() -> None:
     receiver = Receiver(Settings())
-    arrived = feed(receiver, (chunk(Telemetry(counters=Counters(50 * k, 2, 0)), k * SECOND_NS) for k in range(3)))
+    arrived = feed(receiver, (arriving(Telemetry(counters=Counters(50 * k, 2, 0)), k * SECOND_NS) for k in range(3)))
     assert changes(arrived) == []
-    assert changes(feed(receiver, [chunk(Telemetry(counters=Counters(200, 3, 0)), 4 * SECOND_NS)])) == [
+    assert changes(feed(receiver, [arriving(Telemetry(counters=Counters(200, 3, 0)), 4 * SECOND_NS)])) == [
         ("overrun", True)
     ]

@@ -1,4 +1,4 @@
-"""Receiver: many devices on many links, pure; what comes out follows from the chunks alone."""
+"""Receiver: many devices on many links, pure; what comes out follows from the pieces alone."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from firmware_bridge.messages import (
     Type,
 )
 from firmware_bridge.receive import MAX_DEVICES, Receiver, Settings
-from firmware_bridge.records import Chunk, Delivery, Epoch
+from firmware_bridge.records import Delivery, Epoch, LinkBytes
 from firmware_bridge.wire import Packet, Seal, decode
 from tests.firmware_bridge.sounding import (
     BLE,
@@ -35,7 +35,7 @@ from tests.firmware_bridge.sounding import (
     SOUND,
     UDP,
     N,
-    chunk,
+    arriving,
     feed,
     hello,
     sound,
@@ -81,7 +81,9 @@ def test_sound_before_the_hello_is_counted_and_the_hello_asked_for() -> None:
 
 def test_a_later_kind_of_packet_is_not_taken_for_sound() -> None:
     receiver = Receiver(Settings())
-    feed(receiver, [hello(), chunk(Opaque(5, 0, 160, b"later"), 1), chunk(Opaque(Type.SAMPLES, 2, 160, b"lc3"), 2)])
+    feed(
+        receiver, [hello(), arriving(Opaque(5, 0, 160, b"later"), 1), arriving(Opaque(Type.SAMPLES, 2, 160, b"lc3"), 2)]
+    )
     assert receiver.report().devices[0].streams[0].counts.packets == 1
 
 
@@ -91,7 +93,7 @@ def test_sealed_commands_rise_even_within_a_second_and_name_the_session() -> Non
     feed(receiver, [hello()])
     assert receiver.outgoing(0) == []  # not authenticated, so not known
     packet = decode(sound(0).content)._replace(seal=Seal(9, 4))
-    receiver.feed(Chunk(0, UDP, "", seal(packet, key)))
+    receiver.feed(LinkBytes(0, UDP, "", seal(packet, key)))
     first, second = (receiver.outgoing(at * SECOND_NS)[0].content for at in (0, 2))
     assert [(seal_.session, seal_.number) for seal_ in (decode(first).seal, decode(second).seal)] == [
         (9, 1000),
@@ -113,9 +115,9 @@ def test_an_order_that_is_sent_back_is_no_device() -> None:
     receiver = Receiver(Settings())
     feed(receiver, [sound(0), hello()])
     before = receiver.report()
-    assert feed(receiver, [Chunk(9, UDP, "elsewhere", receiver.outgoing(0)[0].content)]) == []
+    assert feed(receiver, [LinkBytes(9, UDP, "elsewhere", receiver.outgoing(0)[0].content)]) == []
     assert receiver.report().devices == before.devices
-    assert feed(Receiver(Settings()), [chunk(Command((HelloRequest(),)), 0)]) == []
+    assert feed(Receiver(Settings()), [arriving(Command((HelloRequest(),)), 0)]) == []
 
 
 def test_an_answered_ping_tells_how_long_the_way_is() -> None:
@@ -123,9 +125,9 @@ def test_an_answered_ping_tells_how_long_the_way_is() -> None:
     feed(receiver, [hello()])
     (order,) = receiver.outgoing(SECOND_NS)
     assert decode(order.content).content == Command((TimePing(99),))
-    feed(receiver, [chunk(Time(98, Clock(0, 0)), SECOND_NS + 1_000_000)])
+    feed(receiver, [arriving(Time(98, Clock(0, 0)), SECOND_NS + 1_000_000)])
     assert receiver.report().devices[0].round_trip_ms is None
-    feed(receiver, [chunk(Time(99, Clock(0, 0)), SECOND_NS + 4_000_000)])
+    feed(receiver, [arriving(Time(99, Clock(0, 0)), SECOND_NS + 4_000_000)])
     assert receiver.report().devices[0].round_trip_ms == 4.0
 
 
@@ -178,9 +180,9 @@ def test_a_replayed_packet_is_not_heard_when_the_device_has_a_key() -> None:
     bodies = [
         seal(decode(one.content)._replace(seal=Seal(1, k)), key) for k, one in enumerate([hello(), sound(0), sound(1)])
     ]
-    chunks = [Chunk(k, UDP, "", body) for k, body in enumerate(bodies)]
-    assert len(blocks(feed(receiver, chunks))) == 2
-    assert feed(receiver, chunks) == []
+    pieces = [LinkBytes(k, UDP, "", body) for k, body in enumerate(bodies)]
+    assert len(blocks(feed(receiver, pieces))) == 2
+    assert feed(receiver, pieces) == []
     assert feed(receiver, [sound(2)]) == []  # unsealed
     assert receiver.report().links[UDP].not_authenticated == 4
 
@@ -206,13 +208,13 @@ def test_a_stream_that_is_another_now_begins_anew() -> None:
 
 
 def test_a_log_line_is_handed_on() -> None:
-    assert feed(Receiver(Settings()), [chunk(Log("hot", 4), 5)]) == [Delivery(7, -1, 5, Log("hot", 4))]
+    assert feed(Receiver(Settings()), [arriving(Log("hot", 4), 5)]) == [Delivery(7, -1, 5, Log("hot", 4))]
 
 
 def test_packets_of_all_kinds_count_for_the_loss_of_their_stream() -> None:
     receiver = Receiver(Settings())
-    feed(receiver, [hello(), chunk(Telemetry(), 1, seq=1), chunk(Samples(SOUND), 2, seq=5)])
-    feed(receiver, [chunk(Telemetry(), 3, seq=5)])
+    feed(receiver, [hello(), arriving(Telemetry(), 1, seq=1), arriving(Samples(SOUND), 2, seq=5)])
+    feed(receiver, [arriving(Telemetry(), 3, seq=5)])
     stream = receiver.report().devices[0].streams[0]
     assert (stream.received, stream.missing) == (2, 3)  # the hello made the stream known
 
@@ -223,16 +225,16 @@ def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
     numbers = draw.draw(st.permutations(range(12)))
     stored = [k for k in numbers if draw.draw(st.booleans())]
     steps = draw.draw(st.lists(st.integers(1, 70), min_size=len(stored), max_size=len(stored)))
-    chunks, at = [hello()], 0
+    pieces, at = [hello()], 0
     for k, step in zip(stored, steps, strict=True):
         at += step * 1_000_000
-        chunks.append(sound(k, at))
+        pieces.append(sound(k, at))
         if step % 9 == 0:
-            chunks.append(chunk(Telemetry(contact=step % 2), at))
+            pieces.append(arriving(Telemetry(contact=step % 2), at))
     rarely, often = Receiver(Settings()), Receiver(Settings())
-    one = feed(rarely, chunks) + rarely.flush()
+    one = feed(rarely, pieces) + rarely.flush()
     other = []
-    for this, after in zip(chunks, [*chunks[1:], chunks[-1]], strict=True):
+    for this, after in zip(pieces, [*pieces[1:], pieces[-1]], strict=True):
         other += often.feed(this)
         for now in range(this.arrival_ns, after.arrival_ns, 5_000_000):
             other += often.tick(now)
@@ -250,5 +252,5 @@ def test_how_often_time_is_told_changes_no_sound(draw: st.DataObject) -> None:
 @given(st.lists(st.tuples(st.sampled_from([UDP, SERIAL, BLE]), st.binary(max_size=300))))
 def test_garbage_is_never_an_error_and_never_sound(pieces: list[tuple[str, bytes]]) -> None:
     receiver = Receiver(Settings())
-    arrived = feed(receiver, (Chunk(k, link, "", content) for k, (link, content) in enumerate(pieces)))
+    arrived = feed(receiver, (LinkBytes(k, link, "", content) for k, (link, content) in enumerate(pieces)))
     assert arrived + receiver.flush() == []

@@ -17,8 +17,8 @@ from tests.firmware_bridge.sounding import (
     SECOND_NS,
     SERIAL,
     N,
+    arriving,
     changes,
-    chunk,
     conditions,
     feed,
     hello,
@@ -72,8 +72,8 @@ def test_one_bad_second_at_the_start_is_not_choppy() -> None:
 
 def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
     receiver = Receiver(Settings())
-    received = feed(receiver, [hello(), sound(0), chunk(Telemetry(contact=0), 30_000_000), sound(1)])
-    received += feed(receiver, [chunk(Telemetry(contact=200), 50_000_000), sound(2)])
+    received = feed(receiver, [hello(), sound(0), arriving(Telemetry(contact=0), 30_000_000), sound(1)])
+    received += feed(receiver, [arriving(Telemetry(contact=200), 50_000_000), sound(2)])
     assert [bool(block.valid.all()) for block in blocks(received)] == [True, False, True]
     assert not blocks(received)[1].valid.any()
     assert [
@@ -85,7 +85,7 @@ def test_no_contact_by_telemetry_masks_what_is_sound_by_itself() -> None:
 
 def test_sound_whose_time_had_come_before_a_reading_is_not_masked_by_it() -> None:
     receiver = Receiver(Settings())
-    received = feed(receiver, [hello(), sound(0), sound(2), chunk(Telemetry(contact=0), 200_000_000), sound(3)])
+    received = feed(receiver, [hello(), sound(0), sound(2), arriving(Telemetry(contact=0), 200_000_000), sound(3)])
     assert [bool(block.valid.all()) for block in blocks(received)] == [True, False, True, False]
 
 
@@ -128,7 +128,7 @@ def test_over_ble_the_rate_comes_from_telemetry() -> None:
         if k % 50 == 49:
             at = (k + 1) * 20_000_000
             clock = Clock(round(at / 1000 * 8000 / 8063), (k + 1) * N)
-            feed(receiver, [chunk(Telemetry(clock=clock), at, link=BLE)])
+            feed(receiver, [arriving(Telemetry(clock=clock), at, link=BLE)])
     state = receiver.report().devices[0].streams[0].clock
     assert state.rate_hz == pytest.approx(8063, abs=0.1)
 

@@ -21,7 +21,7 @@ from firmware_bridge.links import Transport
 from firmware_bridge.links.replay import Replay
 from firmware_bridge.links.serial import Serial
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import encode
 from tests.edge.conftest import PATIENCE_S
 from tests.edge.sources.bridging import hello
@@ -40,8 +40,8 @@ class Looks:
     def after_s(self, seconds: float, is_over: bool = False) -> LinkWarnings:
         now_ns = self.begin_ns + round(seconds * 10**9)
         for link in self.links:
-            for chunk in [*link.tend(now_ns), *link.receive()]:
-                self.receiver.feed(chunk)
+            for piece in [*link.tend(now_ns), *link.receive()]:
+                self.receiver.feed(piece)
         return self.checker.check(self.receiver.report(), now_ns, is_over)
 
 
@@ -127,7 +127,7 @@ def test_a_capture_that_plays_is_no_silent_link_and_its_end_is_told(tmp_path: Pa
     path = tmp_path / "night.cap"
     writer = Writer(path)
     for second in (0, 10):
-        writer.write(Chunk(second * 10**9, "udp:127.0.0.1:7355", "10.0.0.7:9", encode(hello())))
+        writer.write(LinkBytes(second * 10**9, "udp:127.0.0.1:7355", "10.0.0.7:9", encode(hello())))
     writer.end(10 * 10**9)
     writer.close()
     with closing(Replay(path)) as past:

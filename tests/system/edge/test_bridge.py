@@ -21,7 +21,7 @@ from firmware_bridge import clock, cobs
 from firmware_bridge.auth import ReplayCounter, seal
 from firmware_bridge.capture import Writer
 from firmware_bridge.messages import Battery, Hello, Motion, StreamInfo, Telemetry
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import LAST, NO_CONTACT, Packet, Seal, encode
 from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import DEVICE, KEY, N, Port, hello, listening, settings, sound, wait_for
@@ -282,7 +282,7 @@ def test_a_capture_is_heard_as_if_its_device_spoke_now_and_then_the_streams_end(
     writer = Writer(capture)
     for k, packet in enumerate([hello(), *(sound(k) for k in range(10))]):
         content = cobs.encode(encode(packet)) + b"\0"
-        writer.write(Chunk(1_000_000_000 + k * 20_000_000, "serial:/dev/ttyX", "", content))
+        writer.write(LinkBytes(1_000_000_000 + k * 20_000_000, "serial:/dev/ttyX", "", content))
     writer.close()
     before_s = time.monotonic()
     bridge = open_bridge(settings(capture=str(capture)), 8000, tmp_path / "links.json")

@@ -23,7 +23,7 @@ from edge.commands.link_watch import replay
 from edge.errors import ConfigError, SourceError
 from edge.sources.file_search import DEMO_AUDIO
 from firmware_bridge.capture import Writer
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from firmware_bridge.wire import encode
 from tests.conftest import HANGS_S
 from tests.edge.sources.bridging import hello, sound
@@ -180,7 +180,7 @@ def test_a_device_that_vanishes_before_the_end_of_a_capture_is_lost_in_it(tmp_pa
     writer = Writer(capture)
     packets = [hello(), *(sound(k) for k in range(20))]
     for k, packet in enumerate(packets):
-        writer.write(Chunk(k * 20_000_000, "udp:127.0.0.1:7355", "10.0.0.7:9", encode(packet)))
+        writer.write(LinkBytes(k * 20_000_000, "udp:127.0.0.1:7355", "10.0.0.7:9", encode(packet)))
     writer.end(9_000_000_000)
     writer.close()
     report, now_ns, _ = replay(capture, None, threading.Event())

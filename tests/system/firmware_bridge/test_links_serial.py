@@ -17,7 +17,7 @@ from serial.tools.list_ports_common import ListPortInfo
 from edge.errors import ConfigError, SourceError
 from firmware_bridge.links import serial
 from firmware_bridge.links.serial import FIRST_WAIT_NS, LONGEST_WAIT_NS, Serial, find
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from tests.firmware_bridge.simulating import Device, check_sound, listen, needs_compiler, noise, write_wav
 
 FAR_NS = 1 << 60  # long after any back-off
@@ -43,16 +43,16 @@ def plug(link: Path, name: str) -> None:
 
 
 def received(link: Serial) -> list[bytes]:
-    return [chunk.content for chunk in link.receive()]
+    return [piece.content for piece in link.receive()]
 
 
 def test_what_arrives_comes_after_a_mark_that_the_port_was_opened() -> None:
     with port() as (master, name), closing(Serial(name)) as link:
         os.write(master, b"abc\0def")
-        chunks = link.receive()
-        assert [chunk.content for chunk in chunks] == [b"", b"abc\0def"]
-        assert chunks[1][1:3] == (f"serial:{name}", "")
-        assert chunks[1].is_stream
+        pieces = link.receive()
+        assert [piece.content for piece in pieces] == [b"", b"abc\0def"]
+        assert pieces[1][1:3] == (f"serial:{name}", "")
+        assert pieces[1].is_stream
         assert link.receive() == []
         assert link.state.received_bytes == 7
 
@@ -92,7 +92,7 @@ def test_an_unplugged_port_is_told_once_and_opened_again_under_its_name(tmp_path
     assert "unplugged" in link.state.reason
     with port() as (master, name), closing(link):
         plug(place, name)
-        assert link.tend(FAR_NS) == [Chunk(FAR_NS, f"serial:{place}", "", b"")]
+        assert link.tend(FAR_NS) == [LinkBytes(FAR_NS, f"serial:{place}", "", b"")]
         os.write(master, b"again")
         assert received(link) == [b"again"]
         assert link.state.opened == 2
@@ -120,7 +120,7 @@ def test_a_port_that_is_unplugged_while_it_is_opened_is_tried_again(
     assert len(os.listdir("/proc/self/fd")) == descriptors
     with port() as (_, again), closing(link):
         plug(place, again)
-        assert [chunk.content for chunk in link.tend(FAR_NS)] == [b""]
+        assert [piece.content for piece in link.tend(FAR_NS)] == [b""]
         assert link.state.is_open
 
 

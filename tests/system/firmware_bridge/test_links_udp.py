@@ -17,7 +17,7 @@ from edge.types import Block
 from firmware_bridge.links import serve, udp
 from firmware_bridge.links.udp import DRAIN, Udp
 from firmware_bridge.receive import Receiver, Settings
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from tests.edge.conftest import wait_for
 from tests.firmware_bridge.relay import Fate, Relay
 from tests.firmware_bridge.simulating import Device, Run, check_sound, listen, needs_compiler, noise, write_wav
@@ -36,11 +36,11 @@ def test_all_datagrams_that_wait_come_at_one_wake_up_each_with_its_sender() -> N
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as one, closing(sender(link)) as other:
         for k in range(100):
             (one if k % 2 else other).send(bytes([k]))
-        chunks = link.receive()
-        assert [chunk.content for chunk in chunks] == [bytes([k]) for k in range(100)]
-        assert {chunk.peer for chunk in chunks} == {f"127.0.0.1:{s.getsockname()[1]}" for s in (one, other)}
-        assert {chunk.link for chunk in chunks} == {f"udp:127.0.0.1:{link.port}"}
-        assert not chunks[0].is_stream
+        pieces = link.receive()
+        assert [piece.content for piece in pieces] == [bytes([k]) for k in range(100)]
+        assert {piece.peer for piece in pieces} == {f"127.0.0.1:{s.getsockname()[1]}" for s in (one, other)}
+        assert {piece.link for piece in pieces} == {f"udp:127.0.0.1:{link.port}"}
+        assert not pieces[0].is_stream
         assert link.receive() == []
 
 
@@ -72,9 +72,9 @@ def test_a_queue_that_is_old_is_no_loss(monkeypatch: pytest.MonkeyPatch) -> None
     link, ended_ns = filled_queue()
     monkeypatch.setattr("firmware_bridge.links.time", SimpleNamespace(monotonic_ns=lambda: ended_ns))  # however slow
 
-    def feed_items(chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            received.extend(receiver.feed(chunk))
+    def feed_items(pieces: list[LinkBytes]) -> None:
+        for piece in pieces:
+            received.extend(receiver.feed(piece))
 
     def is_over() -> bool:
         devices = receiver.report().devices
@@ -93,8 +93,8 @@ def notes_times(link: Udp, out: socket.socket) -> bool:
     sent_ns = time.monotonic_ns()
     time.sleep(0.05)
     read_ns = time.monotonic_ns()
-    chunks = link.receive()
-    return bool(chunks) and chunks[-1].arrival_ns < (sent_ns + read_ns) // 2
+    pieces = link.receive()
+    return bool(pieces) and pieces[-1].arrival_ns < (sent_ns + read_ns) // 2
 
 
 def both_clocks() -> tuple[int, int] | None:
@@ -117,18 +117,18 @@ def test_a_datagram_counts_from_when_the_kernel_had_it_whatever_the_wall_clock_d
                 now_ns, wall_ns = wait_for(both_clocks, "both clocks at one moment")
                 patch.setattr(time, "monotonic_ns", lambda now_ns=now_ns: now_ns)
                 patch.setattr(time, "time_ns", lambda wall_ns=wall_ns + step_ns: wall_ns)
-                (chunk,) = link.receive()
+                (piece,) = link.receive()
             if step_ns == 0:
-                assert before_ns - 10**7 <= chunk.arrival_ns <= sent_ns + 10**7  # the wall clock is followed by ntp
-            newest_ns = chunk.arrival_ns
+                assert before_ns - 10**7 <= piece.arrival_ns <= sent_ns + 10**7  # the wall clock is followed by ntp
+            newest_ns = piece.arrival_ns
             assert newest_ns <= time.monotonic_ns()
 
 
 def test_an_answer_reaches_its_peer() -> None:
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
         out.send(b"hello")
-        (chunk,) = link.receive()
-        assert link.send(b"order", chunk.peer)
+        (piece,) = link.receive()
+        assert link.send(b"order", piece.peer)
         assert out.recv(100) == b"order"
         assert not link.send(b"order", "nonsense")
 
@@ -177,7 +177,7 @@ def test_a_datagram_longer_than_a_packet_is_cut_and_harmless() -> None:
     with closing(Udp("127.0.0.1", 0)) as link, closing(sender(link)) as out:
         out.send(bytes(60_000))
         out.send(b"x")
-        assert [len(chunk.content) for chunk in link.receive()] == [udp.MAX_BODY + 1, 1]
+        assert [len(piece.content) for piece in link.receive()] == [udp.MAX_BODY + 1, 1]
 
 
 def through(relay_to: Fate, wav: Path, seed: int, speed: float, before: int = 1 << 32) -> tuple[Run, Relay]:
@@ -249,8 +249,8 @@ def test_a_relay_counts_what_it_does() -> None:
         with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as out:
             for k in range(200):
                 out.sendto(bytes([k]), ("127.0.0.1", relay.port))
-        chunks = link.receive()
+        pieces = link.receive()
         wait_for(lambda: relay.passed == 200 and relay.is_empty, "the end of the delays")
-        chunks += link.receive() + link.receive()
-        assert len(chunks) == 200 - len(relay.dropped) + relay.doubled
+        pieces += link.receive() + link.receive()
+        assert len(pieces) == 200 - len(relay.dropped) + relay.doubled
         assert min(len(relay.dropped), relay.doubled, relay.delayed, relay.swapped) > 10

@@ -22,7 +22,7 @@ from edge.sources.file_search import DEMO_AUDIO, DEMO_TRUTH
 from edge.sources.link_opening import open_links
 from firmware_bridge.capture import Writer
 from firmware_bridge.links.udp import Udp
-from firmware_bridge.records import Chunk
+from firmware_bridge.records import LinkBytes
 from tests.edge.fakes import LoudnessModel
 from tests.edge.knowing import known_noise
 from tests.edge.wards import settings, stream
@@ -128,7 +128,7 @@ class TestSources:
             assert refused
             assert refused in found.found
         writer = Writer(tmp_path / "ward.cap")
-        writer.write(Chunk(1, "serial:x", "", b"abc"))
+        writer.write(LinkBytes(1, "serial:x", "", b"abc"))
         writer.close()
         (found, link), refused = self.looked_at(tmp_path, capture=str(tmp_path / "ward.cap"))
         assert (found.verdict, link.verdict, refused) == ("ok", "ok", "")
