@@ -6,28 +6,35 @@ latencies, of which each event carries its own. The tables give names and kinds;
 a gauge called after its path. Labels are the configured streams and the fixed words of the reports, so there are never
 more series than those.
 
-The server is the library's: a thread for each reader, at every path. It listens on this machine alone by default.
+The page is the library's, at every path; the server is the standard one with bounds. A reader has a thread, of `MOST`
+the oldest makes room, none has longer than `EXCHANGE_S`, and of its request `HEAD_BYTES` are read: a stranger who opens
+connections and asks for nothing takes neither threads nor files nor memory from the beds. It listens on this machine
+alone by default.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, start_http_server
+from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, make_wsgi_app
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from edge.contract.fields import Body
 from edge.delivery.latency import BOUNDS_S, LatencyCounts
+from edge.log import RateLimitedLog
 from edge.node.health import STATES, Reports
 from edge.settings.sections import Metrics
-
-if TYPE_CHECKING:
-    from wsgiref.simple_server import WSGIServer
 
 PREFIX = "laennec"
 LEVELS = {"ok": 0, "warn": 1, "crit": 2}  # of a check
@@ -170,6 +177,83 @@ def _add(families: dict[str, Metric], named: MetricName, path: Path, value: floa
 
 logger = logging.getLogger(__name__)
 
+MOST = 16  # readers at once
+EXCHANGE_S = 3.0  # from the connection to the last byte of the page, 20 ms of a reader who asks
+HEAD_BYTES = 16_384  # of a request; what is behind them is not read
+BACKLOG = 64  # connections that the system has taken and nobody has accepted yet
+
+
+class _Head:
+    """What is read of a request: lines, `HEAD_BYTES` in all."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._left = file, HEAD_BYTES
+
+    def readline(self, limit: int = HEAD_BYTES) -> bytes:
+        """The next line; empty, as at the end, behind the bound."""
+        line: bytes = self._file.readline(min(limit, self._left))
+        self._left -= len(line)
+        return line
+
+    def close(self) -> None:
+        """As a file."""
+        self._file.close()
+
+
+class _Exchange(WSGIRequestHandler):
+    """One request."""
+
+    def setup(self) -> None:
+        """Read no more than a head."""
+        super().setup()
+        self.rfile = _Head(self.rfile)  # type: ignore[assignment]
+
+    def log_message(self, *args: Any, **kwargs: Any) -> None:
+        """Each scrape is no event."""
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each reader, none for long."""
+
+    daemon_threads, block_on_close = True, False
+    request_queue_size = BACKLOG
+
+    def __init__(self, host: str, port: int) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._readers: dict[socket.socket, float] = {}  # since when, monotonic seconds; oldest first
+        self._mutex, self._limited_log = threading.Lock(), RateLimitedLog(logger)
+        super().__init__((host, port), _Exchange)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Give a reader a thread; beyond `MOST` the oldest loses its own."""
+        with self._mutex:
+            if len(self._readers) >= MOST:
+                self._cut(next(iter(self._readers)), f"{MOST} others came after it")
+            self._readers[request] = time.monotonic()
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Cut off who takes too long; called twice a second."""
+        with self._mutex:
+            late_s = time.monotonic() - EXCHANGE_S
+            for reader in [each for each, since_s in self._readers.items() if since_s < late_s]:
+                self._cut(reader, f"more than {EXCHANGE_S:g} s")
+
+    def shutdown_request(self, request: Any) -> None:
+        """It is over."""
+        with self._mutex:
+            self._readers.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A reader that is gone, or was cut off, is no event."""
+
+    def _cut(self, reader: socket.socket, why: str) -> None:
+        del self._readers[reader]
+        with suppress(OSError):  # it has gone by itself
+            reader.shutdown(socket.SHUT_RDWR)
+        self._limited_log.log("cut", f'metrics reader=cut reason="{why}"; let a firewall say who reads')
+
 
 class MetricsServer(Collector):  # which is what the page is made of
     """The listener; `start` and `stop` once each."""
@@ -182,7 +266,7 @@ class MetricsServer(Collector):  # which is what the page is made of
             reports: what the node says of itself now; called from a thread of this.
         """
         self._settings, self._reports = settings, reports
-        self._server: WSGIServer | None = None
+        self._server: _Server | None = None
 
     @property
     def is_healthy(self) -> bool:
@@ -194,7 +278,7 @@ class MetricsServer(Collector):  # which is what the page is made of
         host, port, page = self._settings.host, self._settings.port, CollectorRegistry()
         page.register(self)
         try:
-            self._server, _ = start_http_server(port or 0, host, page)
+            self._server = _Server(host, port or 0)
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or error
             logger.error(
@@ -204,6 +288,8 @@ class MetricsServer(Collector):  # which is what the page is made of
                 reason,
             )
         else:
+            self._server.set_app(make_wsgi_app(page))
+            threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True).start()
             logger.info("metrics url=http://%s:%s/metrics", host, port)
 
     def stop(self) -> None:
