@@ -22,7 +22,7 @@ from edge.delivery.latency import BEHIND_S, DeliveryLag, StageTimes, with_sendin
 from edge.delivery.message_inbox import GapLimit, MessageInbox, WritePace
 from edge.delivery.messages import Message, Node, finish, status_body
 from edge.delivery.minutes import Minute
-from edge.delivery.mqtt_client import Listening
+from edge.delivery.mqtt_client import Subscription
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedState
 from edge.delivery.sender import Answers, BestEffort, InFlight, Refusals, next_messages, next_states
@@ -123,10 +123,10 @@ class Dispatch:
         self._state.set(topic, body, expiry_s)
         self._wake.set()
 
-    def listen(self, listening: Listening) -> None:
+    def subscribe(self, subscription: Subscription) -> None:
         """Subscribe in every connection, beside what was asked for before; call it before `start`."""
-        first = self._session.listening
-        self._session.listening = listening if first is None else first.beside(listening)
+        first = self._session.subscription
+        self._session.subscription = subscription if first is None else first.beside(subscription)
 
     def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
         """Publish what somebody waits for now; it is lost where the connection is gone, and they ask again."""

@@ -4,9 +4,9 @@ Not for what happens to the connection (`edge.delivery.session`), nor for what m
 `edge.server.board`). MQTT 5 keeps the session for a while after a break, so that a short one does not show the will;
 3.1.1 cannot distinguish a break from an end, so there every session is a clean one.
 
-To a node a retained message is no order: that is of
-the moment, and one that is stored would be carried out again at each connection, so it is dropped. In 3.1.1 its first
-copies look alike. Whoever reads states (`Listening.stored`) gets what the broker has stored, marked so.
+To a node a retained message is no order: that is of the moment, and one that is stored would be carried out again at
+each connection, so it is dropped. In 3.1.1 its first copies look alike. Whoever reads states (`Subscription.stored`)
+gets what the broker has stored, marked so.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Request:
-    """One message that asks for something."""
+class Incoming:
+    """One message that the broker sent here: a command, an answer, a state."""
 
     topic: str
     payload: bytes
@@ -46,28 +46,28 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Listening:
+class Subscription:
     """What a session subscribes to in each of its connections."""
 
     filters: tuple[str, ...]
-    on_request: Callable[[Request], None]
+    on_message: Callable[[Incoming], None]
     """Called from the session's thread; must not wait."""
     stored: bool = False
     """Whether messages that the broker has stored are wanted: of states, never of orders."""
 
-    def beside(self, other: Listening) -> Listening:
+    def beside(self, other: Subscription) -> Subscription:
         """Both as one; a message goes to the one whose filters it matches, to this first.
 
         A filter that another one covers is not subscribed to: the broker would send its messages twice.
         """
 
-        def route(request: Request) -> None:
-            own = any(paho.topic_matches_sub(each, request.topic) for each in self.filters)
-            (self if own else other).on_request(request)
+        def route(incoming: Incoming) -> None:
+            own = any(paho.topic_matches_sub(each, incoming.topic) for each in self.filters)
+            (self if own else other).on_message(incoming)
 
         both = self.filters + other.filters
         covered = [each for each in both if any(paho.topic_matches_sub(wide, each) for wide in both if wide != each)]
-        return Listening(tuple(each for each in both if each not in covered), route)
+        return Subscription(tuple(each for each in both if each not in covered), route)
 
     def subscribe(self, client: paho.Client) -> None:
         """Subscribe on a connection that the broker has accepted."""
@@ -90,7 +90,7 @@ class Listening:
             return
         wanted = getattr(message.properties, "ResponseTopic", None)
         correlation = getattr(message.properties, "CorrelationData", b"")
-        self.on_request(Request(message.topic, bytes(message.payload), wanted, correlation, message.retain))
+        self.on_message(Incoming(message.topic, bytes(message.payload), wanted, correlation, message.retain))
 
 
 SESSION_EXPIRY_S = 300  # must exceed the will delay, or the broker publishes the will when the session ends

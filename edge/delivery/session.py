@@ -25,7 +25,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, SESSION_EXPIRY_S, ClientFactory, Listening, publish_properties
+from edge.delivery.mqtt_client import RECEIVE_MAXIMUM, SESSION_EXPIRY_S, ClientFactory, Subscription, publish_properties
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
 
@@ -102,7 +102,7 @@ class MqttSession:
             ClientFactory(settings, client_id),
             "; events are kept, and it is tried again" if will else "",
         )
-        self.listening: Listening | None = None  # what to subscribe to; to be set before `start`
+        self.subscription: Subscription | None = None  # what to subscribe to; to be set before `start`
         self._limited_log = RateLimitedLog(logger)
         self._stop = threading.Event()
         self._client: paho.Client | None = None
@@ -217,8 +217,8 @@ class MqttSession:
         if attempt.version == paho.MQTTv311:
             self._warn_of_311()
         logger.info("mqtt broker=connected host=%s protocol=%s", self._where, VERSIONS[attempt.version])
-        if self.listening is not None and self._client is not None:
-            self.listening.subscribe(self._client)
+        if self.subscription is not None and self._client is not None:
+            self.subscription.subscribe(self._client)
         limit = getattr(properties, "ReceiveMaximum", RECEIVE_MAXIMUM)
         self._on_signal(Connected(attempt.session, min(RECEIVE_MAXIMUM, limit)))
 

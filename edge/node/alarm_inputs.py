@@ -25,7 +25,7 @@ from edge.delivery.dispatch import Dispatch
 from edge.delivery.entries import OutboxStatus
 from edge.delivery.latency import LATE_S
 from edge.delivery.messages import Node
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.detector.sound_check import SoundAssessment
 from edge.log import RateLimitedLog
 from edge.node.stream_status import StreamStatus, StreamView
@@ -55,7 +55,7 @@ class Order:
     """A command of somebody."""
 
     address: CommandAddress
-    request: Request
+    request: Incoming
 
 
 class OrderQueue:

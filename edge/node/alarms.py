@@ -34,7 +34,7 @@ from edge.delivery.alarm_messages import (
 from edge.delivery.disk import STALLED_S
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import BedReading, NodeReading, Order, OrderQueue, bed_values, node_values, refuse
 from edge.node.clips import NodeClips
@@ -131,7 +131,7 @@ class AlarmService:
         self._limited_log = RateLimitedLog(logger)
         self._looked_s, self._next_look_s = time.monotonic(), -math.inf
         dispatch.on_answer = self._orders.wake
-        dispatch.listen(Listening(command_filters(node), self._on_request))
+        dispatch.subscribe(Subscription(command_filters(node), self._on_request))
 
     def start(self, look: Callable[[], WardReading]) -> None:
         """Begin; `look` is called by `work`, about every `LOOK_S`."""
@@ -185,7 +185,7 @@ class AlarmService:
         """The retained topics of all alarms."""
         return [alarm_topic(self._node, key) for key in self._alarms.rules]
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: Incoming) -> None:
         address = address_of(self._node, request.topic)
         if address is None:
             self._limited_log.log("address", f"alarms command=dropped topic={request.topic[:128]!r}; it names nobody")

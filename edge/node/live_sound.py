@@ -26,7 +26,7 @@ from edge.contract.live import LISTENING_EXPIRY_S, MAX_LISTENERS, MOMENT_EXPIRY_
 from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.log import RateLimitedLog
 from edge.node.alarm_inputs import Order, answer_to, refuse
 from edge.node.inbox import Item
@@ -127,7 +127,7 @@ class NodeListening:
         self._is_over = False
         self.thread: threading.Thread | None = None
         """That works; None while nobody listens."""
-        dispatch.listen(Listening((node.filter("s", "+", "cmd", LISTEN, "+"),), self._on_request))
+        dispatch.subscribe(Subscription((node.filter("s", "+", "cmd", LISTEN, "+"),), self._on_request))
 
     def join(self, streams: Sequence[NodeStream], is_consent_over: Callable[[str], bool]) -> None:
         """Let the streams of the settings be listened to; none has sent sound yet.
@@ -173,7 +173,7 @@ class NodeListening:
             self._wake()
             thread.join(STOPPED_S)
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: Incoming) -> None:
         """A command; called from the session's thread."""
         address, now_s = address_of(self._node, request.topic), self._monotonic()
         if address is None:

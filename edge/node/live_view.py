@@ -24,7 +24,7 @@ from edge.contract.live import MOMENT_EXPIRY_S
 from edge.delivery.alarm_messages import CommandAddress, address_of
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Node
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.detector.class_rules import EventOptions
 from edge.log import RateLimitedLog
 from edge.model.model import Model
@@ -73,7 +73,7 @@ class LiveViews:
         self._mutex = threading.Lock()
         self._limited_log = RateLimitedLog(logger)
         self._thread: threading.Thread | None = None  # while somebody looks
-        dispatch.listen(Listening((node.filter("s", "+", "cmd", LOOK, "+"),), self._on_request))
+        dispatch.subscribe(Subscription((node.filter("s", "+", "cmd", LOOK, "+"),), self._on_request))
 
     def join(self, settings: Sequence[Stream], streams: Sequence[NodeStream]) -> None:
         """Let the streams of these settings be looked at; none has sent sound yet."""
@@ -132,7 +132,7 @@ class LiveViews:
         with self._mutex:
             self._counts[cause] += 1
 
-    def _on_request(self, request: Request) -> None:
+    def _on_request(self, request: Incoming) -> None:
         address = address_of(self._node, request.topic)
         if address is None:
             self._limited_log.log("address", f"look command=dropped topic={request.topic[:128]!r}; it names nobody")

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from edge.contract.fields import SELF_TEST_STREAM, Body, rfc3339
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.errors import LaennecError
 from edge.model.model import Model
 from edge.node.health import Reports
@@ -81,7 +81,7 @@ class SelfTest:
         )  # not validated: its id is not for others
         self.stream = NodeStream(settings, self, model, replace(node, mode="Test"), self)
         self._topic = node.topic("s", SELF_TEST_STREAM, "event")
-        dispatch.listen(Listening((self._topic,), self._on_returned))
+        dispatch.subscribe(Subscription((self._topic,), self._on_returned))
 
     def tick(self) -> None:
         """Give up a test that is late, and log what came out; call it every second or so."""
@@ -156,7 +156,7 @@ class SelfTest:
             yield Block(start + first, samples, np.ones(len(samples), np.bool_))
         self._next_start = start + len(self._sound)
 
-    def _on_returned(self, request: Request) -> None:
+    def _on_returned(self, request: Incoming) -> None:
         """What the broker gave back; anybody may write there, so it is only looked at."""
         try:
             body = json.loads(request.payload[:LONGEST])

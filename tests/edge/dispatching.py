@@ -14,7 +14,7 @@ import edge.delivery.dispatch
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.message_inbox import NO_ROWS, Rows, WritePace
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt_client import Listening
+from edge.delivery.mqtt_client import Subscription
 from edge.delivery.outbox import Outbox
 from edge.delivery.session import Acknowledged, Connected, Signal
 from edge.settings.broker import Mqtt
@@ -66,7 +66,7 @@ class Session:
         self.sent: list[tuple[int, str, dict[str, Any], bool, int | None]] = []  # mid, topic, body, retain, expiry_s
         self.correlations: list[bytes] = []  # of each that was sent
         self.qos: list[int] = []  # of each that was sent
-        self.listening: Listening | None = None
+        self.subscription: Subscription | None = None
         self.calls: list[str] = []
         self.client_id_conflict = "a rival"
         self.name, self.answers, self.number = "", True, 0

@@ -21,7 +21,7 @@ from edge.contract import MAX_BYTES, filters
 from edge.contract.live import MelMessage, SoundMessage
 from edge.contract.pauses import PauseMessage
 from edge.contract.topics import is_name
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.delivery.session import Connected, Disconnected, MqttSession, Signal
 from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
@@ -37,7 +37,7 @@ IN_ORDER = ("event", "pause", "clip", "mel", "sound")  # last levels of such top
 class ReceivedMessage:
     """One message and when it came, seconds of the monotonic clock."""
 
-    request: Request
+    incoming: Incoming
     at_s: float
 
 
@@ -52,22 +52,22 @@ class Inbox:
         self.dropped = 0
         """Messages that had no room, or were larger than any of the contract."""
 
-    def put(self, request: Request, at_s: float) -> None:
+    def put(self, incoming: Incoming, at_s: float) -> None:
         """Take a message; one that waits on the same topic is replaced."""
-        if len(request.payload) > MAX_BYTES or len(request.topic) > MAX_BYTES:
+        if len(incoming.payload) > MAX_BYTES or len(incoming.topic) > MAX_BYTES:
             self.dropped += 1
             return
-        is_in_order = request.topic.rpartition("/")[2] in IN_ORDER
+        is_in_order = incoming.topic.rpartition("/")[2] in IN_ORDER
         with self._mutex:
-            key = (request.topic, self._place(request) if is_in_order else _place_of_state(request))
+            key = (incoming.topic, self._place(incoming) if is_in_order else _place_of_state(incoming))
             if (before := self._waiting.pop(key, None)) is not None:
-                self._bytes -= _size(before.request)
+                self._bytes -= _size(before.incoming)
                 self.dropped += is_in_order
-            if self._bytes + _size(request) > MAX_INBOX_BYTES:
+            if self._bytes + _size(incoming) > MAX_INBOX_BYTES:
                 self.dropped += 1
                 return
-            self._waiting[key] = ReceivedMessage(request, at_s)
-            self._bytes += _size(request)
+            self._waiting[key] = ReceivedMessage(incoming, at_s)
+            self._bytes += _size(incoming)
 
     def take(self) -> list[ReceivedMessage]:
         """All that wait, in the order in which they came."""
@@ -76,21 +76,21 @@ class Inbox:
             self._numbers.clear()
         return list(waiting.values())
 
-    def _place(self, request: Request) -> bytes:
+    def _place(self, incoming: Incoming) -> bytes:
         """One of `MAX_IN_ORDER` places of its topic, by turns."""
-        number = self._numbers[request.topic] = self._numbers[request.topic] + 1
+        number = self._numbers[incoming.topic] = self._numbers[incoming.topic] + 1
         return b"%d" % (number % MAX_IN_ORDER)
 
 
-def _place_of_state(request: Request) -> bytes:
+def _place_of_state(incoming: Incoming) -> bytes:
     """The one place of a state; of a node's status and of answers each message has its own."""
-    levels = request.topic.split("/")
+    levels = incoming.topic.split("/")
     is_replaced = "result" not in levels and (levels[-1] != "status" or "s" in levels[-3:-1])
-    return b"" if is_replaced else request.payload
+    return b"" if is_replaced else incoming.payload
 
 
-def _size(request: Request) -> int:
-    return len(request.topic) + len(request.payload) + OVERHEAD_BYTES
+def _size(incoming: Incoming) -> int:
+    return len(incoming.topic) + len(incoming.payload) + OVERHEAD_BYTES
 
 
 ANONYMOUS = "board"  # last level of the topics of orders where the broker knows no users
@@ -127,7 +127,7 @@ class Reader:
         ]
         kinds = (*ward_state.KINDS, *sounds.KINDS, PauseMessage, MelMessage, SoundMessage)
         named = filters(mqtt.prefix, kinds, sites)
-        self._session.listening = Listening((*named, *answers), self._on_message, stored=True)
+        self._session.subscription = Subscription((*named, *answers), self._on_message, stored=True)
 
     def start(self) -> None:
         """Begin to connect."""
@@ -145,8 +145,8 @@ class Reader:
         """Send an order; false if the broker is out of reach."""
         return self._session.publish(topic, payload, expiry_s=ORDER_EXPIRY_S) is not None
 
-    def _on_message(self, request: Request) -> None:
-        self.inbox.put(request, time.monotonic())
+    def _on_message(self, incoming: Incoming) -> None:
+        self.inbox.put(incoming, time.monotonic())
         self._wake()
 
     def _on_signal(self, signal: Signal) -> None:

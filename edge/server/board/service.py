@@ -95,7 +95,7 @@ class Board:
         """Take what came and send what changed."""
         wall_s = time.time()
         for arrived in self.reader.take():
-            if self.orders.take_answer(arrived.request.topic, arrived.request.payload):
+            if self.orders.take_answer(arrived.incoming.topic, arrived.incoming.payload):
                 continue
             try:
                 self._take(arrived, wall_s)
@@ -112,12 +112,12 @@ class Board:
 
     def _take(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """One message; `ValueError` if it is not of the contract."""
-        request = arrived.request
-        if request.topic.endswith("/mel") and not self.beds.looked_at:
+        incoming = arrived.incoming
+        if incoming.topic.endswith("/mel") and not self.beds.looked_at:
             return  # another board has asked for it
-        if request.topic.endswith("/sound") and not self.listening.is_used:
+        if incoming.topic.endswith("/sound") and not self.listening.is_used:
             return
-        received = parse(self.reader.prefix, request.topic, request.payload)
+        received = parse(self.reader.prefix, incoming.topic, incoming.payload)
         address, message = received.address, received.message
         if isinstance(message, MelMessage):
             self.live_views.tile_came(address, arrived.at_s)
@@ -129,12 +129,12 @@ class Board:
         elif isinstance(message, PauseMessage):
             self.beds.show_pause(address, self.sounds.push_pause(address, message))
         elif received.kind in ward_state.KINDS:
-            arrival = Arrival(arrived.at_s, wall_s, request.stored)
+            arrival = Arrival(arrived.at_s, wall_s, incoming.stored)
             self.ward.push(received, arrival)
             if isinstance(message, Dated):
                 self._removed.receive(address, message.ts, arrival)
             if isinstance(message, AlarmMessage):
-                self.notifier.push(address, message, wall_s, request.stored)
+                self.notifier.push(address, message, wall_s, incoming.stored)
         else:
             raise ValueError("not what a board subscribes to")
 
@@ -149,14 +149,14 @@ class Board:
 
     def _cannot_read(self, arrived: ReceivedMessage, wall_s: float) -> None:
         """Remember whose message it was; an alarm that cannot be read makes its bed unknown."""
-        topic = arrived.request.topic
+        topic = arrived.incoming.topic
         sender = _sender(self.reader.prefix, topic)
         if sender not in self.malformed and len(self.malformed) >= MAX_SENDERS:
             self.malformed = {name: at_s for name, at_s in self.malformed.items() if arrived.at_s - at_s < NAMED_S}
         is_known = sender in self.malformed or len(self.malformed) < MAX_SENDERS
         self.malformed[sender if is_known else "others"] = arrived.at_s
         if (named := _alarm_named(self.reader.prefix, topic)) is not None:
-            self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.request.stored))
+            self.ward.miss(*named, Arrival(arrived.at_s, wall_s, arrived.incoming.stored))
 
     def _look_at_beds(self, now_s: float) -> None:
         """Ask for the pictures that are looked at, and send their viewers how the beds are."""

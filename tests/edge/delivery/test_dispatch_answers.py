@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.delivery.dispatch import Dispatch
-from edge.delivery.mqtt_client import Listening
+from edge.delivery.mqtt_client import Subscription
 from tests.edge import dispatching
 from tests.edge.dispatching import Session, step
 
@@ -32,6 +32,6 @@ def test_an_answer_without_a_connection_is_lost_for_it_would_come_late(dispatch:
 
 
 def test_what_to_listen_to_reaches_the_session(dispatch: Dispatch, session: Session) -> None:
-    listening = Listening(("a/+",), lambda request: None)
-    dispatch.listen(listening)
-    assert session.listening is listening
+    subscription = Subscription(("a/+",), lambda request: None)
+    dispatch.subscribe(subscription)
+    assert session.subscription is subscription

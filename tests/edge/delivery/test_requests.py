@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 
 
 @pytest.mark.parametrize(
@@ -13,30 +13,30 @@ from edge.delivery.mqtt_client import Listening, Request
 )
 def test_of_two_who_listen_each_gets_what_its_filters_match(topic: str, expected: str) -> None:
     got: list[tuple[str, str]] = []
-    commands = Listening(("n/s/+/cmd/+/+", "n/cmd/+/+"), lambda request: got.append(("commands", request.topic)))
-    tests = Listening(("n/s/self-test/event",), lambda request: got.append(("tests", request.topic)))
+    commands = Subscription(("n/s/+/cmd/+/+", "n/cmd/+/+"), lambda request: got.append(("commands", request.topic)))
+    tests = Subscription(("n/s/self-test/event",), lambda request: got.append(("tests", request.topic)))
     both = commands.beside(tests)
-    both.on_request(Request(topic, b"{}"))
+    both.on_message(Incoming(topic, b"{}"))
     assert got == [(expected, topic)]
     assert both.filters == commands.filters + tests.filters
 
 
 def test_a_filter_that_another_covers_is_not_subscribed_to_and_its_messages_go_to_whoever_was_first() -> None:
     got: list[tuple[str, str]] = []
-    one = Listening(("n/s/+/cmd/look/+",), lambda request: got.append(("one", request.topic)))
-    all_others = Listening(("n/s/+/cmd/+/+", "n/cmd/+/+"), lambda request: got.append(("others", request.topic)))
-    tests = Listening(("n/s/self-test/event",), lambda request: got.append(("tests", request.topic)))
+    one = Subscription(("n/s/+/cmd/look/+",), lambda request: got.append(("one", request.topic)))
+    all_others = Subscription(("n/s/+/cmd/+/+", "n/cmd/+/+"), lambda request: got.append(("others", request.topic)))
+    tests = Subscription(("n/s/self-test/event",), lambda request: got.append(("tests", request.topic)))
     both = one.beside(all_others).beside(tests)
     assert both.filters == ("n/s/+/cmd/+/+", "n/cmd/+/+", "n/s/self-test/event")
     for topic in ("n/s/bed1/cmd/look/anna", "n/s/bed1/cmd/pause/anna", "n/s/self-test/event"):
-        both.on_request(Request(topic, b"{}"))
+        both.on_message(Incoming(topic, b"{}"))
     assert [who for who, _ in got] == ["one", "others", "tests"]
 
 
 def test_three_may_listen() -> None:
     got: list[str] = []
-    first, second, third = (Listening((name,), lambda _request, name=name: got.append(name)) for name in "abc")  # type: ignore[misc]
+    first, second, third = (Subscription((name,), lambda _request, name=name: got.append(name)) for name in "abc")  # type: ignore[misc]
     both = first.beside(second).beside(third)
     for topic in "cab":
-        both.on_request(Request(topic, b""))
+        both.on_message(Incoming(topic, b""))
     assert got == ["c", "a", "b"]

@@ -16,7 +16,7 @@ from edge.api.detect import detect_file
 from edge.api.detector import Detector
 from edge.contract.fields import Body
 from edge.contract.message import encode
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.model.model import Model
 from edge.node.live_view import LiveViews
 from edge.node.spectrogram_tiles import MelColumns
@@ -39,11 +39,11 @@ class Desk:
         self.answers: list[Body] = []
         self.states: list[Body] = []
         self.refusal = ""
-        self.listening: Listening | None = None
+        self.subscription: Subscription | None = None
         self.best_effort = self
 
-    def listen(self, listening: Listening) -> None:
-        self.listening = listening
+    def subscribe(self, subscription: Subscription) -> None:
+        self.subscription = subscription
 
     def answer(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"") -> None:
         SCHEMAS["laennec.result/1"].validate(body)
@@ -80,8 +80,8 @@ class Looking:
     def order(self, stream: str = "bed1", user: str = "board", **body: Any) -> Body:
         """Give the command; its answer."""
         payload = json.dumps({"id": "l1", "by": "a board", **body}).encode()
-        assert self.desk.listening is not None
-        self.desk.listening.on_request(Request(TOPIC.format(stream, user), payload, correlation=b"c"))
+        assert self.desk.subscription is not None
+        self.desk.subscription.on_message(Incoming(TOPIC.format(stream, user), payload, correlation=b"c"))
         self.settle()
         return self.desk.answers[-1]
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge.delivery.entries import OutboxStatus, RecordsStatus
 from edge.delivery.messages import Message
-from edge.delivery.mqtt_client import Listening
+from edge.delivery.mqtt_client import Subscription
 from edge.node import alarms as alarm_service
 from edge.node.alarm_inputs import BedReading, NodeReading
 from edge.node.alarms import AlarmClock, AlarmService, WardReading
@@ -35,7 +35,7 @@ class Disk:
         self.states: list[tuple[str, str, bool]] = []  # topic, signal, whether it is durable
         self.on_answer: Callable[[], None] = lambda: None
 
-    def listen(self, listening: Listening) -> None:
+    def subscribe(self, subscription: Subscription) -> None:
         """Nobody orders anything here."""
 
     def record(self, records: Sequence[Record], messages: Sequence[Message]) -> int:

@@ -13,7 +13,7 @@ import pytest
 from edge.clips.voice_mute import VoiceMute
 from edge.contract.fields import Body, seconds_of
 from edge.contract.live import MAX_LISTENERS
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.node.inbox import NewPatient
 from edge.node.live_sound import MOST_BEDS, ORDERS, WAITING, NodeListening
 from edge.settings.node import parse_config
@@ -55,9 +55,9 @@ class Ward:
 
     def order(self, stream: str = "bed1", user: str = "board", by: str = "nurse K", **body: Any) -> Body:
         """Give the command; its answer."""
-        assert self.desk.listening is not None
+        assert self.desk.subscription is not None
         payload = json.dumps({"id": "l1", "by": by, **body}).encode()
-        self.desk.listening.on_request(Request(TOPIC.format(stream, user), payload, correlation=b"c"))
+        self.desk.subscription.on_message(Incoming(TOPIC.format(stream, user), payload, correlation=b"c"))
         return self.desk.answers[-1]
 
     def listen(self, stream: str = "bed1", **body: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.model.model import load_model
 from edge.node import live_view as looks
 from edge.node import spectrogram_tiles as stream_mel
@@ -288,10 +288,10 @@ def test_sound_that_nobody_scores_is_not_kept_for_ever(looking: Looking) -> None
 
 def test_a_command_that_has_no_room_is_answered_at_once() -> None:
     looking = Looking()
-    assert looking.desk.listening is not None
+    assert looking.desk.subscription is not None
     for number in range(WAITING + 1):
         payload = json.dumps({"id": f"l{number}", "by": "a board", "duration_s": 10}).encode()
-        looking.desk.listening.on_request(Request(TOPIC.format("bed1", "board"), payload, correlation=b"c"))
+        looking.desk.subscription.on_message(Incoming(TOPIC.format("bed1", "board"), payload, correlation=b"c"))
     (answer,) = looking.desk.answers
     assert (answer["id"], answer["ok"], answer["correlation"]) == (f"l{WAITING}", False, b"c")
     assert "try again" in answer["reason"]

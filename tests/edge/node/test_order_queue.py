@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge.delivery.alarm_messages import CommandAddress
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.node.alarm_inputs import ACKNOWLEDGEMENTS, MINUTE_S, OF_USER, ORDERS, USERS, Order, OrderQueue
 
 
@@ -17,7 +17,7 @@ class Clock:
 
 
 def order(user: str, verb: str = "pause", number: int = 0) -> Order:
-    return Order(CommandAddress("bed1", verb, user), Request(f"{user} {verb} {number}", b""))
+    return Order(CommandAddress("bed1", verb, user), Incoming(f"{user} {verb} {number}", b""))
 
 
 def taken(queue: OrderQueue) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.messages import Message, Node
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.delivery.outbox import Outbox
 from edge.node import self_test
 from edge.node.self_test import SelfTest, can_test
@@ -99,10 +99,10 @@ def test_the_second_test_goes_on_where_the_first_ended(tested: SelfTest, monkeyp
 def test_its_events_are_marked_and_those_of_the_wheeze_alone_pass_the_test(tested: SelfTest, dispatch: Sent) -> None:
     tested._tests.begin(time.monotonic())
     tested.send(event(tested._onset + RATE_HZ, "01ELSE"))
-    tested._on_returned(Request("", b'{"id": "01ELSE"}'))
+    tested._on_returned(Incoming("", b'{"id": "01ELSE"}'))
     assert tested.has_missed is None, "an event a second away is another sound"
     tested.send(event(tested._onset + RATE_HZ // 4))
-    tested._on_returned(Request("", b'{"id": "01ABC"}'))
+    tested._on_returned(Incoming("", b'{"id": "01ABC"}'))
     assert tested.has_missed is False
     assert [message.body["self_test"] for message in dispatch.sent] == [True, True]
 
@@ -111,7 +111,7 @@ def test_its_events_are_marked_and_those_of_the_wheeze_alone_pass_the_test(teste
 def test_whatever_anybody_writes_to_its_topic_is_looked_at_and_no_more(tested: SelfTest, payload: bytes) -> None:
     tested._tests.begin(time.monotonic())
     tested.send(event(tested._onset))
-    tested._on_returned(Request("", payload))
+    tested._on_returned(Incoming("", payload))
     assert tested.has_missed is None
 
 

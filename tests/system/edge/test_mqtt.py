@@ -11,7 +11,7 @@ import pytest
 
 from edge.commands.demo_broker import Broker, free_port
 from edge.delivery import session as mqtt
-from edge.delivery.mqtt_client import Listening, Request
+from edge.delivery.mqtt_client import Incoming, Subscription
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
 from edge.settings.broker import Mqtt
 from tests.edge.conftest import Watcher, wait_for
@@ -109,9 +109,10 @@ def test_what_the_node_listens_to_reaches_it_in_both_versions_and_nothing_that_w
 ) -> None:
     watcher.client.publish("laennec/v1/cmd/old", b"{}", 1, retain=True)
     wait_for(lambda: watcher.messages, "the stored one")
-    received: list[Request] = []
+    received: list[Incoming] = []
     session = MqttSession(Mqtt(port=broker.port), "a-node", lambda name: ("status", name.encode()), signals.append)
-    session._only_311, session.listening = only_311, Listening(("laennec/v1/cmd/+",), received.append)
+    session._only_311 = only_311
+    session.subscription = Subscription(("laennec/v1/cmd/+",), received.append)
     session.start()
     wait_for(lambda: watcher.client.publish("laennec/v1/cmd/new", b"{}", 1) and received, "a command")
     session.stop()
@@ -122,11 +123,12 @@ def test_what_the_node_listens_to_reaches_it_in_both_versions_and_nothing_that_w
 def test_a_reader_gets_what_the_broker_has_stored_marked_so_and_leaves_nothing_there(
     broker: Broker, watcher: Watcher, signals: list[Signal], only_311: bool
 ) -> None:
-    received: list[Request] = []
+    received: list[Incoming] = []
     watcher.client.publish("laennec/v1/bed/state", b'{"n": 1}', 1, retain=True)
     watcher.catch_up()
     session = MqttSession(Mqtt(port=broker.port), "a-reader", None, signals.append)
-    session._only_311, session.listening = only_311, Listening(("laennec/v1/bed/+",), received.append, stored=True)
+    session._only_311 = only_311
+    session.subscription = Subscription(("laennec/v1/bed/+",), received.append, stored=True)
     session.start()
     wait_for(lambda: received, "what was stored")
     watcher.client.publish("laennec/v1/bed/state", b'{"n": 2}', 1, retain=True)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.contract import parse
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.server.board.bed_history import day_of
 from edge.server.board.latest import MAX_BEDS, MAX_GROUPS
 from edge.server.board.service import MAX_SENDERS, NAMED_S, Board
@@ -23,7 +23,7 @@ from tests.edge.server.board.ward_messages import WALL_S
 def reported(watch: Board, at_s: float, *senders: str) -> list[str]:
     """Whose messages are called unreadable, after some of these senders at a time."""
     for sender in senders:
-        watch.reader.inbox.put(Request(f"{made.PREFIX}/{sender}/health", b"{"), at_s)
+        watch.reader.inbox.put(Incoming(f"{made.PREFIX}/{sender}/health", b"{"), at_s)
     watch.look(at_s)
     return [each.removeprefix("unreadable messages of ") for each in watch._refused(at_s)]
 
@@ -81,7 +81,7 @@ def test_a_tile_whose_place_a_browser_cannot_count_to_is_refused(first: int) -> 
 
 def output_of(watch: Board, node: str, levels: str, body: dict[str, Any], at_s: float = 1000.0) -> None:
     """One message of a node of the ward."""
-    watch.reader.inbox.put(Request(f"{made.PREFIX}/ward/{node}/{levels}", made.bytes_of(body)), at_s)
+    watch.reader.inbox.put(Incoming(f"{made.PREFIX}/ward/{node}/{levels}", made.bytes_of(body)), at_s)
 
 
 def node_with(watch: Board, node: str, beds: list[str], streams: int | None) -> None:

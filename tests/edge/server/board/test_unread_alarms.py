@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from edge.contract.topics import Address
-from edge.delivery.mqtt_client import Request
+from edge.delivery.mqtt_client import Incoming
 from edge.server.board.latest import Arrival
 from edge.server.board.receiver import ReceivedMessage
 from edge.server.board.service import Board
@@ -30,7 +30,7 @@ def bed_of(ward: Ward, now_s: float = NOW_S) -> Tile:
 
 
 def feed(watch: Board, levels: str, payload: bytes) -> None:
-    watch.reader.inbox.put(Request(f"{BOX}/{levels}", payload), NOW_S)
+    watch.reader.inbox.put(Incoming(f"{BOX}/{levels}", payload), NOW_S)
     watch.look(NOW_S)
 
 
@@ -84,8 +84,8 @@ def test_an_unreadable_alarm_of_a_node_makes_the_node_unknown(watch: Board) -> N
 
 
 def test_unreadable_alarms_make_no_bed_and_no_node_and_are_bounded(watch: Board) -> None:
-    arrived = ReceivedMessage(Request("laennec/v1/other/box/s/bed/alarm/continuous", b"{"), NOW_S)
-    watch.reader.inbox.put(arrived.request, arrived.at_s)
+    arrived = ReceivedMessage(Incoming("laennec/v1/other/box/s/bed/alarm/continuous", b"{"), NOW_S)
+    watch.reader.inbox.put(arrived.incoming, arrived.at_s)
     feed(watch, "s/nobody/alarm/continuous", b"{")
     assert list(watch.ward.nodes) == [("ward", "box")]
     assert list(watch.ward.nodes["ward", "box"].beds) == ["bed"]
