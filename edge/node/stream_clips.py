@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edge.clips.clip import Cause, Clip, Recorded, StreamScoring
 from edge.clips.pcm_ring import to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
-from edge.clips.speech import has_speech
+from edge.clips.speech import spoken
 from edge.contract.events import NamedClip
 from edge.delivery.messages import ulid
 from edge.node.inbox import Item
@@ -25,6 +25,7 @@ from edge.settings.sections import ClipSettings
 from edge.types import Block, Chunk, Event
 
 JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 4 ms; the writer judges all of it
+AGAIN_S = 1.5  # of what was judged at the end of the event before, for speech is found within a second
 
 Wall = Callable[[int], float]
 """When a sample was recorded, seconds since 1970."""
@@ -58,6 +59,7 @@ class StreamClips(StreamObserver):
         self._mutex = threading.Lock()
         self._recorder = self._new_recorder()
         self._spoken: set[str] = set()  # open clips in which speech was found
+        self._judged, self._spoken_at = 0, -1  # sample up to which was judged, and the last of those that are speech
 
     def _new_recorder(self) -> Recorder:
         source, settings, rate_hz = self._source, self._settings, self._source.hearing.rate_hz
@@ -99,12 +101,17 @@ class StreamClips(StreamObserver):
         with self._mutex:
             clip = self._recorder.on_event(event, ident)
             until_now = self._recorder.so_far(clip) if event.kind == "end" and clip not in self._spoken else None
+            stop = self._recorder.stop
         if not clip:
             return None
         if self._drops_speech and until_now is not None:
             rate_hz = self._source.hearing.rate_hz
-            block = to_block(0, until_now[-round(JUDGED_S * rate_hz) :])
-            if has_speech(block.samples, block.valid, rate_hz):
+            begin = stop - min(len(until_now), round(JUDGED_S * rate_hz))
+            first = max(begin, min(self._judged, stop) - round(AGAIN_S * rate_hz))
+            block = to_block(first, until_now[first - stop :])
+            found = np.flatnonzero(spoken(block.samples, block.valid, rate_hz))
+            self._judged, self._spoken_at = stop, first + int(found[-1]) if len(found) else self._spoken_at
+            if self._spoken_at >= begin:
                 self._spoken.add(clip)
         return NamedClip.model_construct(id=clip, withheld="speech" if clip in self._spoken else None)
 
@@ -127,6 +134,7 @@ class StreamClips(StreamObserver):
         """Cut what is open where the sound ends."""
         with self._mutex:
             clips = self._recorder.finish()
+        self._judged, self._spoken_at = 0, -1
         self._hand_over(clips)
 
     def on_new_patient(self) -> None:

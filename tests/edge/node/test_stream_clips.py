@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from edge.clips import speech
 from edge.clips.clip import Recorded
 from edge.node.clips import WAITING_CLIPS, ClipWriter
-from edge.node.stream_clips import ClipSource, StreamClips
+from edge.node.stream_clips import AGAIN_S, ClipSource, StreamClips
 from edge.settings.sections import ClipSettings
 from edge.types import Block, Gap
 from tests.edge.clips.clips import HEARING, clip
@@ -47,6 +49,30 @@ def test_the_end_of_an_event_says_that_its_clip_is_withheld_for_speech() -> None
     events, clips = output_of(spoken(4.0, 1.0))
     assert [body["clip"]["withheld"] for body in events] == [None, "speech"]
     assert [recorded.has_speech for recorded in clips] == [True]
+
+
+@pytest.mark.parametrize("apart_s", [0.0, 2.0])
+def test_each_end_of_an_event_judges_what_came_since_the_one_before(
+    monkeypatch: pytest.MonkeyPatch, apart_s: float
+) -> None:
+    judged_s: list[float] = []
+
+    def watched(samples: NDArray[np.float32], valid: NDArray[np.bool_], rate_hz: int) -> NDArray[np.bool_]:
+        judged_s.append(len(samples) / rate_hz)
+        return speech.spoken(samples, valid, rate_hz)
+
+    monkeypatch.setattr("edge.node.stream_clips.spoken", watched)
+    begins_s = [2.0 + k * (2.0 + apart_s) for k in range(4)]
+    block = sound(20.0, *((begin_s, begin_s + 1.0) for begin_s in begins_s))
+    first = round((begins_s[2] + 0.2) * RATE_HZ)
+    block.samples[first : first + 4000] += 8 * vowel(0.5)
+    parts = [Block(a, block.samples[a : a + 800], block.valid[a : a + 800]) for a in range(0, len(block.samples), 800)]
+    events, clips = output_of(*parts)
+    withheld = [body["clip"]["withheld"] for body in events if body["type"] == "end"]
+    assert withheld == [None, None, "speech", "speech"], "the last one's clip has the third in it"
+    assert [recorded.has_speech for recorded in clips] == [False, False, True, True]
+    assert len(judged_s) == 4
+    assert all(each < 2.0 + apart_s + AGAIN_S + 0.5 for each in judged_s[1:])
 
 
 def test_an_event_without_speech_names_its_clip_and_nothing_speaks_against_it() -> None:
