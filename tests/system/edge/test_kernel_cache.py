@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -92,25 +93,40 @@ def finish(process: subprocess.Popen[str]) -> Start:
     return Start(float(result), warm == "True", err.splitlines())
 
 
-@pytest.fixture
-def box() -> Iterator[Box]:
-    """In a folder that any user may read, which `tmp_path` is not."""
+@pytest.fixture(scope="module")
+def compiled() -> Iterator[Path]:
+    """The folder of a box after its first start."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        made = Box(folder / "sources", folder / "cache")
+        made = Box(Path(name, "sources"), Path(name, "cache"))
         made.sources.mkdir()
         (made.sources / "outer.py").write_text(OUTER)
         (made.sources / "inner.py").write_text(INNER)
-        yield made
+        assert made.start() == Start(42.0, False, [])
+        yield Path(name)
 
 
-def test_the_second_start_loads_what_the_first_compiled(box: Box) -> None:
-    assert box.start() == Start(42.0, False, [])
-    (file,) = box.files
+@pytest.fixture
+def used(compiled: Path) -> Iterator[Box]:
+    """A box whose code is cached, in a folder that any user may read, which `tmp_path` is not."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shutil.copytree(compiled, folder, dirs_exist_ok=True)
+        folder.chmod(0o755)
+        yield Box(folder / "sources", folder / "cache")
+
+
+@pytest.fixture
+def box(used: Box) -> Box:
+    """A box where nothing is cached."""
+    shutil.rmtree(used.cache)
+    return used
+
+
+def test_the_second_start_loads_what_the_first_compiled(used: Box) -> None:
+    (file,) = used.files
     before = file.read_bytes()
-    assert box.start() == Start(42.0, True, [])
-    assert box.files == [file]
+    assert used.start() == Start(42.0, True, [])
+    assert used.files == [file]
     assert file.read_bytes() == before
 
 
@@ -123,9 +139,8 @@ def test_where_nothing_can_be_written_a_start_compiles_and_says_so_once(box: Box
 
 
 @needs_root
-def test_what_root_compiled_at_installation_is_loaded_by_a_user_who_may_not_write(box: Box) -> None:
-    box.start()
-    assert box.start(before=AS_NOBODY) == Start(42.0, True, [])
+def test_what_root_compiled_at_installation_is_loaded_by_a_user_who_may_not_write(used: Box) -> None:
+    assert used.start(before=AS_NOBODY) == Start(42.0, True, [])
 
 
 @needs_root
@@ -157,46 +172,42 @@ def test_a_disk_without_room_costs_the_cache_and_nothing_else(box: Box) -> None:
     assert box.start() == Start(42.0, False, [])
 
 
-@pytest.mark.parametrize("damage", ["cut short", "empty", "one bit"])
-def test_damaged_code_is_never_run_and_is_replaced(box: Box, damage: str) -> None:
-    box.start()
-    (file,) = box.files
+def test_damaged_code_is_never_run_and_is_replaced(used: Box) -> None:
+    (file,) = used.files
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
-    file.write_bytes({"cut short": bytes(content[:5000]), "empty": b"", "one bit": bytes(content)}[damage])
-    start = box.start()
-    assert (start.result, start.warm) == (42.0, False)
-    assert start.lines == [f"kernel_cache=damaged file={file} action=make_again"]
-    assert box.start() == Start(42.0, True, [])
+    for damaged in (bytes(content[:5000]), b"", bytes(content)):
+        file.write_bytes(damaged)
+        start = used.start()
+        assert (start.result, start.warm) == (42.0, False)
+        assert start.lines == [f"kernel_cache=damaged file={file} action=make_again"]
+    assert used.start() == Start(42.0, True, [])
 
 
 @pytest.mark.parametrize("what", ["folder", "file"])
-def test_code_that_others_may_have_written_is_refused_with_a_line(box: Box, what: str) -> None:
-    box.start()
-    path = box.cache / "laennec" if what == "folder" else box.files[0]
+def test_code_that_others_may_have_written_is_refused_with_a_line(used: Box, what: str) -> None:
+    path = used.cache / "laennec" if what == "folder" else used.files[0]
     path.chmod(0o777)
-    start = box.start(before="os.umask(0)\n")
+    start = used.start(before="os.umask(0)\n")
     assert (start.result, start.warm) == (42.0, False)
     assert f"kernel_cache=refused path={path}" in start.lines[0]
     assert "rwxrwxrwx" in start.lines[0]
-    assert box.start().warm == (what == "file"), "a file is replaced, a folder is not mended"
+    assert used.start().warm == (what == "file"), "a file is replaced, a folder is not mended"
 
 
 @needs_root
-def test_a_folder_of_another_user_is_refused_with_a_line(box: Box) -> None:
-    box.start()
-    os.chown(box.cache / "laennec", NOBODY, NOBODY)
-    start = box.start()
+def test_a_folder_of_another_user_is_refused_with_a_line(used: Box) -> None:
+    os.chown(used.cache / "laennec", NOBODY, NOBODY)
+    start = used.start()
     assert (start.result, start.warm) == (42.0, False)
     assert f"owner={NOBODY}" in start.lines[0]
 
 
-def test_two_cpus_have_their_code_side_by_side(box: Box) -> None:
+def test_two_cpus_have_their_code_side_by_side(used: Box) -> None:
     generic = {"env": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}}
-    assert not box.start(**generic).warm
-    assert not box.start().warm
-    assert len(box.files) == 2
-    assert box.start(**generic) == box.start() == Start(42.0, True, [])
+    assert not used.start(**generic).warm
+    assert len(used.files) == 2
+    assert used.start(**generic) == used.start() == Start(42.0, True, [])
 
 
 def test_four_processes_that_compile_at_once_leave_one_whole_file(box: Box) -> None:
@@ -207,11 +218,10 @@ def test_four_processes_that_compile_at_once_leave_one_whole_file(box: Box) -> N
 
 
 @pytest.mark.parametrize(("changed", "result"), [("outer.py", 43.0), ("inner.py", 62.0)])
-def test_a_change_that_leaves_size_and_date_of_a_source_is_seen(box: Box, changed: str, result: float) -> None:
-    box.start()
-    path = box.sources / changed
+def test_a_change_that_leaves_size_and_date_of_a_source_is_seen(used: Box, changed: str, result: float) -> None:
+    path = used.sources / changed
     before = path.stat()
     path.write_text(path.read_text().replace("2.0", "3.0"))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert path.stat().st_size == before.st_size
-    assert box.start() == Start(result, False, [])
+    assert used.start() == Start(result, False, [])

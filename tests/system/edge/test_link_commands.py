@@ -201,15 +201,12 @@ def test_without_a_terminal_the_monitor_says_who_is_not_heard(
     assert output in getattr(stopped(lambda line: output in line, *command, of=of), of)
 
 
-@pytest.mark.parametrize("declared_hz", [0.4, 8])
 def test_a_rate_that_cannot_be_is_told_by_monitor_record_and_replay(
-    declared_hz: float, simulated: Callable[..., str], tmp_path: Path
+    simulated: Callable[..., str], tmp_path: Path
 ) -> None:
     capture = tmp_path / "wrong.cap"
-    port = simulated("--declare", declared_hz, "--seconds", HANGS_S)
-    output = (
-        f"not measurable: wrong rate (rate {declared_hz:g} Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz)"
-    )
+    port = simulated("--declare", 0.4, "--seconds", HANGS_S)
+    output = "not measurable: wrong rate (rate 0.4 Hz: expected 1,000 to 200,000 Hz; rate_mhz is in millihertz)"
     assert output in stopped(lambda line: output in line, "monitor", "--serial", port).stdout
     assert output in stopped(lambda line: output in line, "record", capture, "--serial", port).stdout
     assert output in link("replay", capture).stdout

@@ -144,12 +144,6 @@ def test_one_stream_needs_less_than_200_megabytes(tmp_path: Path) -> None:
     assert 0 < max(peaks_kb) < 200 * 1000
 
 
-def test_detect_prints_a_table_for_a_person() -> None:
-    result = laennec("detect", DEMO_AUDIO)
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[:2] == [str(DEMO_AUDIO), "  onset s     end s  sound           score"]
-
-
 def test_the_card_of_the_model_is_printed_a_line_for_each_figure() -> None:
     result = laennec("model")
     assert result.returncode == 0, result.stderr
@@ -272,5 +266,5 @@ def test_a_table_says_how_much_was_read_and_a_file_that_cannot_be_read_has_none(
     assert lines[0] == str(tmp_path / "quiet.wav")
     assert lines[1].startswith("no event in 10.0 s of sound, ")
     assert lines[2].startswith("not measurable: silence: nothing above -90 dBFS (loudness: check the plug")
-    assert lines[3] == str(DEMO_AUDIO)
+    assert lines[3:5] == [str(DEMO_AUDIO), "  onset s     end s  sound           score"]
     assert lines[-1].startswith("8 events in 56.0 s of sound, ")
