@@ -1,1 +1,1 @@
-"""From what a node says to the broker: the outbox on disk, what goes next, the MQTT session. Not for fields."""
+"""From what a node says to the broker: the outbox on disk, what goes next, the session. Fields: `edge.contract`."""

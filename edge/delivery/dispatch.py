@@ -25,9 +25,9 @@ from edge.delivery.minutes import Minute
 from edge.delivery.mqtt_client import Subscription
 from edge.delivery.outbox import Outbox
 from edge.delivery.retained import RetainedState
-from edge.delivery.sender import Answers, BestEffort, InFlight, Refusals, next_messages, next_states
+from edge.delivery.sender import InFlight, Refusals, next_messages, next_states
 from edge.delivery.session import Acknowledged, Connected, Disconnected, MqttSession, Signal
-from edge.delivery.standby import Standby
+from edge.delivery.unstored import Answers, BestEffort, Standby
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt
 from edge.ward.alarm_records import Record

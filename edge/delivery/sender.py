@@ -4,6 +4,8 @@
 the backlog, which goes oldest first and at a bounded rate; after it come live messages, which go at once. A message
 that must not overtake another is held behind it and becomes due when the broker has acknowledged that one.
 
+What never waits in the outbox goes past this (`edge.delivery.unstored`).
+
 `Refusals` counts what the broker refuses for the health report and the doctor. Only MQTT 5 has an answer for a
 message that is refused; a 3.1.1 broker acknowledges it and throws it away.
 
@@ -13,26 +15,16 @@ in their order, whatever was refused or broke in between. An `end` that is decid
 the backlog brings the onset forward and follows it.
 
 Otherwise: what is due, then live messages in order, then the backlog in order, as far as send quota and rate allow.
-
-`BestEffort` is for messages of the moment, QoS 0: they go at once or not at all, and never in such numbers that others
-wait for them. A message counts as on its way until the network has taken all of
-it; while `MOST` are, the connection is too slow for more.
 """
 
 from __future__ import annotations
 
-import queue
-import threading
 from bisect import insort
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from heapq import nsmallest
 from typing import Protocol
 
-from edge.contract.fields import Body
-from edge.contract.message import encode
 from edge.delivery.entries import Entry
-from edge.delivery.session import MqttSession
 from edge.delivery.store_tables import MAX_SEQ
 
 MEASURED = ("/trend", "/breath", "/shadow")  # ends of the topics of values that are measured anew every few seconds
@@ -221,70 +213,3 @@ def _in_order(entry: Entry, in_flight: InFlight, outbox: Waiting) -> Iterator[En
         in_flight.hold(entry.seq, behind=first.seq)
     if not in_flight.contains(first.seq):
         yield first
-
-
-MOST = 16  # on their way at once; of pictures, 2 kB each, so 32 kB at most lie before an event
-
-NO_BROKER, SLOW_BROKER = "no broker", "slow broker"
-
-
-class BestEffort:
-    """What passes through one session, from any thread.
-
-    Args:
-        session: the connection to the broker.
-    """
-
-    def __init__(self, session: MqttSession) -> None:
-        self._session, self._mutex = session, threading.Lock()
-        self._on_its_way: set[int] = set()  # packet identifiers
-
-    def publish(self, topic: str, body: Body, expiry_s: int, correlation: bytes = b"", most: int = MOST) -> str:
-        """Publish one message without waiting; why it was dropped, empty if it went.
-
-        Args:
-            topic: where to.
-            body: what.
-            expiry_s: how long the broker may keep it, seconds.
-            correlation: what an answer gives back (MQTT 5).
-            most: messages that may be on their way with it.
-        """
-        payload = encode(body)
-        with self._mutex:  # `written` is not before the packet is noted
-            if len(self._on_its_way) >= most:
-                return SLOW_BROKER
-            mid = self._session.publish(topic, payload, expiry_s=expiry_s, correlation=correlation, qos=0)
-            if mid is None:
-                return NO_BROKER
-            self._on_its_way.add(mid)
-        return ""
-
-    def written(self, mid: int) -> None:
-        """The network has taken this packet; one that is not of here is nothing."""
-        with self._mutex:
-            self._on_its_way.discard(mid)
-
-    def forget(self) -> None:
-        """The connection is gone, and with it what was on its way."""
-        with self._mutex:
-            self._on_its_way.clear()
-
-
-class Answers:
-    """What somebody waits for now, on its way to one thread or the other that publishes."""
-
-    def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[tuple[str, bytes, int, bytes]] = queue.SimpleQueue()
-
-    def put(self, topic: str, payload: bytes, expiry_s: int, correlation: bytes) -> None:
-        """Take one; as `MqttSession.publish`."""
-        self._waiting.put((topic, payload, expiry_s, correlation))
-
-    def publish(self, session: MqttSession, qos: int = 1) -> list[int | None]:
-        """Publish all that wait; the packet identifier of each, None where there is no broker."""
-        mids = []
-        with suppress(queue.Empty):
-            while True:
-                topic, payload, expiry_s, correlation = self._waiting.get_nowait()
-                mids.append(session.publish(topic, payload, False, expiry_s, correlation, qos))
-        return mids

@@ -8,8 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.commands import stop_on_signals
-from edge.delivery import dispatch
-from edge.delivery import sender as best_effort
+from edge.delivery import dispatch, unstored
 from edge.delivery.outbox import Outbox
 from edge.detector.warm import warm_up
 from edge.log import setup
@@ -35,7 +34,7 @@ def take_time_to_end() -> None:
 def leave_nothing_out() -> None:
     """A busy machine is late, but neither sound nor pictures are left out for that."""
     inbox.LIMIT_S = shedding.MOST_WORK_S = PATIENCE_S
-    best_effort.MOST = looks.WAITING = 10_000
+    unstored.MOST = looks.WAITING = 10_000
 
 
 def main(port: str, outbox: str, seconds: str, pace: str) -> None:

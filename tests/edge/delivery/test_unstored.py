@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.delivery import sender as best_effort
+from edge.delivery import unstored
 from edge.delivery.dispatch import Dispatch
 from edge.delivery.session import Acknowledged, Disconnected
 from tests.edge import dispatching
@@ -35,9 +35,9 @@ def test_a_network_that_takes_nothing_is_given_no_more_until_it_does(dispatch: D
     session.up("s1")
     step(dispatch)
     before = len(session.sent)
-    answers = [dispatch.best_effort.publish("mel", {}, 5) for _ in range(best_effort.MOST + 2)]
-    assert answers == [""] * best_effort.MOST + ["slow broker"] * 2
-    assert len(session.sent) == before + best_effort.MOST
+    answers = [dispatch.best_effort.publish("mel", {}, 5) for _ in range(unstored.MOST + 2)]
+    assert answers == [""] * unstored.MOST + ["slow broker"] * 2
+    assert len(session.sent) == before + unstored.MOST
     session.notify(Acknowledged("s1", session.sent[-1][0], ""))
     step(dispatch)
     assert [dispatch.best_effort.publish("mel", {}, 5) for _ in range(2)] == ["", "slow broker"]
