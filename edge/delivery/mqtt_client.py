@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -22,6 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge.delivery.tls import TlsFault, diagnose, make_context
+from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt, password
 
 FRESH_ONLY = SubscribeOptions(
@@ -54,6 +55,7 @@ class Subscription:
     """Called from the session's thread; must not wait."""
     stored: bool = False
     """Whether messages that the broker has stored are wanted: of states, never of orders."""
+    limited_log: RateLimitedLog = field(default_factory=lambda: RateLimitedLog(logger), compare=False)
 
     def beside(self, other: Subscription) -> Subscription:
         """Both as one; a message goes to the one whose filters it matches, to this first.
@@ -86,7 +88,8 @@ class Subscription:
 
     def _on_message(self, message: paho.MQTTMessage) -> None:
         if message.retain and not self.stored:
-            logger.warning("mqtt command=retained topic=%s; it is not carried out", message.topic[:128])
+            line = f"mqtt command=retained topic={message.topic[:128]}; it is not carried out"
+            self.limited_log.log("retained", line)  # who may order can send a thousand a second
             return
         wanted = getattr(message.properties, "ResponseTopic", None)
         correlation = getattr(message.properties, "CorrelationData", b"")

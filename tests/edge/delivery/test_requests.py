@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import paho.mqtt.client as paho
 import pytest
 
 from edge.delivery.mqtt_client import Incoming, Subscription
@@ -40,3 +41,16 @@ def test_three_may_listen() -> None:
     for topic in "cab":
         both.on_message(Incoming(topic, b""))
     assert got == ["c", "a", "b"]
+
+
+def test_a_flood_of_retained_commands_is_one_line_and_none_is_carried_out(lines: pytest.LogCaptureFixture) -> None:
+    got: list[Request] = []
+    commands = Listening(("n/cmd/+/+",), got.append)
+    message = paho.MQTTMessage(topic=b"n/cmd/pause/anna")
+    message.payload, message.retain = b"{}", True
+    for _ in range(1000):
+        commands._on_message(message)
+    assert [record.getMessage() for record in lines.records] == [
+        "mqtt command=retained topic=n/cmd/pause/anna; it is not carried out"
+    ]
+    assert not got
