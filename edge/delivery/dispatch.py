@@ -290,8 +290,8 @@ class Dispatch:
     def _publish_state(self) -> None:
         """Retained values that the broker does not have yet."""
         in_flight, now_s = self._in_flight, self._monotonic()
-        quota = in_flight.state_quota(is_behind := self.lag.status.lag_s > BEHIND_S)
-        for topic, body, expiry_s in self._state.take(lambda topics: next_states(topics, quota, is_behind)):
+        quota = in_flight.state_quota(self.lag.status.lag_s > BEHIND_S)
+        for topic, body, expiry_s in self._state.take(lambda topics: next_states(topics, quota)):
             payload = b"" if body is None else encode(body)  # empty: the broker forgets what it retained
             in_flight.record(self._session.publish(topic, payload, True, expiry_s), None, now_s)
 

@@ -164,15 +164,14 @@ class Waiting(Protocol):
         """What still waits of the same event with a lower `rev`, lowest first; None if that cannot be known now."""
 
 
-def next_states(topics: Iterable[str], quota: int, is_behind: bool) -> list[str]:
-    """The topics of the retained values that may go now, alarms first.
+def next_states(topics: Iterable[str], quota: int) -> list[str]:
+    """The topics of the retained values that may go now: alarms first, what is measured anew every few seconds last.
 
     Args:
         topics: of those that the broker does not have.
         quota: how many of them may be sent.
-        is_behind: whether events are; then what is measured waits longest.
     """
-    return nsmallest(quota, topics, key=lambda topic: (is_behind and topic.endswith(MEASURED), topic))
+    return nsmallest(quota, topics, key=lambda topic: (topic.endswith(MEASURED), "/alarm/" not in topic, topic))
 
 
 def next_messages(in_flight: InFlight, outbox: Waiting, now_s: float) -> Iterator[Entry]:

@@ -142,6 +142,19 @@ def test_where_events_are_behind_measured_values_go_last_and_leave_three_quarter
     assert session.news()[:2] == ["s/bed1/status", "s/bed1/trend"]
 
 
+def test_alarms_of_all_beds_go_before_what_is_measured_of_any_also_where_no_event_is_behind(
+    dispatch: Dispatch, session: Session
+) -> None:
+    session.up("first", in_flight=4)
+    step(dispatch)
+    session.ack(1)
+    session.news()
+    for name in ("s/bed1/trend", "s/bed1/status", "s/bed1/breath", "s/bed1/alarm/a", "s/bed2/alarm/a", "alarm/b"):
+        dispatch.set_state(NODE.topic(*name.split("/")), {})
+    step(dispatch)
+    assert session.news() == ["alarm/b", "s/bed1/alarm/a", "s/bed2/alarm/a", "s/bed1/status"]
+
+
 def test_where_events_are_behind_and_acknowledgements_come_one_by_one_three_quarters_go_to_events(
     dispatch: Dispatch, session: Session, clock: Time
 ) -> None:
