@@ -143,7 +143,8 @@ def health_body(
     """How a node is, `wall_s` seconds after 1970; of its streams, how many are in which state."""
     refusals, conflict, now_s = dispatch.refusals, dispatch.client_id_conflict, time.monotonic()
     statuses, late = [stream.status for stream in streams], dispatch.lag.status
-    is_losing = outbox.in_memory or any(map(outbox.evicted.get, LOSSES)) or not outbox.on_disk
+    on_disk = outbox.on_disk and not dispatch.is_stalled
+    is_losing = outbox.in_memory or any(map(outbox.evicted.get, LOSSES)) or not on_disk
     states = Counter(each.state_at(now_s).name for each in statuses)
     return status.NodeHealth.model_construct(
         ts=wall_s,
@@ -160,7 +161,7 @@ def health_body(
             waiting=outbox.waiting,
             oldest_s=outbox.oldest_s(now_s),
             in_memory=outbox.in_memory,
-            on_disk=outbox.on_disk,
+            on_disk=on_disk,
             failed_writes=outbox.failed_writes,
             evicted=dict(outbox.evicted),
         ),

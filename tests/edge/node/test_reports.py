@@ -90,6 +90,21 @@ def test_health_counts_the_streams_of_each_state(tmp_path: Path, model: Model) -
     assert stream_health_body(NODE, streams[1], 1.8e9)["reason"] == "internal error: RuntimeError('its cable was cut')"
 
 
+def test_an_outbox_whose_disk_stalls_is_not_ok(tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, outbox = _config(1), Outbox(tmp_path / "outbox.db", 1.0, 1.0)
+    outbox.put([])
+    dispatch = Dispatch(outbox, NODE, config.mqtt)
+
+    def reported() -> tuple[str, bool]:
+        body = health_body(NODE, outbox.status, dispatch, _streams(config, model, dispatch), 0.0, 1.8e9)
+        return body["checks"]["outbox"], body["outbox"]["on_disk"]
+
+    assert reported() == ("ok", True)
+    monkeypatch.setattr(Dispatch, "is_stalled", True)
+    assert reported() == ("crit", False)
+    outbox.close()
+
+
 def test_every_schema_of_a_node_has_a_file_and_every_file_is_named() -> None:
     assert sorted(SCHEMAS) == conftest.OF_A_NODE
 
