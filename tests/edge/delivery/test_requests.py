@@ -44,8 +44,8 @@ def test_three_may_listen() -> None:
 
 
 def test_a_flood_of_retained_commands_is_one_line_and_none_is_carried_out(lines: pytest.LogCaptureFixture) -> None:
-    got: list[Request] = []
-    commands = Listening(("n/cmd/+/+",), got.append)
+    got: list[Incoming] = []
+    commands = Subscription(("n/cmd/+/+",), got.append)
     message = paho.MQTTMessage(topic=b"n/cmd/pause/anna")
     message.payload, message.retain = b"{}", True
     for _ in range(1000):
