@@ -36,7 +36,7 @@ from edge.features import FeatureSpec
 from edge.model.alarm_limits import BurdenLimits
 from edge.model.model import SCHEMA
 from edge.model.onnx_file import seal
-from edge.model.specs import AgeThresholds, ChunkSpec, Variant, to_json
+from edge.model.specs import AgeThresholds, ChunkSpec, Variant, ages_to_json
 from edge.model.training_domain import TrainingDomain
 from export import rules
 from export.rules import INPUTS, MAX_BATCH, METADATA, OPSET, OUTPUTS
@@ -139,7 +139,7 @@ class Metadata:
         if self.known is not None:
             texts["known"] = self.known.to_json()
         if self.ages:
-            texts["ages"] = to_json(self.ages)
+            texts["ages"] = ages_to_json(self.ages)
         if self.burden_limits is not None:
             texts["burden_limits"] = self.burden_limits.to_json()
         return {f"{METADATA}{key}": text for key, text in texts.items()}

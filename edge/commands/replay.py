@@ -25,7 +25,7 @@ def replay(
     model: ModelOption = None,
     runtime: RuntimeOption = None,
 ) -> None:
-    """Hear the clip of an event again, with the same model, and print what is found beside what the node found.
+    """Score the clip of an event again, with the same model, and print what is found beside what the node found.
 
     Exit code 2 if an event differs that should not.
     """

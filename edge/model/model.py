@@ -26,8 +26,7 @@ from edge.features.spec import FeatureSpec
 from edge.model.alarm_limits import BurdenLimits
 from edge.model.backends import Backend
 from edge.model.onnx_file import read_artefact
-from edge.model.specs import AgeThresholds, ChunkSpec, GroupSpec, Variant, as_text
-from edge.model.specs import from_json as ages_from_json
+from edge.model.specs import AgeThresholds, ChunkSpec, GroupSpec, Variant, ages_from_json, as_text
 from edge.model.training_domain import TrainingDomain
 from edge.settings.names import bundled
 from edge.types import Chunk, Scores

@@ -179,14 +179,13 @@ def _with_interval(value: Any, interval: Any) -> Any:
     return f"{value} ({interval[0]} to {interval[1]})"
 
 
-KEY = "laennec.ages"
-LONGEST = 20_000  # characters
-MOST = 16
+LONGEST_AGES = 20_000  # characters of JSON of the thresholds by age
+MOST_AGES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class AgeThresholds:
-    """Of patients from one age to another."""
+    """Thresholds for patients from one age to another, in place of the model's own."""
 
     from_years: float
     to_years: float
@@ -195,23 +194,23 @@ class AgeThresholds:
     """Scores that open events, 0 to 1, by class."""
 
 
-def to_json(several: Sequence[AgeThresholds]) -> str:
-    """Text of the entry."""
+def ages_to_json(several: Sequence[AgeThresholds]) -> str:
+    """Text of the entry `laennec.ages`."""
     return json.dumps([asdict(one) for one in several])
 
 
-def from_json(text: str) -> tuple[AgeThresholds, ...]:
-    """Read what `to_json` wrote.
+def ages_from_json(text: str) -> tuple[AgeThresholds, ...]:
+    """Read what `ages_to_json` wrote.
 
     Raises:
         ModelError: if it is not that, or an age or a threshold is none.
     """
-    return read_entry(KEY, text, LONGEST, _built)
+    return read_entry("laennec.ages", text, LONGEST_AGES, _ages)
 
 
-def _built(rows: Any) -> tuple[AgeThresholds, ...]:
-    if not isinstance(rows, list) or len(rows) > MOST:
-        raise ValueError(f"expected a list of up to {MOST}")
+def _ages(rows: Any) -> tuple[AgeThresholds, ...]:
+    if not isinstance(rows, list) or len(rows) > MOST_AGES:
+        raise ValueError(f"expected a list of up to {MOST_AGES}")
     found = tuple(
         AgeThresholds(
             float(row["from_years"]),

@@ -79,7 +79,7 @@ def _of_stream(stream: FirstStream) -> list[str]:
     if stream.channel is not None:
         lines.append(_line(f"    channel: {stream.channel}", "of several, counted from 1"))
     age = f"    age: {_text(stream.age)}" if stream.age is not None else "    # age: 8 months"
-    return [*lines, _line(age, "of the patient, or 4 years, adult: thresholds of that age")]
+    return [*lines, _line(age, "of the patient (8 months, 4 years, adult): thresholds of that age")]
 
 
 def _of_broker(broker: FirstBroker) -> list[str]:

@@ -33,7 +33,7 @@ from edge.contract.fields import rfc3339
 from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict
 from edge.log import RateLimitedLog
-from edge.server.board.limits import BusyError, FairQueue, host_of, network_of
+from edge.server.board.fair_share import BusyError, FairQueue, host_of, network_of
 from edge.server.board.users import ROLES, Role, User, Users, UsersFile
 from edge.ward.quotas import Limit, Quotas
 

@@ -29,7 +29,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from edge.log import RateLimitedLog
-from edge.server.board.limits import host_of, is_among, plain
+from edge.server.board.fair_share import host_of, is_among, plain
 
 MAX_WAITING = 32  # of one address: handshakes and requests that are not whole
 MAX_CONNECTIONS = 512  # in all; each may take .3 MB: 154 MB, where the board itself takes 130 and its unit 512 of 2 GB

@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from edge.contract.fields import printable
 from edge.contract.topics import Address, is_id
 from edge.server.board.access import Access, Session, is_same
-from edge.server.board.limits import Owner, plain
+from edge.server.board.fair_share import Owner, plain
 
 MAX_REQUEST_BYTES = 4096
 POLICY = (

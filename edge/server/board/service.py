@@ -20,11 +20,11 @@ from edge.contract.topics import Address, read_topic
 from edge.server.board import latest as sounds
 from edge.server.board import ward as ward_state
 from edge.server.board.bed_feed import BedHub, BedState, LiveViewRequests
+from edge.server.board.fair_share import Screens
 from edge.server.board.feed import BoardState, Hub
 from edge.server.board.gone import OfflineBoxes
 from edge.server.board.latest import MAX_BEDS, Arrival, Dated, EventStore
 from edge.server.board.latest import BedState as LatestOfBed
-from edge.server.board.limits import Screens
 from edge.server.board.listening import ListeningHub
 from edge.server.board.notifier import Notifier
 from edge.server.board.orders import Orders, Outcome

@@ -8,14 +8,14 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from edge.errors import ModelError
-from edge.model.specs import AgeThresholds, from_json, to_json
+from edge.model.specs import AgeThresholds, ages_from_json, ages_to_json
 from edge.settings.sections import Age, years_of
 
 INFANTS = AgeThresholds(0.0, 1.0, {"wheeze": 0.8})
 
 
 def test_what_is_written_is_read() -> None:
-    assert from_json(to_json([INFANTS])) == (INFANTS,)
+    assert ages_from_json(ages_to_json([INFANTS])) == (INFANTS,)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_what_is_written_is_read() -> None:
 )
 def test_what_is_no_table_of_ages_is_refused_by_name(rows: object) -> None:
     with pytest.raises(ModelError, match=r"laennec\.ages"):
-        from_json(json.dumps(rows))
+        ages_from_json(json.dumps(rows))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.server.board.limits import MAX_WAITING, BusyError, FairQueue
+from edge.server.board.fair_share import MAX_WAITING, BusyError, FairQueue
 from tests.conftest import HANGS_S
 
 Order = list[tuple[str, str]]

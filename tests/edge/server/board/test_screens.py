@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from edge.contract.topics import Address
 from edge.server.board.bed_feed import BedHub
+from edge.server.board.fair_share import MAX_OF_SESSION, Owner, Screen, Screens
 from edge.server.board.feed import MAX_VIEWERS, Hub
-from edge.server.board.limits import MAX_OF_SESSION, Owner, Screen, Screens
 
 BED = Address("ward-b", "box-1", "bed1")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.server.board.connections import MAX_CONNECTIONS, MAX_WAITING, Slot, Slots
-from edge.server.board.limits import host_of, network_of, plain
+from edge.server.board.fair_share import host_of, network_of, plain
 
 
 class Opened:

@@ -12,7 +12,7 @@ import pytest
 
 from edge.server.board import connections as connection
 from edge.server.board import guard as gate
-from edge.server.board.limits import MAX_OF_SESSION
+from edge.server.board.fair_share import MAX_OF_SESSION
 from edge.server.board.users import User, add_user, new_token
 from tests.edge.conftest import PATIENCE_S, wait_for
 from tests.edge.server.board import ward_messages as made
