@@ -10,9 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.edge.signed_releases import Signer, active_id, leftovers
+from tests.edge.small_graph import small_artefact
 
 ROOT = Path(__file__).parents[3]
 PROCESS = "tests.system.edge.model_store_process"
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> Signer:
+    """Whose model is of some kilobytes: it is copied and read for each step."""
+    made = Signer(tmp_path)
+    made.artefact.write_bytes(small_artefact())
+    return made
 
 
 def _killed(signer: Signer, *command: str) -> list[dict[str, object]]:

@@ -38,7 +38,7 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     if request.param == "wheel":
         return installed(folder / "venv", build_own_wheel(folder, Path(sys.executable), None))
     for name in (*OF_THE_DEVICE, "training"):
-        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / name, folder / name, ignore=shutil.ignore_patterns("*.pyc"))  # kernels are kept
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(PROJECT / name, folder)
     return installed(folder / "venv", "-e", folder)
