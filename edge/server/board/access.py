@@ -33,7 +33,7 @@ from edge.contract.fields import rfc3339
 from edge.errors import ConfigError
 from edge.files import make_private_folder, open_private, restrict
 from edge.log import RateLimitedLog
-from edge.server.board.fair_share import BusyError, FairQueue, host_of, network_of
+from edge.server.board.fair_share import KNOWN, BusyError, FairQueue, host_of, network_of
 from edge.server.board.users import ROLES, Role, User, Users, UsersFile
 from edge.ward.quotas import Limit, Quotas
 
@@ -248,7 +248,7 @@ class SignIn:
         if not self._tries.take(key, time.monotonic()):
             return self._too_many(attempt, key)
         try:
-            async with self._hashing.turn(*(("browsers", nonce) if nonce else (network_of(attempt.address), host))):
+            async with self._hashing.turn(*((KNOWN, nonce) if nonce else (network_of(attempt.address), host))):
                 user = await asyncio.to_thread(users.by_password, attempt.name, attempt.password)
         except BusyError:
             self._tries.give_back(key)

@@ -5,7 +5,8 @@ that is one host here; an IPv4 address that an IPv6 socket shows as `::ffff:10.0
 
 Of slow work (`edge.server.board.access`: the hash of a password, 64 MB and 50 ms of a core) one piece is done at a
 time: networks by turns, in each its hosts by turns. Who asks often waits behind himself. Where too many wait, the last
-of the host that has most, of the network that has most, is refused.
+of the host that has most, of the network that has most, is refused. Browsers in which somebody has signed in before
+(`KNOWN`) have every second turn, and room as long as a stranger waits: who has many networks keeps no ward out.
 
 Live screens are few of one session, and of nobody so many that there is no place for another person. A screen
 that has to go is the oldest; its browser connects again by itself.
@@ -65,6 +66,7 @@ def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | Non
 
 
 MAX_WAITING = 64
+KNOWN = "browsers"  # as a network: not an address
 
 _Turn = asyncio.Future[None]
 
@@ -79,7 +81,7 @@ class FairQueue:
     def __init__(self) -> None:
         self._waiting: dict[str, dict[str, deque[_Turn]]] = {}
         """By network, in it by host; both in the order of their turns."""
-        self._is_taken = False
+        self._is_taken = self._was_known = False
 
     @asynccontextmanager
     async def turn(self, network: str, host: str) -> AsyncIterator[None]:
@@ -109,11 +111,12 @@ class FairQueue:
             raise
 
     def _make_room(self, network: str, host: str) -> None:
-        largest = max(self._waiting, key=lambda each: _size(self._waiting[each]))
+        networks = [each for each in self._waiting if each != KNOWN] or [KNOWN]
+        largest = max(networks, key=lambda each: _size(self._waiting[each]))
         hosts = self._waiting[largest]
         most = max(hosts, key=lambda each: len(hosts[each]))
         own = self._waiting.get(network, {})
-        has_fewer = (
+        has_fewer = network == KNOWN != largest or (
             len(own.get(host, ())) < len(hosts[most]) - 1 if network == largest else _size(own) < _size(hosts) - 1
         )
         if not has_fewer:
@@ -126,7 +129,9 @@ class FairQueue:
     def _next(self) -> bool:
         """Give the next its turn; whether there was one."""
         while self._waiting:
-            network = next(iter(self._waiting))
+            is_known = KNOWN in self._waiting and not self._was_known
+            network = KNOWN if is_known else next(iter(self._waiting))
+            self._was_known = network == KNOWN
             hosts = self._waiting.pop(network)
             host = next(iter(hosts))
             turns = hosts.pop(host)

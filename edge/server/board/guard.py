@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -162,10 +162,10 @@ def address_in(fields: Mapping[str, Any]) -> Address | None:
 
 
 async def json_of(request: Request) -> dict[str, Any] | None:
-    """The object in a request; None if it is none, or does not come."""
+    """The object in a request; None if it is none, or does not come whole."""
     try:
         found = json.loads(await asyncio.wait_for(request.body(), BODY_S))
-    except (ValueError, RecursionError, asyncio.TimeoutError):
+    except (ValueError, RecursionError, asyncio.TimeoutError, ClientDisconnect):
         return None
     return found if isinstance(found, dict) else None
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.requests import Request
 
 from edge.errors import ConfigError
 from edge.server.board.access import MAX_SESSIONS, ORDERS, Access, Session
+from edge.server.board.guard import json_of
 from edge.server.board.users import ROLES, User, Users, add_user, hash_password, new_token, read_users
 from edge.ward.quotas import MAX_KEYS, Limit, Quotas
 
@@ -145,3 +148,11 @@ def test_a_persons_orders_are_limited_over_all_browsers() -> None:
     assert access.begin(nurse, 1.0).orders.is_reached(1.0)
     assert not access.begin(chief, 1.0).orders.is_reached(1.0)
     assert not access.begin(None, 1.0).orders.is_reached(1.0)
+
+
+def test_a_client_that_leaves_within_its_request_has_said_nothing() -> None:
+    async def receive() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    assert asyncio.run(json_of(request)) is None

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.server.board.fair_share import MAX_WAITING, BusyError, FairQueue
+from edge.server.board.fair_share import KNOWN, MAX_WAITING, BusyError, FairQueue
 from tests.conftest import HANGS_S
 
 Order = list[tuple[str, str]]
@@ -65,6 +65,19 @@ def test_each_gets_a_turn_or_is_refused(requested: Order) -> None:
     turns, refused = asyncio.run(order_of(requested))
     assert sorted(turns + refused) == sorted(requested)
     assert len(turns) == min(len(requested), MAX_WAITING)
+
+
+def test_a_browser_of_the_ward_has_the_next_turn_but_one_and_room_however_many_networks_wait() -> None:
+    strangers = [(str(network), "a") for network in range(2 * MAX_WAITING)]
+    turns, refused = asyncio.run(order_of([*strangers, (KNOWN, "nurse"), (KNOWN, "doctor"), ("new", "a")]))
+    assert turns.index((KNOWN, "nurse")) <= 1
+    assert turns.index((KNOWN, "doctor")) <= 3
+    assert ("new", "a") in refused
+
+
+def test_browsers_of_the_ward_leave_every_second_turn_to_others() -> None:
+    turns, _ = asyncio.run(order_of([*((KNOWN, str(host)) for host in range(20)), ("a", "new")]))
+    assert turns.index(("a", "new")) <= 1
 
 
 def test_a_turn_of_one_that_has_gone_is_given_to_the_next() -> None:
