@@ -1,7 +1,7 @@
-"""What the alarms of a node look at, and the commands of people on their way to the thread that carries them out.
+"""Which alarms a node has and what they look at; commands of people on their way to the thread that carries them out.
 
-Not for deciding (`edge.ward.alarms`), nor for what commands mean (`edge.node.alarms`, `edge.node.live_view`). Which
-alarms there are is by the settings; of their measurements, whatever is not known is None.
+Not for deciding (`edge.ward.alarms`), nor for what commands mean (`edge.node.alarms`, `edge.node.live_view`). The
+rules are those of the settings, and `TECHNICAL`; of measurements, whatever is not known is None.
 
 Commands are taken fairly by user, acknowledgements first, and each is answered. Of one user `OF_USER` wait, of all
 `USERS` users; who has waited longest is next, and no acknowledgement waits for anything but acknowledgements of others

@@ -18,7 +18,7 @@ from typing import Protocol
 from edge.model.model import Model
 from edge.model.specs import ChunkSpec
 from edge.node.scheduling import SHED_S, Scheduler, Shedding
-from edge.node.stream import Answer, NodeStream
+from edge.node.stream import ModelAnswer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang differs from rest
 ASSESS_S = 0.25  # how often streams say how they are that had no chunk for `FRESH_S`; others do after each chunk
@@ -163,7 +163,7 @@ class Engine:
             self._advance(number)
         return woken_s
 
-    def _advance(self, number: int, answer: Answer | None = None) -> None:
+    def _advance(self, number: int, answer: ModelAnswer | None = None) -> None:
         """Let a stream go on, with what came for it or the answer to its chunk; its next chunk waits for its turn."""
         stream = self._streams[number]
         if number in self._scheduler or stream.is_closed:
@@ -194,7 +194,7 @@ class Engine:
             except Exception as error:  # one bed must not take the others with it
                 self._streams[number].fail(error)
                 continue
-            self._advance(number, Answer(scores, state, busy_s))
+            self._advance(number, ModelAnswer(scores, state, busy_s))
 
     def _shed(self) -> None:
         """Where too much waits, let streams rest."""

@@ -47,7 +47,7 @@ STOPPED = "stopped"
 logger = logging.getLogger(__name__)
 
 
-class Answer(NamedTuple):
+class ModelAnswer(NamedTuple):
     """What the model says to a chunk."""
 
     scores: Scores  # of the frames that the chunk decides
@@ -155,7 +155,7 @@ class NodeStream:
         self.inbox.shed(shed_s)
         self._items.append(Flush())
 
-    def advance(self, answer: Answer | None = None) -> None:
+    def advance(self, answer: ModelAnswer | None = None) -> None:
         """Go on until a chunk is `pending`, or until nothing waits.
 
         Args:
@@ -169,7 +169,7 @@ class NodeStream:
         self._complete_at = self._pipeline.next_chunk_at
         self._counts.busy_s += time.perf_counter() - begin_s
 
-    def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, Answer | None, None]:
+    def _run(self) -> Generator[tuple[Chunk, NDArray[np.float32]] | None, ModelAnswer | None, None]:
         """All that happens to the stream, in its order.
 
         Gives each chunk that is to be scored and is sent the answer to it; gives None while nothing waits.
@@ -312,7 +312,7 @@ class NodeStream:
         self._offered = block.stop
         self._pipeline.offer(block)
 
-    def _decide(self, chunk: Chunk, state: NDArray[np.float32], answer: Answer | None) -> None:
+    def _decide(self, chunk: Chunk, state: NDArray[np.float32], answer: ModelAnswer | None) -> None:
         assert answer is not None, "a chunk that is pending is answered before anything else"
         self._counts.busy_s += answer.busy_s
         for observer in self.observers:

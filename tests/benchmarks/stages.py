@@ -28,7 +28,7 @@ from edge.features import FrontEnd
 from edge.model.model import LIGHT_PATH, Model, load_model
 from edge.node.capacity import NODE, play
 from edge.node.engine import phase_of
-from edge.node.stream import Answer, NodeStream
+from edge.node.stream import ModelAnswer, NodeStream
 from edge.settings.node import Stream
 from edge.sources.file_search import DEMO_AUDIO
 from edge.sources.source import Wait
@@ -88,7 +88,7 @@ def streams(model: Model, sounds: Sounds) -> None:
         for part in _parts([(bed, bed.pending) for bed in beds if bed.pending is not None]):
             answers = model.score_many([chunk for _, (chunk, _) in part], [state for _, (_, state) in part])
             for (bed, _), answer in zip(part, answers, strict=True):
-                bed.advance(Answer(*answer, 0.0))
+                bed.advance(ModelAnswer(*answer, 0.0))
                 bed.assess()
 
 

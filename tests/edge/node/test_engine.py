@@ -16,8 +16,7 @@ from edge.errors import ModelError, SourceError
 from edge.node.engine import Engine, phase_of
 from edge.node.inbox import OVERLOAD, End
 from edge.node.readers import MOST_STUCK, THREADS, ReaderPool, Reading
-from edge.node.stream import Answer as StreamAnswer
-from edge.node.stream import NodeStream
+from edge.node.stream import ModelAnswer, NodeStream
 from edge.node.stream_status import State
 from edge.settings.node import Stream
 from edge.sources.source import Wait
@@ -307,7 +306,7 @@ def test_sound_that_waits_is_work_unless_no_chunk_is_made_of_it(is_valid: bool, 
         stream.arrive(Block(second * length, np.zeros(length, np.float32), np.full(length, is_valid)))
         stream.advance()
         while stream.pending is not None:
-            stream.advance(StreamAnswer(*ward.model.score(*stream.pending), 0.0))
+            stream.advance(ModelAnswer(*ward.model.score(*stream.pending), 0.0))
     assert engine._work_s(0) == 0
     chunk = ward.model.chunk.chunk_frames * ward.model.spec.hop_samples
     for number in range(2):  # the second one waits until the first is scored, where chunks are made of them
