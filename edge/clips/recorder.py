@@ -198,6 +198,7 @@ class Recorder:
     def _cut(self, clip: _Open, stop: int) -> Clip:
         start = min(max(clip.start, self._ring.start), stop)
         first = start // self._hop
+        # A gain is noted where it changes: what is in force at the begin was noted before it.
         before = [each for each in self._gains if each[0] <= first][-1:]
         gains = before + [each for each in self._gains if first < each[0] < stop // self._hop]
         events = tuple(event for event in self._events.values() if start <= event.onset < stop)

@@ -63,7 +63,9 @@ class VoiceMute:
         if self._next is not None and block.start - self._ring.stop >= self._behind:  # nothing of before tells of it
             made += self.flush()
         if self._next is None:
+            # On one grid of pieces for any begin, and a second of sound lies before the first one.
             self._next = -(-(block.start + self._behind) // self._piece) * self._piece
+        # The ring has room for two pieces beside what they are judged by: more at once would overwrite one.
         for at in range(0, len(block.samples), self._piece):
             part = slice(at, at + self._piece)
             self._ring.push(Block(block.start + at, block.samples[part], block.valid[part]))
@@ -74,6 +76,7 @@ class VoiceMute:
         """What is left of the sound; what comes next is another."""
         stop, made = self._ring.stop, []
         while self._next is not None and self._next < stop:
+            # What is lost stands for the second behind the last piece, which never comes.
             lost = Block(self._ring.stop, np.zeros(self._piece, np.float32), np.zeros(self._piece, np.bool_))
             self._ring.push(lost)
             made += self._decided(self._ring.stop)

@@ -112,6 +112,7 @@ class AlarmTable:
     def shift(self, rows: int) -> None:
         """Raise every row number, in a database of few rows: another one has used these."""
         for table in ("alarm", "alarm_command", "minute"):
+            # From the highest down, so that the number that a row gets is free.
             for (row,) in self._db.execute(f"SELECT seq FROM {table} ORDER BY seq DESC").fetchall():
                 self._db.execute(f"UPDATE {table} SET seq = ? WHERE seq = ?", (row + rows, row))
 

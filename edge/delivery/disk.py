@@ -155,6 +155,7 @@ class Disk:
         """The answer of the file, or `otherwise` if the disk refuses."""
         found = [otherwise]
         if self.do("read", lambda store: found.append(query(store))):
+            # The first answer after a refusal: what was held back because this could not be read may go now.
             self.recoveries += self._was_unreadable
         self._was_unreadable = self.is_open and len(found) == 1
         return found[-1]
@@ -190,6 +191,7 @@ class Disk:
 
     def oldest_s(self) -> float | None:
         """How long Laennec had run when the oldest entry was written, seconds; None: there is none, or none is read."""
+        # One more than are hidden, so one of them is not, if any is.
         seqs = self.read(lambda store: store.oldest(len(self.acknowledged) + 1), list[int]())
         oldest = next((seq for seq in seqs if seq not in self.acknowledged), None)
         return None if oldest is None else self.read(lambda store: store.operating_s(oldest), None)

@@ -196,6 +196,7 @@ class Dispatch:
     def _step(self) -> None:
         while not self._works.empty():
             self._works.get()()
+        # Written before it is sent: after a death between the two its `seq` would be given to another message.
         self._persist()
         self._on_signals()
         for mid in self._answers.publish(self._session):
@@ -258,6 +259,7 @@ class Dispatch:
                 self._in_flight = InFlight()
                 self.best_effort.forget()
                 self.lag.forget()
+            # Packet identifiers begin anew in each connection: one of an earlier connection would name another message.
             elif signal.session == self._in_flight.session:
                 delivered += self._on_acknowledged(signal)
         if delivered:  # in one transaction: each waits for the disk

@@ -84,8 +84,9 @@ def _joined(first: Message, second: Message) -> Message:
 
 
 WRITE_S = 0.05  # at least, between two writes
-EVERY_S = 0.25  # between two writes of messages, where more than `AT_ONCE` have come: as much later comes an event of a
-# ward of a hundred beds; one bed makes a write each two seconds, so its memory card is written less than once a second
+# Between two writes of messages, where more than `AT_ONCE` have come: as much later comes an event of a ward of a
+# hundred beds. One bed makes a write each two seconds, so its memory card is written less than once a second.
+EVERY_S = 0.25
 AT_ONCE = 10  # writes that need not wait so long; the next ones may after `EVERY_S` each without any
 
 
@@ -101,11 +102,14 @@ class WritePace:
         """How long the next write must wait, seconds; one that is urgent never more than `WRITE_S`."""
         wait_s = self.written_s + WRITE_S - now_s
         if not is_urgent:
+            # A leaky bucket by time: each write puts `_full_s` off by EVERY_S, and one may go that leaves it at most
+            # AT_ONCE times as far ahead.
             wait_s = max(wait_s, self._full_s - (AT_ONCE - 1) * EVERY_S - now_s)
         return max(wait_s, 0.0)
 
     def write(self, now_s: float) -> None:
         """There is one now."""
+        # Urgent writes may go beyond the bucket; what they took too much is not counted against later ones.
         self.written_s, self._full_s = now_s, min(max(self._full_s, now_s) + EVERY_S, now_s + AT_ONCE * EVERY_S)
 
 
@@ -176,6 +180,7 @@ class MessageInbox:
             A ticket, which `take` gives when they are in it, and the messages that were dropped for want of room.
         """
         with self._mutex:
+            # Under one lock with the messages: `take` gives both to one transaction.
             self._ticket += 1
             self._records += records
             if len(self._records) > MOST_RECORDS:

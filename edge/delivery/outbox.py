@@ -209,6 +209,7 @@ class Outbox:
             if len(on_disk := self._memory.gone(seqs)) < len(seqs):
                 self._memory.delete(seqs)
                 self._copy.is_old = True
+            # What a damaged file has may be in memory as well (`Replacement.hold`): it is hidden in both.
             self._disk.ack(on_disk if self._disk.damage is None else seqs)
             self._publish()
 

@@ -72,6 +72,7 @@ def copy_messages(old: sqlite3.Connection, new: sqlite3.Connection) -> None:
     waiting = _typed(old, "outbox", int, str, (str, NoneType), int, float)
     whole = (row for row in waiting if row[2] is None or _is_whole(row[2], row[0]))
     new.executemany("INSERT OR IGNORE INTO outbox VALUES(?,?,?,?,?)", whole)
+    # The text of an event's message is in `event` alone: without that row there is nothing to send.
     new.execute("DELETE FROM outbox WHERE body IS NULL AND seq NOT IN (SELECT seq FROM event)")
     new.executemany("INSERT OR REPLACE INTO priority VALUES(?,?)", _typed(old, "priority", int, int))
     new.execute("DELETE FROM priority WHERE seq NOT IN (SELECT seq FROM outbox)")

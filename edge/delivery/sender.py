@@ -193,6 +193,7 @@ def next_messages(in_flight: InFlight, outbox: Waiting, now_s: float) -> Iterato
     allowed = min(in_flight.send_quota, in_flight.backlog_tokens(now_s))
     if in_flight.has_backlog and allowed > 0:
         entries = outbox.waiting(in_flight.last_backlog, in_flight.backlog_end, allowed)
+        # Fewer than were asked for: nothing is left behind them.
         in_flight.has_backlog = len(entries) == allowed
         for entry in entries:
             in_flight.last_backlog = entry.seq
@@ -205,6 +206,7 @@ def _in_order(entry: Entry, in_flight: InFlight, outbox: Waiting) -> Iterator[En
 
     Where what holds it back cannot be read, it waits for `InFlight.requeue`.
     """
+    # What an `end` has brought forward is in flight already when its turn in the backlog comes.
     if in_flight.contains(entry.seq) or (earlier := outbox.earlier(entry)) is None:
         return
     first = next(iter(earlier), entry)

@@ -68,6 +68,7 @@ class SequenceNumbers:
 
     def reserve(self, number: int) -> None:
         """Make sure that the next `number` are never given again, though the database does not know of them."""
+        # After a jump no other process comes near these numbers, so nothing need be reserved.
         if self._has_jumped or self.last + number <= self._reserved:
             return
         try:
@@ -76,6 +77,7 @@ class SequenceNumbers:
             self.lock_file.reserve(self.last + number + RESERVE)
             self._reserved = self.last + number + RESERVE
         except OSError:
+            # `last` was given to a message only if this process has come to its `start`.
             self.before = self.last if self.last >= self.start else self.before
             self.last, self._has_jumped = jump(self.last), True
             self.start = self.last + 1

@@ -242,6 +242,7 @@ class MqttSession:
             self._warn("refused", f' reason="{attempt.refusal}"{advice}{self._meanwhile}')
         elif attempt.disconnect_reason is not None:
             self._unanswered += 1
+            # The other version at once: the delay grows with each pair of attempts, not with each attempt.
             if self._unanswered % 2:
                 self._delay_s = 0.0
                 return
@@ -250,6 +251,8 @@ class MqttSession:
         self._back_off()
 
     def _plan_after_loss(self, lasted_s: float, is_taken_over: bool) -> None:
+        # Where two clients take turns, each connection lasts as long as the other one waits, which may be over
+        # STABLE_S.
         if self._has_outlasted_conflict() or (lasted_s > STABLE_S and not self._conflict):
             self._short_connections, self._conflict, self._delay_s = 0, "", self._settings.reconnect_min_s
             return

@@ -82,6 +82,7 @@ class Store:
             text: str | None = encode(body).decode()
             if message.event is not None:
                 events.append((*message.event, seq, text, stamp.written_s))
+                # `event` keeps the text after the delivery, for the end after a restart: here it would lie twice.
                 text = None
             waiting.append((seq, message.topic, text, message.expiry_s, stamp.written_s))
             priorities.append((seq, priority_of(message)))
@@ -272,6 +273,7 @@ class Store:
         """
         if before_s <= NOTE_S:
             return {}
+        # Up to the first note that is late enough: what lies before it was written within NOTE_S of an earlier note.
         query = "SELECT min(seq) FROM operation WHERE operating_s >= ?"
         until = self._db.execute(query, (before_s - NOTE_S,)).fetchone()[0]
         until = self.highest_seq() if until is None else until

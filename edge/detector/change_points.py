@@ -173,10 +173,12 @@ def _take(plain: Any, frame: int, scores: NDArray[np.float32], is_over: bool) ->
         total = 0.0
         for column in range(len(group.columns)):
             score = np.float64(scores[t, group.columns[column]])
+            # Sums up to each boundary: what lies between two of them is a difference, however far apart they are.
             group.sums[after, CLASSES + column] = group.sums[here, CLASSES + column] + score
             total += score
         group.sums[here, last] = total
         group.sums[after, TOTAL] = group.sums[here, TOTAL] + total
+        # (2 S + 1) // 2 = S frames must lie behind a boundary.
         if now.stop - now.next >= (group.sums.shape[0] - RING) // 2:
             _decide(group)
     if is_over and now.stop != NONE:
@@ -203,6 +205,7 @@ def _decide(group):  # type: ignore[no-untyped-def]
     boundary, row = now.next, _row(group, now.next)
     before = group.sums[_row(group, max(now.first, boundary - half)), TOTAL]
     here, after = group.sums[row, TOTAL], group.sums[_row(group, now.stop), TOTAL]
+    # By S at the edges of a segment, too, where there are fewer frames: the rest counts as 0.
     step = ((after - here) - (here - before)) / half
     now.next += 1
     if now.lasts:
@@ -227,6 +230,7 @@ def _waiting(group, boundary, row, step):  # type: ignore[no-untyped-def]
         return
     if now.begin != NONE:
         quiet = group.rules[_leader(group, AT_END), QUIET]
+        # A rise within the pause that a sound may have: `_begin` will see whether it is the same one.
         may_go_on = now.edge != NONE and now.edge - now.end < quiet
         if not may_go_on and boundary - now.end >= quiet:
             _end(group)

@@ -73,6 +73,7 @@ class Chunks:
             count = min(self._end - self._filled, total - taken)
             values, valid = frames.values[taken : taken + count], frames.valid[taken : taken + count]
             first = self._filled - self._end  # from the end of the chunk, negative
+            # `first + count` is 0 where the chunk becomes full, and a slice that stops at 0 would be empty.
             part = slice(first, first + count or None)
             self._values[part] = values if valid.all() else np.where(valid[:, None], values, np.float32(0))
             self._valid[part] = valid
@@ -122,6 +123,7 @@ class Chunks:
         restart = is_valid and self._silent >= self._patience
         self._silent = 0 if is_valid else self._silent + 1
         chunk = Chunk(self._end - length, self._values, valid, decided, restart)
+        # A new one: the chunk that was made holds the old one while it waits for its batch.
         self._values = np.zeros_like(self._values)
         self._valid = np.concatenate([self._valid[length:], np.zeros(length, np.bool_)])
         self._end += length

@@ -132,6 +132,7 @@ class Concealment:
         while len(first) and self._filled and self._filled[0][1] <= first[0]:
             self._filled.popleft()
         for begin, end in self._filled:
+            # From the first segment that ends behind the begin of the hole to the last that begins before its end.
             found[np.searchsorted(stop, begin, "right") : np.searchsorted(first, end, "left")] = True
         return found
 
@@ -145,6 +146,7 @@ class Concealment:
         """Samples that came and are not valid: those beyond the longest hole are passed on, so that nobody waits."""
         out = self._lose(len(samples))
         count = min(len(samples), self._lost - self._longest)
+        # What was held back until it was that long is never passed on: it stays a jump of the index.
         if count > 0:
             out.append(Block(start + len(samples) - count, np.zeros(count, _FLOAT), np.zeros(count, _BOOL)))
         return out
@@ -169,6 +171,7 @@ class Concealment:
             return []
         fade = min(self._fade, lost, len(future))
         filled = self._past[-lost:][::-1].copy()
+        # Half a step off either end. The last sample of the hole mirrors the first one behind it.
         share = (np.arange(fade, dtype=_FLOAT) + _FLOAT(0.5)) / _FLOAT(max(fade, 1))
         filled[lost - fade :] += share * (future[:fade][::-1] - filled[lost - fade :])
         self.concealed += lost

@@ -81,6 +81,7 @@ def find_equaliser(frames: Sequence[NDArray[np.float32]], known: TrainingDomain,
     curve, gain_db = np.zeros(GROUPS), 0.0
     for _ in range(ROUNDS):
         now = _typical(frames, spec, curve, gain_db)
+        # At the level of the training, as the model will get it: the floor of the features cuts at an absolute level.
         gain_db += known.level_db[1] - now.level_db
         lacks = wanted - (now.spectrum_db - now.level_db)
         lacks = np.where(is_known, lacks - lacks[is_known].mean(), np.minimum(lacks, 0.0))

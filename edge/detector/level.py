@@ -82,6 +82,7 @@ def _limits(known: TrainingDomain) -> tuple[float, float, float, float]:
 
 def _gain_for(level_db: float, limits: tuple[float, ...], wider: float) -> float:
     low, high = limits[0] + wider * limits[1], limits[2] + wider * limits[3]
+    # Up to MOST_RAISED_DB, then a dB less for each dB fainter: nothing from 2 MOST_RAISED_DB below `low` on.
     raised = min(low - level_db, MOST_RAISED_DB, level_db - (low - 2 * MOST_RAISED_DB))
     return max(raised, 0.0) - min(max(level_db - high, 0.0), MOST_LOWERED_DB)
 
@@ -168,6 +169,7 @@ class LevelledChunks:
         length, values = len(chunk.valid), chunk.values if self._curve is None else chunk.values + self._curve
         levelled, gains_db = np.empty_like(values), np.empty(length, np.float32)
         now = *self._window, self._gain_db, self._steps
+        # Steps lie at multiples of a chunk's length, whatever the phase: any phase gets the same gains.
         _find_gains(self._plan, self._limits, now, values, chunk.valid, -chunk.start % length, gains_db)
         if self.replay_gains:
             gains_db = _gains_at(chunk.start + np.arange(length), self.replay_gains)
@@ -222,6 +224,7 @@ def _end_step(limits, counts, frames, gain_db, steps, newest, together):  # type
     """A step is over: it becomes the newest of the window, and the gain is that for the window."""
     if steps[0] or frames[newest]:  # the window begins with the first frame, in whichever step that is
         place = steps[0] % together
+        # The oldest step leaves the sum as the newest comes into it: whole numbers, so nothing is left over.
         for step in range(STEPS):
             counts[together, step] += counts[newest, step] - counts[place, step]
             counts[place, step], counts[newest, step] = counts[newest, step], 0

@@ -153,10 +153,9 @@ FRAME_S = 0.064
 BAND_HZ = (400.0, 2400.0)
 PITCH_HZ = (70.0, 400.0)
 PERIODS = 48  # of a ripple that are looked at, evenly spaced
-VOICE_FLOOR = (
-    1e-9  # of a power of a frame of 64 ms at 8 kHz; the steps of 16 bits have 1.5e-8. MP3 leaves out lines that lie
-)
-# lower, and those holes are a ripple: with 1e-12, 37 of 40 chest recordings as MP3 of 44.1 kHz were speech
+# Of a power of a frame of 64 ms at 8 kHz; the steps of 16 bits have 1.5e-8. MP3 leaves out lines that lie lower, and
+# those holes are a ripple: with 1e-12, 37 of 40 chest recordings as MP3 of 44.1 kHz were speech.
+VOICE_FLOOR = 1e-9
 
 Floats = NDArray[np.float32]
 

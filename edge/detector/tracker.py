@@ -105,6 +105,7 @@ class _Group:
         """
         scores = rows.take(self.columns, axis=1).astype(np.float64)
         sums = _summed(scores)
+        # A median is not above the greatest of its numbers, so none of these frames can reach a threshold.
         if self.open is None and sums.max() < self.lowest and max(self.sums, default=0.0) < self.lowest:
             self._skip(frame, scores, sums, bridged)
             return []
@@ -154,6 +155,7 @@ class _Group:
         if self.open is None and max(self.sums) < self.lowest:
             return []
         half, oldest = self.half, self.stop - len(self.sums)
+        # How many places of the median lie in the gap before this segment, and how many in the one that follows.
         lost = max(half - (frame - self.first), 0) if self.follows_gap else 0
         lost += max(frame + half + 1 - self.stop, 0) if gap_follows else 0
         around = sorted([0.0] * lost + list(self.sums)[max(frame - half - oldest, 0) :])
@@ -166,6 +168,8 @@ class _Group:
             threshold = self._threshold_at(usual, frame, self.bridged[frame - oldest])
             if score < threshold:
                 return []
+            # Of the usual threshold, also where a raised one opened it: a sound behind a gap would end early and open
+            # again.
             quiet_below = self.rules[strongest].keep * usual
             self.open = _Open(frame, frame, threshold, quiet_below, sums=np.zeros(len(of_classes)))
         return self._extend(frame, score, of_classes, self.open)
@@ -182,6 +186,7 @@ class _Group:
             event.pause.append(score)
             return self._end("quiet") if len(event.pause) >= self.rules[event.leader].quiet_frames else []
         event.last = frame
+        # A pause counts in the mean once the sound has come back; the quiet behind its end never does.
         event.total += score + sum(event.pause)
         event.pause.clear()
         event.peak = max(event.peak, score)
@@ -190,6 +195,8 @@ class _Group:
 
     def _report(self, frames: int, event: _Open) -> list[Event]:
         """What is to be reported of an event that has lasted so many score frames and is not quiet."""
+        # Intervals are counted from the onset: a pause may swallow updates, and those behind it come when they would
+        # have.
         before, event.updates = event.updates, frames // self.update_frames if self.update_frames else 0
         if event.label:
             end = (event.last + 1) * self.hop_samples
@@ -284,6 +291,7 @@ class Tracker:
         changes: list[tuple[int, Event]] = []
         for group in self._groups:
             changes += group.push(frame, rows, bridged)
+        # Each group went through all frames by itself. The sort is stable: at one frame, groups stay in their order.
         return [event for _, event in sorted(changes, key=lambda each: each[0])] if changes else []
 
     def _near_bridges(self, frame: int, bridged: NDArray[np.bool_]) -> list[bool]:

@@ -79,6 +79,7 @@ def make_fft(size: int) -> Fft:
             weight //= digit
             time += place % digit * weight
             place //= digit
+        # Point r of a butterfly turns by r * time / (length * radix); `time` is the place with its digits turned round.
         angles = -2 * np.pi / (length * radix) * np.outer(np.arange(1, radix), time).ravel()
         twiddles += [np.cos(angles), np.sin(angles)]
     return Fft(order.astype(np.uint32), np.concatenate(twiddles).astype(np.float32))
@@ -132,6 +133,7 @@ def _radix_2(x: Floats, y: Floats, t: Floats, q: int) -> None:
 def _radix_4(x: Floats, y: Floats, t: Floats, q: int) -> None:
     n = 4 * q
     for i in range(q):
+        # p = a + c, m = a - c, u = b + d, v = -i (b - d): outputs p + u, (m + v) w, (p - u) w^2, (m - v) w^3.
         ar, ai, br, bi = x[4 * i], x[n + 4 * i], x[4 * i + 1], x[n + 4 * i + 1]
         cr, ci, dr, di = x[4 * i + 2], x[n + 4 * i + 2], x[4 * i + 3], x[n + 4 * i + 3]
         pr, pi, mr, mi = ar + cr, ai + ci, ar - cr, ai - ci

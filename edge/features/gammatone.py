@@ -62,6 +62,7 @@ def make_gammatone_plan(spec: FeatureSpec, gammatone: Gammatone, ring: Floats) -
     omega[: spec.bands] = 2 * np.pi * centre_hz / spec.rate_hz
     gain = np.where(pole > 0, 2 * (1 - pole.astype(np.float64)) ** 4, 0)
     table = gain * np.exp(-1j * np.outer(np.arange(min(PIECE, spec.hop_samples)), omega))
+    # The last piece of a hop has 1 to PIECE samples.
     lengths = np.array([PIECE, (spec.hop_samples - 1) % PIECE + 1])
     turn = np.exp(1j * np.outer(lengths, omega))
     dead = np.array([DEAD * (1 - pole.astype(np.float64)) ** (4 - k) for k in (1, 2, 3, 4)]).reshape(4, groups, LANES)

@@ -24,6 +24,7 @@ from edge.features.ring import LOUDEST
 from edge.kernels import kernel, part
 
 SETTLE_DB = 60.0
+# The poles of order 4 lie pi / 8 and 3 pi / 8 off the negative real axis; a pair at angle a has Q = 1 / (2 cos a).
 QUALITIES = tuple(0.5 / math.cos(math.pi * k / 8) for k in (1, 3))  # Q of each section, order 4
 NEW = -1  # of `unsettled`
 REST = 1e-30  # state below is 0, so that no denormal number slows the filter in silence
@@ -54,6 +55,7 @@ def make_high_pass(corner_hz: float, rate_hz: int) -> HighPassPlan:
     sections = np.empty((2, 5))
     for section, q in zip(sections, QUALITIES, strict=True):
         alpha, cos = math.sin(turn) / (2 * q), math.cos(turn)
+        # b0, b1, b2, a1, a2 of the cookbook's high-pass, before they are divided by a0 = 1 + alpha.
         section[:] = (1 + cos) / 2, -(1 + cos), (1 + cos) / 2, -2 * cos, 1 - alpha
         section /= 1 + alpha
     return HighPassPlan(sections, np.zeros((2, 2)), np.array([NEW], np.int64), settle_samples(corner_hz, rate_hz))
@@ -86,6 +88,8 @@ def high_pass(
             continue
         if unsettled == NEW:
             state[:] = 0.0
+            # Rest at a constant x: y = 0, as b0 + b1 + b2 = 0. Then s2 = b2 x, s1 = b1 x + s2 = -b0 x; the next section
+            # gets 0.
             state[0, 0], state[0, 1] = -sections[0, 0] * x, sections[0, 2] * x
             unsettled = plan.settle
         out_valid[i] = unsettled == 0

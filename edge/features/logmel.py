@@ -116,6 +116,7 @@ def _htk_hz(mel: NDArray[np.float64]) -> NDArray[np.float64]:
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
+# Slaney's mel: 200 / 3 Hz each up to 1000 Hz, which is 15; from there on 27 to a factor of 6.4.
 def _slaney_mel(hz: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(hz < 1000, hz * 3 / 200, 15 + 27 * np.log(np.maximum(hz, 1000) / 1000) / np.log(6.4))
 

@@ -34,12 +34,14 @@ def append(ring: Floats, block: tuple[int, Floats, Bools], first: int, stop: int
     start, samples, valid = block
     capacity, stop = ring.shape[0] // 2, min(stop, start + samples.shape[0])
     while first < stop:
+        # The rest of a division by a power of two, also of an index below 0.
         place = first & (capacity - 1)
         count = min(stop - first, capacity - place)
         near, far = ring[place : place + count], ring[place + capacity : place + capacity + count]
         new, fine = samples[first - start :], valid[first - start :]
         for i in range(count):
             size = abs(new[i])
+            # NaN is neither above SILENCE nor up to LOUDEST, so it becomes 0 here and NaN below.
             sample = new[i] if size > SILENCE else np.float32(0)
             sample = sample if fine[i] and size <= LOUDEST else NAN
             near[i] = sample

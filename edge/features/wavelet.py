@@ -65,6 +65,7 @@ def make_cwt_plan(spec: FeatureSpec, cwt: Cwt, ring: Floats) -> CwtPlan:
         loud = np.flatnonzero(response >= WAVELET_TAIL)
         loud = loud if len(loud) else np.array([np.argmin(np.abs(bins_hz - centre_hz))])
         count = int(loud[-1] + 1 - loud[0])
+        # The least power of two q for which L q instants are as many as the bins, or more.
         pace = max(LEAST_PACE, 1 << (-(-count // frames) - 1).bit_length())
         rows.append([loud[0], count, pace, 0, used])
         weights.append(2 / size * response[loud[0] : loud[-1] + 1])  # 2: the negative frequencies are left out
@@ -170,12 +171,8 @@ def _mean_modulus(z: Floats, size: int, first: int, pace: int, energies: Floats)
     half = np.float32(0.5)
     for t in range(energies.shape[0]):
         k = np.uint64(t * pace)
-        a, b, c, d = (
-            half * (re[t * pace + pace] - re[t * pace]),
-            np.float32(0),
-            np.float32(0),
-            np.float32(0),
-        )  # trapezoids
+        # Trapezoids over q steps: the sum of the first q points, and half of the last less the first.
+        a, b, c, d = half * (re[t * pace + pace] - re[t * pace]), np.float32(0), np.float32(0), np.float32(0)
         for _ in range(pace // 4):  # four sums, for a sum waits for its last addition
             a += re[k]
             b += re[k + np.uint64(1)]

@@ -234,6 +234,7 @@ class AlarmService:
         topic = answer_topic(self._node, address, request.response_topic)
         body = answer_body(self._node, answer, now_s, self._clock.wall_s)
         answer_now = partial(self._dispatch.answer, topic, body, ANSWER_EXPIRY_S, request.correlation)
+        # The last ticket, also of a command that changed nothing: answers go out in the order of the commands.
         self._unanswered.append((self._last_ticket, answer_now))
 
     def _ordered(self, now_s: float, address: CommandAddress, command: Command) -> tuple[Answer, list[Record]]:

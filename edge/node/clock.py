@@ -62,6 +62,7 @@ class Timeline:
         elif not self._live:
             return
         elif now >= self._segment_end:
+            # Two minima, of one segment each, for a window that slides would have to remember all arrivals.
             self._before, self._zero, self._segment_end = self._zero, float("inf"), now + SEGMENT_S
         self._zero = min(self._zero, now - stop / self._rate_hz)
 

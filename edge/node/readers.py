@@ -50,6 +50,7 @@ class Reading:
 
     def read(self) -> float | None:
         """Read what there is; seconds until there may be more, None after the end. Raises nothing."""
+        # Of this thread's computing, for waiting costs nobody anything. After c seconds a rest of c / MOST_LOAD.
         begin_s = time.thread_time()
         try:
             wait_s, end = self._read(), End(is_stopped=self._stop.is_set())

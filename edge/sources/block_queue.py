@@ -76,6 +76,7 @@ class BlockQueue:
                     self._pending = None
                 else:
                     self._pending = item
+            # An epoch that found no room takes a place of its own, before the sound that belongs to it.
             elif len(self._items) + (self._pending is not None) < self.limit:
                 if self._pending is not None:
                     self._items.append(self._pending)

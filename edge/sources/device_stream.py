@@ -147,6 +147,7 @@ class LinkSource:
         start = 0
         if before is not None:
             away_s = epoch.time_s(epoch.start) - before.time_s(self._next_in)
+            # At least one: the errors of two clocks may put the begin of this epoch before the end of the last.
             yield from self._restart(max(1, round(away_s * self._policy.rate_hz)), epoch.cause)
             start = self._next
         known_hz = self._corrected_hz(before) if before is not None else None
@@ -218,6 +219,7 @@ def device_status_of(conditions: Sequence[Condition]) -> DeviceStatus:
     """The worst of the conditions that last, in the states of the MQTT contract."""
     if not conditions:
         return DeviceStatus("", "")
+    # False sorts first: lost or ended, then whatever makes the sound not measurable, then the rest.
     worst = min(conditions, key=lambda each: (each.name not in ("lost", "ended"), each.measurable))
     text = f"{worst.name} ({worst.detail})"
     if worst.name == "ended":

@@ -103,6 +103,7 @@ class Resampler:
             What was held back of the samples before the gap.
         """
         if not self._started:
+            # One lost sample is enough to mask the outputs that what was lost before the first block touches.
             self._started, self._stop = True, stop - 1
         if stop <= self._stop:
             return []
@@ -148,6 +149,7 @@ class Resampler:
 
     def _clear_of(self, bad_stop: int) -> int:
         """Output index of the first sample farther than `_reach` behind an invalid segment that ends at `bad_stop`."""
+        # k L / M > bad_stop - 1 + reach, so the least k is the whole part of (bad_stop - 1 + reach) M / L, and one.
         return (bad_stop - 1 + self._reach) * self._out_step // self._in_step + 1
 
     def _drain(self) -> list[Block]:

@@ -195,6 +195,7 @@ def _tick(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
         changes.append(Change(cause, after))
         return after
 
+    # What is over ends first: a condition that lasts is then raised by the same tick.
     if state.inactive_until_s is not None and now_s >= state.inactive_until_s:
         state = note("reactivated", _changed(state, inactive_until_s=None, inactivated=None))
     if state.paused_until_s is not None and now_s >= state.paused_until_s:
@@ -210,6 +211,7 @@ def _tick(rule: Rule, state: AlarmState, now_s: float) -> list[Change]:
 
 def _raised(rule: Rule, state: AlarmState, now_s: float) -> AlarmState:
     """The signal of a condition that has lasted for its delay."""
+    # What returns later than `group_s` after it was over is a new episode, with nothing of the old one.
     if state.cleared_s is None or state.present_since_s - state.cleared_s >= rule.group_s:
         return _signalled(
             state,

@@ -104,6 +104,7 @@ class Candidates:
         self._logs = np.log(self.per_min)
         hz = self.per_min / 60
         self._periods = 1 / (hz * frame_s)  # frames
+        # Bin k of POINTS frames lies at k / (POINTS * frame_s) Hz.
         bins = np.stack([hz, 2 * hz, hz / 2]) * (POINTS * frame_s)
         self._bin, self._bin_part = _split(bins, POINTS // 2)
         lags = np.stack([self._periods, self._periods / 2, self._periods * 2])
@@ -133,12 +134,15 @@ class Candidates:
         rows[:2, :count], rows[2:4, :count], rows[4, :count] = level * _taper(count), level, mask
         spectra = np.fft.rfft(rows)
         power = spectra.real**2 + spectra.imag**2
+        # In bins of the stretch itself: padding with zeros makes POINTS / count of each.
         shares = power[:2] * (POINTS / count) / np.maximum(power[:2, self._modulation].sum(axis=1), 1e-12)[:, None]
         tone = np.sqrt(shares[:, self._bin] * (1 - self._bin_part) + shares[:, self._bin + 1] * self._bin_part)
+        # The transform of a power spectrum is the autocorrelation; that of the mask counts the pairs that are known.
         alike = np.fft.irfft(power[2:])[:, :MOST_FRAMES]
         overlap = np.maximum(alike[2] / max(alike[2, 0], 1e-12), LEAST_OVERLAP)
         alike = alike[:2] / (np.maximum(alike[:2, :1], 1e-12) * overlap)
         later = alike[:, self._lag] * (1 - self._lag_part) + alike[:, self._lag + 1] * self._lag_part
+        # Two periods later less than a fifth of the stretch is left to compare with: that says nothing.
         later[:, 2, self._is_long | (2 * self._periods > 0.8 * count)] = 0.0
         both = np.concatenate([tone, later], axis=1).reshape(2 * len(FEATURES), -1)
         return np.concatenate([both.T, self._rate], axis=1), LEAST_PERIODS * self._periods <= count
@@ -188,6 +192,7 @@ def counted(signals: Floats, usable: NDArray[np.bool_], frame_s: float, per_min:
     (more, at_least), times = (_peaks(both, rise) for rise in RISES), frame_s / 60
     if len(at_least) < LEAST_COUNTED:
         return None
+    # Between n breaths lie n - 1 times.
     rate, other = ((len(each) - 1) / ((each[-1] - each[0]) * times) for each in (more, at_least))
     if abs(rate / other - 1) > AGREE or not LOWEST <= rate <= HIGHEST:
         return None
@@ -218,6 +223,7 @@ def _levelled(signals: Floats, mask: Floats) -> Floats:
     """(2, T) signals without mean and slope of what is known, with deviation 1, and 0 where nothing is."""
     total = max(float(mask.sum()), 1.0)
     time = np.arange(len(mask), dtype=np.float64)
+    # Centred on what is known, so that taking off the slope leaves the mean at 0.
     time = (time - time @ mask / total) * mask
     kept = signals * mask
     kept -= (kept.sum(axis=1) / total)[:, None] * mask

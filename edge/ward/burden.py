@@ -175,6 +175,7 @@ class Burden:
         step = self._ring[self._step() % (HOUR_STEPS + 1)]
         if is_known:
             step[MEASURED] += np.count_nonzero(valid)
+            # `accumulate` adds one after the other; `sum` adds in an order that depends on how many there are.
             step[SUMS:] = np.add.accumulate(np.concatenate([step[None, SUMS:], sums[valid]]))[-1]
         else:
             step[UNVERIFIED] += np.count_nonzero(valid)
@@ -198,6 +199,8 @@ class Burden:
 
     def _reading(self, stop: int) -> Reading:
         """The windows that end where a step begins: the one that is being filled, or a later one."""
+        # The ring has a place more than an hour has steps: that of `stop` is left out, and the oldest lies behind it.
+        # In the places of steps that have not come lie those of an hour before.
         place, ahead = stop % (HOUR_STEPS + 1), stop - 1 - self._step()
         hour = np.concatenate([self._ring[place + 1 :], self._ring[:place]])
         hour[HOUR_STEPS - max(min(ahead, HOUR_STEPS), 0) :] = 0  # steps that have not come
@@ -229,7 +232,10 @@ def burden_interval(expected: Sequence[float], frames: Sequence[float]) -> tuple
     mean = sum(expected) / total
     if mean == 0.0:
         return 0.0, 0.0, 0.0
+    # Ratio r = sum(e) / sum(f). Its error is that of sum(e - r f), whose variance over n batches is n / (n - 1) times
+    # the sum of the squares, divided by sum(f).
     squares = sum((each - mean * measured) ** 2 for each, measured in zip(expected, frames, strict=True) if measured)
     error = sqrt(squares * count / (count - 1)) / total  # of the ratio of two sums
+    # ln r has the error of r divided by r. The table begins at n - 1 = 2: half of five batches fills at least three.
     factor = exp(min(T_97_5[count - 3] * error / mean, LARGEST_LOG))
     return 60 * mean, 60 * mean / factor, min(60.0, 60 * mean * factor)

@@ -195,6 +195,7 @@ class Pauses:
     def _take_parts(self, found: list[Pause]) -> None:
         """The same of a step in which frames are lost or masked: a cell is the mean of those that are known."""
         assert self._next is not None
+        # The weight of the last cell is 1 - part after one cell, so these are the parts that `_smoothing` was given.
         rates = [1 - self._score[1][0], *[1 - self._level[1][0]] * (SIGNALS - 1)]
         for begin in range(0, self._step, self._cell):
             known = []
@@ -203,6 +204,7 @@ class Pauses:
                 if self._known[place]:
                     known.append(place)
                 elif self._missing > self._bridged:
+                    # The first of the frames that are missing; `place` counts from the begin of this step.
                     self._close(LOST, self._next - self._step + place + 1 - self._missing, found)
                     self._forget()
                     known = []
@@ -236,6 +238,7 @@ class Pauses:
             self._quiet_db = self._quiet_db if is_steady else quiet_db
             return
         if self._still_from is None:
+            # There is no breath in the whole window.
             self._still_from = stop - count * self._cell
         if self._open is not None:
             self._open = replace(self._open, touches=self._open.touches or touches)
@@ -266,6 +269,7 @@ def _smoothing(part: float, cells: int, frames: int) -> tuple[NDArray[np.float64
     Returns:
         The weights of the frames, and (cells,) of the last cell before the step.
     """
+    # y[i] = (1 - p) y[i - 1] + p x[i], so y[i] = (1 - p)^(i + 1) y[-1] + the sum of p (1 - p)^(i - j) x[j], j <= i.
     behind = np.arange(cells)[:, None] - np.arange(cells)
     weights = np.where(behind >= 0, part * (1 - part) ** np.maximum(behind, 0), 0.0)
     of_last = np.asarray((1 - part) ** np.arange(1, cells + 1), np.float64)

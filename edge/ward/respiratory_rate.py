@@ -166,6 +166,7 @@ class RespiratoryRate:
         """Append frames of one step at most."""
         assert self._next is not None
         count = len(state)
+        # Twice the longest window long: any window is one slice, and is moved to the front once in its length.
         if self._end + count > len(self._state):
             self._signals[:, : self._long] = self._signals[:, self._end - self._long : self._end].copy()
             self._state[: self._long] = self._state[self._end - self._long : self._end].copy()
@@ -274,6 +275,7 @@ class RespiratoryRate:
             return None
         shares = usable.reshape(-1, SLOWER).mean(axis=1)
         sums = (self._newest(count) * usable).reshape(2, -1, SLOWER).mean(axis=2)
+        # The mean of four with zeros for what is unknown, by the share that is known: the mean of those that are.
         log_odds = self._slow.log_odds(sums / np.maximum(shares, 1 / SLOWER), shares > 0.5)
         rhythm = self._slow.best(np.where(self._slow.per_min < SLOW, log_odds, -np.inf))
         if rhythm is None or rhythm.mass < CERTAIN:
@@ -288,6 +290,7 @@ class RespiratoryRate:
         edges = np.flatnonzero(np.diff(np.concatenate([[False], smooth >= SOUNDS, [False]])))
         begins, ends = edges[::2] * self._frame_s, edges[1::2] * self._frame_s
         is_new = np.concatenate([[True], begins[1:] - ends[:-1] > LEAST_PAUSE_S])[: len(begins)]
+        # A breath ends before the next one that is new; the first always is, which rolled stands for the last end.
         begins, ends = begins[is_new], ends[np.roll(is_new, -1)]
         return np.asarray(begins[ends - begins >= LEAST_BREATH_S])
 

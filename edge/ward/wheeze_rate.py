@@ -229,6 +229,7 @@ class WheezeRate:
         self._take_waiting()
         rows = self._rows[self._next - self._first : stop - self._first]
         sums[MEASURED], sums[BREATHING] = rows[:, 0].sum(), rows[:, 1].sum()
+        # P(breath) P(sound): expected frames that have both, as if the two were independent.
         sums[SUMS::2] = (rows[:, 1:2] * rows[:, 2:]).sum(axis=0)
         reading = self._rates.pop(stop, None)
         rate = None if reading is None else reading.breaths_per_min
@@ -259,6 +260,7 @@ class WheezeRate:
             if breath[:, 0].mean() >= LEAST_WHOLE:
                 sums[CYCLES] += 1
                 sums[COUNTED] += len(breath)
+                # The greatest of its frames: they are not independent, and 1 - prod(1 - p) would grow with each.
                 sums[SUMS + 1 :: 2] += breath[:, 2:].max(axis=0)
             begin = end
         self._begin = begin
@@ -281,6 +283,7 @@ class WheezeRate:
     def _window(self, window_s: int, rows: NDArray[np.float64], batches: int) -> BreathWindow:
         """Some steps, in batches."""
         frames, each = len(rows) * self._step, np.arange(batches)
+        # The first len(rows) % batches of them have a step more than the others.
         begins = each * (len(rows) // batches) + np.minimum(each, len(rows) % batches)
         parts = np.add.reduceat(rows, begins, axis=0)
         total = parts.sum(axis=0)
