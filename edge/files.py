@@ -65,6 +65,7 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    # The rename is durable once the folder is.
     sync(path.parent)
 
 

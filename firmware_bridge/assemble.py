@@ -236,6 +236,7 @@ class Assembler:
         start = first.start
         self._counts.epochs += 1
         self._is_open, self._next = True, start
+        # What comes from before the begin of the epoch is late and no duplicate: nothing of it was given.
         self._gaps.append((start - self._stale, start))
         return Epoch(start, self._boot, self._cause, first.stop, first.arrival_ns)
 
@@ -256,6 +257,7 @@ class Assembler:
 
     def _emit(self, piece: _Piece) -> Block:
         samples, start, flags = _scaled(piece.values), piece.start, piece.flags
+        # The device says that it lost samples, and no gap ends here: its counter did not count them.
         is_discontinuous = piece.is_discontinuous or bool(flags & LOST_BEFORE and self._gaps[-1][1] != start)
         if start < self._next:
             samples, start, is_discontinuous = samples[self._next - start :], self._next, True

@@ -72,6 +72,7 @@ class SealAuthenticator:
         self.counts = SealCounts()
         self._keys = dict(keys)
         self._windows = {
+            # As if all below the highest had come: which of them did was not stored.
             device: _Window(s.session, s.number, (1 << WINDOW) - 1)
             for device, s in (counters or {}).items()
             if device in self._keys and s.key_id == key_id(self._keys[device])
@@ -98,6 +99,7 @@ class SealAuthenticator:
         if not hmac.compare_digest(tag(body, key), seal.tag):
             self.counts.wrong_tag += 1
             return False
+        # After the tag: the window moves by what is asked here, and a stranger's number would shut out the device.
         if not self._is_new(device_id, seal):
             self.counts.replayed += 1
             return False

@@ -173,12 +173,14 @@ class ClockModel:
         )
 
     def _is_quicker(self, point: _Point, other: _Point) -> bool:
+        # Less time lies between the two arrivals than their samples take: it was delayed less than the other.
         return point.at_ns - other.at_ns < (point.stop - other.stop) * self._slope
 
     def _end_segment(self, best: _Point, following: _Point) -> bool:
         """Keep the quickest packet of a stretch and begin the next; whether the line was refitted."""
         self._points.append(best)
         if len(self._points) == FULL and self._segment_ns < LONGEST_SEGMENT_NS:
+            # The same iterator twice: neighbours, two and two. FULL is even.
             pairs = list(zip(*[iter(self._points)] * 2, strict=True))
             self._points.clear()
             self._points.extend(b if self._is_quicker(b, a) else a for a, b in pairs)
@@ -209,6 +211,7 @@ class ClockModel:
         group = max(1, LONGEST_SEGMENT_NS // self._segment_ns)  # so that it means the same at any length of stretches
         best = [min(late[k : k + group]) for k in range(0, len(late), group)]
         self._residual_ns = median(best) - late[quickest]
+        # ppm of a second are 1e-6 * 1e9 = 1e3 ns.
         good = self._residual_ns < SURE_PPM * 1e3 * span_s
         self._is_sure = is_paired or (measured is not None and span_s >= SETTLED_S and good)
 
@@ -267,6 +270,7 @@ class ClockModel:
         uptime = np.array([us - first_us for us, _ in self._pairs], np.float64)
         index = np.array([i - first for _, i in self._pairs], np.float64)
         uptime, index = uptime - uptime.mean(), index - index.mean()
+        # Least squares through the means, us a sample; 1e3 makes it ns.
         slope = float(uptime @ index / (index @ index)) * 1e3 if index @ index else 0.0
         is_far = slope <= 0 or abs(1e9 / self._declared_hz / slope - 1) > FAR_PPM / 1e6
         return None if is_far else slope  # an uptime that is no microseconds; the arrivals show what is wrong

@@ -45,5 +45,6 @@ def _mirror(onward: NDArray[np.float32], count: int) -> NDArray[np.float32]:
         return np.zeros(count, np.float32)
     if count <= length:
         return onward[:count].astype(np.float32)
+    # A period is once there and once back: 0 ... n - 1, n - 1 ... 0.
     place = np.arange(count) % (2 * length)
     return onward[np.minimum(place, 2 * length - 1 - place)].astype(np.float32)

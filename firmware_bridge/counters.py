@@ -18,6 +18,7 @@ def unwrap(near: int, counter: int, bits: int) -> int:
         A number in [near - 2**(bits - 1), near + 2**(bits - 1)).
     """
     half = 1 << (bits - 1)
+    # near - half is the lowest that may be meant; the rest modulo 2**bits is how far above that it is.
     return near + ((counter - near + half) & ((1 << bits) - 1)) - half
 
 
@@ -51,6 +52,7 @@ class Sequence:
         elif ahead > 0:
             self._highest += ahead
             self._span += ahead
+            # By WINDOW at most: all older bits are gone then, and a number of any size need not be made.
             self._received = (self._received << min(ahead, self.WINDOW) | 1) & (1 << self.WINDOW) - 1
             self.missing += ahead - 1
         elif -ahead >= self.WINDOW or self._received >> -ahead & 1 or -ahead >= self._span:

@@ -77,6 +77,7 @@ def _block(x: NDArray[np.int64]) -> bytes:
 
 def _folded(x: NDArray[np.int64], order: int) -> NDArray[np.int64]:
     residual = np.diff(x, order)
+    # 2 r for r >= 0, and -2 r - 1 below: the shift by 63 gives all ones there.
     return residual << 1 ^ residual >> 63
 
 
@@ -129,6 +130,7 @@ def _fill(
         for b in range(k):
             u |= np.int64(binary[b_at >> 3] >> (b_at & 7) & 1) << b
             b_at += 1
+        # The folding undone: half of u, and its complement where u is odd.
         value = _guess(x, i, order) + (u >> 1 ^ -(u & 1))
         if value < -32768 or value > 32767:
             return -5

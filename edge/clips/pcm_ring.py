@@ -63,6 +63,7 @@ class PcmRing:
         """Take a block; what lies between it and the one before is lost. One that lies before it begins anew."""
         if self.start == self.stop or block.start < self.stop:
             self._begin = self.stop = block.start
+        # No more than the ring holds, however far the index jumps.
         self._append(np.broadcast_to(LOST, min(block.start - self.stop, len(self._pcm))), block.start)
         self._append(to_pcm(block)[-len(self._pcm) :], block.stop)
 

@@ -79,6 +79,7 @@ def _reached(peaks: Floats) -> Floats:
     if len(peaks) < FRAMES:
         return np.zeros(0, np.float32)
     seconds = sliding_window_view(peaks, min(round(1 / HOP_S), len(peaks)))
+    # The FRAMES-th from the greatest: so many frames reach it.
     return np.asarray(np.partition(seconds, -FRAMES, axis=1)[:, -FRAMES])
 
 

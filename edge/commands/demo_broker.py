@@ -25,9 +25,8 @@ Kind = Literal["mosquitto", "amqtt"]
 START_S = 60.0  # amqtt takes seconds on a small board, and longer on a busy one
 STOP_S = 30.0  # mosquitto may have messages to store first
 PORTS = range(20_000, 32_000)  # below those that Linux gives to clients (32768 to 60999)
-MOSQUITTO_FOLDERS = os.pathsep.join(
-    ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
-)  # often not on a user's PATH
+# Often not on a user's PATH.
+MOSQUITTO_FOLDERS = os.pathsep.join(("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"))
 AMQTT_PROGRAM = """
 import asyncio, logging, sys
 from amqtt.broker import Broker

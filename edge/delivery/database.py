@@ -190,6 +190,7 @@ def replace_damaged(path: Path, reason: str, last_seq: int, operating_s: float) 
             if isinstance(error, sqlite3.OperationalError):
                 raise
             logger.error('outbox salvage=refused path=%s reason="%s"; nothing of it can be read', path, error)
+    # SQLite removes it at the close once all is in the file; the rename would leave it behind.
     if draft.with_name(f"{draft.name}-wal").exists():
         raise sqlite3.OperationalError(f"what was written to {draft} is not in it yet")
     aside = _move_aside(path)
@@ -221,6 +222,7 @@ def _move_aside(path: Path) -> Path:
     """
     aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
     try:
+        # The file last: one that is made under its name after a death must not find the -wal of another.
         for suffix in ("-wal", "-shm", ""):
             with suppress(FileNotFoundError):
                 os.replace(f"{path}{suffix}", f"{aside}{suffix}")

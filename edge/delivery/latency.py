@@ -156,6 +156,7 @@ class DeliveryLag:
         """An event is in the outbox, and the connection is there to take it."""
         if message.event is not None and message.decided_s is not None and len(self._followed) < MOST_FOLLOWED:
             stages, stream = message.body.get("latency_ms") or {}, message.body.get("stream", "")
+            # Back from the decision by what it took to come there: when the sound was at the microphone.
             sound_s = message.decided_s - sum(stages.get(name) or 0.0 for name in BEFORE_DECISION) / 1000
             self._followed[seq] = (stream, sound_s)
             self._waiting.setdefault(stream, {})[seq] = sound_s

@@ -125,6 +125,7 @@ class MemoryCopy:
 
     def _write(self, payload: bytes) -> None:
         times = self._times + 1
+        # The checksum begins with the number of the write, so a head and the content of two writes never fit.
         head = HEAD.pack(times, len(payload), zlib.crc32(payload, times & 0xFFFFFFFF))
         handle = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
         try:

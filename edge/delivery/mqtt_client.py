@@ -25,9 +25,8 @@ from edge.delivery.tls import TlsFault, diagnose, make_context
 from edge.log import RateLimitedLog
 from edge.settings.broker import Mqtt, password
 
-FRESH_ONLY = SubscribeOptions(
-    qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND
-)  # the broker keeps the mark of a retained message, and sends none that it had before
+# The broker keeps the mark of a retained message, and sends none that it had before.
+FRESH_ONLY = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
 
 logger = logging.getLogger(__name__)
 

@@ -35,29 +35,32 @@ DELETE = "DELETE FROM outbox WHERE seq = ?"
 ENTRY = "SELECT seq, topic, coalesce(outbox.body, event.body), expiry_s, id, rev FROM outbox"
 WAITING = f"{ENTRY} LEFT JOIN event USING(seq) WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 EARLIER = f"{ENTRY} JOIN event USING(seq) WHERE id = ? AND rev < ? ORDER BY rev"
+# Of each event without an end the last that was said.
 OPEN = """
 FROM event AS last WHERE (rev = 1 OR instr(body, '"type":"update"'))
     AND rev = (SELECT max(rev) FROM event WHERE id = last.id) ORDER BY seq
-"""  # of each event without an end the last that was said
+"""
 UNFINISHED = f"SELECT seq, body {OPEN}"
 ENDED_BY_RESTART = """
 SELECT seq FROM outbox JOIN event USING(seq) WHERE rev > 1 AND instr(event.body, '"end_reason":"restart"') ORDER BY seq
 """
+# Of events what waits, and what was said last unless both onset and end were delivered from here.
 COPIED = f"""
 SELECT seq, id, rev, event.body, event.written_s, topic, expiry_s, coalesce(priority, {MessagePriority.EVENT:d})
     FROM event LEFT JOIN outbox USING(seq) LEFT JOIN priority USING(seq)
     WHERE outbox.seq IS NOT NULL OR (rev = (SELECT max(rev) FROM event AS later WHERE later.id = event.id) AND NOT (
         rev > 1 AND EXISTS(SELECT 1 FROM event AS onset WHERE onset.id = event.id AND onset.rev = 1)))
     ORDER BY seq DESC LIMIT ?
-"""  # of events what waits, and what was said last unless both onset and end were delivered from here
+"""
 COPIED_OTHERS = """
 SELECT seq, NULL, NULL, body, written_s, topic, expiry_s, priority FROM outbox JOIN priority USING(seq)
     WHERE body IS NOT NULL ORDER BY priority DESC, seq DESC LIMIT ?
 """
+# An event that is open stays: the next process would not know that it must end it.
 DELIVERED = f"""
 SELECT seq FROM event WHERE seq NOT IN (SELECT seq FROM outbox)
     AND seq NOT IN (SELECT seq {OPEN} DESC LIMIT {OPEN_EVENTS}) ORDER BY seq LIMIT ?
-"""  # an event that is open stays: the next process would not know that it must end it
+"""
 OLDEST_OF = "SELECT seq FROM priority WHERE priority = {:d} ORDER BY seq LIMIT ?"
 # What goes first when there is no room: the log of delivered events, then what is worth least, the oldest of it first.
 EVICTIONS = (

@@ -295,6 +295,7 @@ class Pipeline:
             return None
         spec, hop = self._model.spec, self._model.score_hop_samples
         begin = hop * (scores.start + np.arange(len(scores.valid), dtype=np.int64))
+        # The last frame of a score frame begins hop - hop_samples behind the first, and touches ahead_samples.
         reach = hop - spec.hop_samples + spec.ahead_samples
         return self._concealment.bridges(begin - spec.history_samples, begin + reach)
 

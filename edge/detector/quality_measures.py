@@ -121,12 +121,14 @@ class Movement:
         that of noise.
         """
         smooth, half = self._short[band], BREATH_FRAMES // 2
+        # The 0 makes `cumsum` a sum of what lies before each frame; the ends are repeated, so each frame has a mean.
         around = np.concatenate([[0.0], np.full(half, smooth[0]), smooth, np.full(half, smooth[-1])])
         swing = np.clip(smooth - means(np.cumsum(around), 2 * half + 1), -MOST_DB, MOST_DB)
         count = len(swing)
         first, last = (round(each / HOP_S) for each in BEAT_S)
         size = 1 << (count + last + 1).bit_length()  # so that no product wraps around, and the transform is fast
         products = np.fft.irfft(np.abs(np.fft.rfft(swing, size)) ** 2)[: last + 2]
+        # Only count - k products are added up for a delay of k frames.
         alike = products / max(float(products[0]), LEAST_VARIANCE) * count / (count - np.arange(len(products)))
         before, here, after = alike[first - 1 : last], alike[first : last + 1], alike[first + 1 : last + 2]
         return float(np.max(np.where((here >= before) & (here >= after), here, 0.0)))
@@ -199,6 +201,7 @@ class VoiceMeter:
 def _ripple_waves(hz: NDArray[np.floating]) -> Floats:
     """(F, 2 Q) cosines and sines of every period of a ripple, for a log spectrum without mean and slope."""
     line = np.stack([np.ones(len(hz)), hz - hz.mean()])
+    # I - L' (L L')^-1 L takes mean and slope away, L the two lines; done to the waves, it costs a frame nothing.
     flat = np.eye(len(hz)) - line.T @ np.linalg.solve(line @ line.T, line)
     turns = 2 * np.pi * np.outer(hz, np.linspace(1 / PITCH_HZ[1], 1 / PITCH_HZ[0], PERIODS))
     tapered = np.hanning(len(hz))[:, None] / len(hz)
@@ -311,6 +314,7 @@ def _lines(power: Floats) -> NDArray[np.bool_]:
     before, after = sums[low - AWAY[1] : high - AWAY[0] + 1], sums[low + AWAY[0] : high + AWAY[1] + 1]
     width = AWAY[1] - AWAY[0] + 1
     around = before[width:] - before[:-width] + after[width:] - after[:-width]
+    # power > 10^(dB / 10) times the mean of both sides, which is around / (2 width).
     found[low:high] = power[low:high] * 2 * width > 10 ** (LINE_DB / 10) * around
     return found
 

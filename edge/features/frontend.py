@@ -82,6 +82,7 @@ class FrontEnd:
             samples, valid = passed, settled
         stop = self._stop + len(samples)
         complete = (stop - self._ahead) // self._hop + 1  # one past the last frame that has all its samples
+        # In groups on a grid of absolute frames, so that no cut of the sound moves them.
         out += self._make(samples, valid, complete - complete % self._together)
         self._stop = stop
         return out

@@ -40,6 +40,8 @@ EXP2_TERMS = tuple(np.float32(np.log(2.0) ** k / np.prod(np.arange(1.0, k + 1)))
 @njit
 def log2(x: np.float32) -> np.float32:
     """Base-2 logarithm of a positive normal float32; -127 or so for 0 and for denormal numbers."""
+    # A float is its exponent above 23 bits of mantissa. Less the bits of sqrt(1/2), what stands above them is e, and
+    # the rest, with these bits again, is m in [sqrt(1/2), sqrt(2)).
     offset = np.int32(np.float32(x).view(np.int32) - ROOT_HALF_BITS)
     exponent = np.int32(offset >> np.int32(23))
     mantissa = np.int32((offset & np.int32(0x7FFFFF)) + ROOT_HALF_BITS)
@@ -70,6 +72,7 @@ def exp2(x: np.float32) -> np.float32:
     p = p * f + EXP2_TERMS[2]
     p = p * f + EXP2_TERMS[1]
     p = p * f + EXP2_TERMS[0]
+    # n + 127 in the place of the exponent is 2^n.
     power = np.int32(np.int32(np.int32(n) + np.int32(127)) << np.int32(23))
     return p * power.view(np.float32)
 
@@ -143,6 +146,7 @@ def _pcen(constants: Floats, affine: Floats, smoothed: Floats, frames: Floats, v
             mean = (np.float32(1) - s) * before + s * row[m]
             mean = mean if mean > LEAST else np.float32(0)
             smoothed[m] = mean
+            # (E / (M + eps)^alpha + delta)^r - delta^r; M is never 0 in the logarithm, which eps is for.
             steady = row[m] * exp2(-alpha * log2(mean + eps)) + delta
             row[m] = (exp2(r * log2(steady)) - root - offset[m]) * gain[m]
 
@@ -162,6 +166,8 @@ class Deltas:
         for part in self._taps:
             spare = self._reach - len(row) // 2
             part[spare : spare + len(row)] = row
+            # The second slope is the slope of the first, so its weights are those of the first, convolved with
+            # themselves.
             row = np.convolve(row, slope)
         self._offset, self._gain = (x.astype(np.float32) for x in affine(spec))
         self._levels = np.zeros((0, spec.levels), np.float32)  # the newest 2 r frames

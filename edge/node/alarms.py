@@ -305,6 +305,7 @@ class AlarmService:
     def _refresh(self) -> None:
         """Say again what was not said for long: the oldest first, and not all beds at one look."""
         due_s, keys = time.monotonic() - REFRESH_S, list(self._alarms.rules)
+        # At one look so many that all have their turn within half of REFRESH_S.
         most = math.ceil(len(keys) * 2 * LOOK_S / REFRESH_S)
         due = [key for key in keys if self._published_s.get(key, -math.inf) <= due_s]
         for key in [key for key in due if key not in self._published_s] or nsmallest(

@@ -151,6 +151,7 @@ class Engine:
 
     def _collect(self, most_s: float) -> float:
         """Take what has come, after waiting for it if nothing is due; when the waiting was over."""
+        # Woken by the first arrival or by the first chunk that is due; then all that has come is taken at once.
         wait_s = self._scheduler.wait_s(time.monotonic())
         numbers = set()
         with suppress(queue.Empty):

@@ -101,10 +101,12 @@ class Inbox:
                     self._items.append(item)
                 else:
                     self._append(_left_out(item) if isinstance(item, Block) else item)
+            # Counted in sound, not in time: a source that is late would lose less otherwise.
             self._shed_until = self.stop + round(shed_s * self._rate_hz)
 
     def take(self) -> list[Item]:
         """All that came, blocks that follow each other as one; a gap that may still grow is left for later."""
+        # Without the lock: what is appended just now is seen at the next call.
         if not self._items:
             return []
         with self._mutex:

@@ -112,6 +112,7 @@ class Shedding:
         scored = [stream for stream in range(len(work_s)) if now_s >= self._shed_until_s[stream]]
         waiting = [stream for stream in scored if work_s[stream]]  # a file at full speed has none, and loses nothing
         for stream in sorted(waiting, key=lambda stream: self._order(stream, now_s)):
+            # Those that go on being scored, after the ones that were chosen so far rest.
             is_pause = (len(scored) - len(chosen)) * load <= MOST_LOAD
             if left_s <= (2 * MOST_WORK_S if is_pause else MOST_WORK_S):
                 break

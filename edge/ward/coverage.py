@@ -113,9 +113,12 @@ class Coverage:
         frames = self._frames[held].sum(axis=0)
         begun = int(self._frames[current % (HOUR_STEPS + 1)].sum()) if first <= current < stop else 0
         before = max(min(current, stop) - first, 0)  # steps of the window before the one that is being filled
+        # In steps that are over, where no frame was counted the stream had not begun. In the one that is being filled,
+        # and behind it, nothing has come yet.
         frames[NOT_BEGUN] += before * self._step_frames - (int(frames.sum()) - begun)
         frames[NO_SOUND] += (stop - first - before) * self._step_frames - begun
         seconds = frames * (STEP_S / self._step_frames)
+        # Not strict: `seconds` has one column more, that of what was measured.
         missing_s = {cause: float(s) for cause, s in zip(CAUSES, seconds, strict=False) if s}
         return Covered(window_s, float(seconds[MEASURED]), missing_s)
 

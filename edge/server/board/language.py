@@ -26,9 +26,8 @@ from edge.settings.yaml_file import read_yaml
 FOLDER = Path(__file__).parent / "texts"
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 TAGS: dict[Language, str] = {"zh": "zh-Hans"}  # BCP 47, where it is more than the name
-TRADITIONAL = re.compile(
-    r"zh-(hant|tw|hk|mo)\b"
-)  # readers of it may know another language better than simplified Chinese
+# Readers of it may know another language better than simplified Chinese.
+TRADITIONAL = re.compile(r"zh-(hant|tw|hk|mo)\b")
 TEXT = re.compile(r">([^<>]*[^\s<>][^<>]*)<")
 ATTRIBUTE = re.compile(r'((?:aria-label|alt|title|placeholder)=")([^"]+)(")')
 SUGGESTION = re.compile(r'(<option value=")([^"]+)("></option>)')

@@ -98,6 +98,7 @@ def _sqlite(url: URL, path: Path, writes: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        # A transaction that has read and then writes fails at once, and does not wait, where another wrote meanwhile.
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine

@@ -210,6 +210,7 @@ def _record_numbers(connection: Connection, numbers: Sequence[tuple[int, int, in
             {"bed_id": node, "seq_start": start, "first": each.first, "last": each.last, "since_ms": each.since_ms}
             for each in new - old
         ]
+    # Deleted first: a range that has grown at its end has the key of the one that it stands for.
     for piece in _pieces(gone, 200):
         connection.execute(delete(SEQUENCES).where(tuple_(*key, SEQUENCES.c.first).in_(piece)))
     if more:
