@@ -67,6 +67,7 @@ def _decode(stuffed: NDArray[np.uint8], body: NDArray[np.uint8]) -> int:
             body[written] = stuffed[read + i]
             written += 1
         read += code
+        # A code below 255 stands for a zero behind its run; that of the last one is the delimiter.
         if code <= RUN and read < size:
             body[written] = 0
             written += 1

@@ -204,6 +204,7 @@ class Stream:
         first = self._history[0]
         usual = self._limits.choppy_s * self.info.rate_mhz / 1000
         over_s = f"{self._limits.choppy_s:g} s"
+        # Of `choppy_s` at least: one packet lost in the first second is not a tenth of anything.
         share = (now.lost - first.lost) / max(now.sound - first.sound, usual)
         tolerated = self._limits.choppy_share / (2 if self.conditions.lasts("choppy") else 1)
         stray, note = now.stray - first.stray, self.conditions.note

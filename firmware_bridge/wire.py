@@ -122,6 +122,7 @@ def check(body: bytes) -> None:
         raise PacketError("length", f"body of {len(body)} bytes; a packet has {MIN_BODY} to {MAX_BODY}")
     if zlib.crc32(memoryview(body)[: -CRC.size]) != CRC.unpack_from(body, len(body) - CRC.size)[0]:
         raise PacketError("crc", "checksum does not fit the packet")
+    # Behind the CRC: a bit that changed on the way is no device of another version.
     if body[0] >> 4 != VERSION or body[12] & MUST_UNDERSTAND:
         raise PacketError("version", f"protocol version {body[0] >> 4}, marks {body[12] >> 4:#x}; this is {VERSION}")
     seal = SEAL.size if body[12] & SEALED else 0

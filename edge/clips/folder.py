@@ -113,6 +113,7 @@ class ClipFolder:
         try:
             for content, ending in ((about, ABOUT), (sound, SOUND)):
                 _write(self._file(clip.id, ending + PARTIAL), content)
+            # The sound last: with it the clip is there, and whoever finds it needs the other file.
             for ending in (ABOUT, SOUND):
                 self._file(clip.id, ending + PARTIAL).rename(self._file(clip.id, ending))
             sync(self.path)
@@ -179,6 +180,7 @@ def encode(clip: Clip, rate_hz: int) -> bytes:
 def recorded_s(ident: str) -> float:
     """When a clip began, seconds since 1970, as its id says."""
     milliseconds = 0
+    # Five bits a letter; ten hold the 48 of the milliseconds.
     for letter in ident[:TIME_LETTERS]:
         milliseconds = milliseconds << 5 | CROCKFORD.index(letter)
     return milliseconds / 1000

@@ -116,6 +116,8 @@ class Standby:
         for topic, body, expiry_s in self._state.unpublished():
             if body is None or self._published.get(topic) is body:
                 continue
+            # QoS 0, for the thread that takes acknowledgements waits for the disk. To it these values remain
+            # unpublished: it sends the last of them again.
             if self._session.publish(topic, encode(body), True, expiry_s, qos=0) is None:
                 return  # no broker now
             self._published[topic] = body

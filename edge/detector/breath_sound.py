@@ -86,6 +86,7 @@ class BreathSounds:
         """Remember the levels of a chunk until its frames are decided."""
         levels = frame_levels(chunk.values, self._weights)
         if self._has_db:
+            # As the device gave it: a gain that moves would look like a swell.
             levels -= np.float32(chunk.gain_db)
         start = chunk.start // self._frames
         if start != self._first + len(self._levels):  # sound was lost for long: nothing before it is decided any more

@@ -47,5 +47,6 @@ class Recalibration:
         for columns, scale, bias in self._groups:
             group = np.clip(out[:, columns].sum(axis=1), LEAST, 1 - LEAST)
             log_odds = scale * (np.log(group) - np.log1p(-group)) + bias
+            # Each class keeps its share of the group.
             out[:, columns] *= (1 / (1 + np.exp(-log_odds)) / group)[:, None]
         return np.clip(out, 0, 1).astype(np.float32)

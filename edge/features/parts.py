@@ -113,6 +113,7 @@ class Gammatone:
         low, high = 3.0, 1000.0
         for _ in range(60):  # bisection for x = b t
             x = (low + high) / 2
+            # The logarithm of (3^3 exp(-3)) / (x^3 exp(-x)), in dB.
             fallen_db = (x - 3 - 3 * math.log(x / 3)) * 20 / math.log(10)
             low, high = (x, high) if fallen_db < self.settle_db else (low, x)
         b = 2 * math.pi * self.bandwidth * (grid.low_hz / EAR_Q + EAR_MIN_HZ)

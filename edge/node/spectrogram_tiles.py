@@ -66,6 +66,8 @@ class MelColumns:
 
     def column_after(self, sample: int) -> int:
         """The first column that is made of no sound before a sample, absolute indices."""
+        # A column's first frame begins half a window before it, at the earliest: c samples - ahead / 2 >= sample,
+        # doubled.
         return -(-(2 * sample + self.spec.ahead_samples) // (2 * self.samples))
 
     def of(self, blocks: Iterable[Block], first: int, count: int) -> Bytes:
@@ -93,6 +95,7 @@ class MelColumns:
 
     def _first_frame(self, column: int) -> int:
         """The first frame that is centred in a column, absolute indices."""
+        # t hop + ahead / 2 >= column samples; doubled, for half a window may be no whole number.
         return -(-(2 * column * self.samples - self.spec.ahead_samples) // (2 * self.spec.hop_samples))
 
 

@@ -51,6 +51,7 @@ class Quotas:
     def take(self, key: str, now_s: float) -> bool:
         """Whether `key` may do one more; counts it."""
         if key not in self._limits and len(self._limits) >= MAX_KEYS:
+            # Who has reached the limit stays: to be forgotten would give them as many again.
             self._limits = {name: limit for name, limit in self._limits.items() if limit.is_reached(now_s)}
             if len(self._limits) >= MAX_KEYS:
                 del self._limits[next(iter(self._limits))]
