@@ -259,6 +259,7 @@ def end_after_restart(node: Node, last: Body) -> Message:
         last: the body of the onset, or of the last update, as it was stored.
     """
     known = {key: value for key, value in last.items() if key != "latency_ms"}  # that was of another message
+    # No consumer has a later `rev`: updates that the disk refused were not sent.
     body = {**known, "rev": last["rev"] + 1, "type": "end", "end_reason": "restart"}
     return Message(topic_again(node, last), body, EVENT_EXPIRY_S, (last["id"], body["rev"]))
 

@@ -141,6 +141,7 @@ def resend(
             if body["id"] not in ids or not is_id(body["stream"]):  # as a damaged disk may say
                 continue
             if len(in_flight) >= session.receive_maximum:
+                # The oldest: a broker answers in the order in which they came (MQTT 5, 4.6).
                 _await_answer(session, in_flight.popleft(), progress, config.mqtt.ack_timeout_s)
                 on_progress(progress)
             in_flight.append(_publish(session, node, body))

@@ -74,6 +74,7 @@ class InFlight:
         """
         if not is_behind:
             return self.send_quota
+        # A quarter of what may be in flight, rounded up, so that some always may.
         values = sum(seq is None for seq, _ in self.unacknowledged.values())
         return max(0, min(self.send_quota, -(-self._receive_maximum // 4) - values))
 

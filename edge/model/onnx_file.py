@@ -25,6 +25,8 @@ from edge.errors import ModelError
 MAX_BYTES = 64 << 20  # far above any model for a Jetson; a wrong file is not read into memory whole
 _KEY = b"laennec.seal"
 _DIGITS = 64
+# One more entry of `metadata_props` (field 14, with a length: 14 << 3 | 2 = 0x72), in it key (0x0A) and value (0x12),
+# each behind its length. So the sealed file is an ONNX file as before.
 _HEAD = bytes([0x72, 4 + len(_KEY) + _DIGITS, 0x0A, len(_KEY)]) + _KEY + bytes([0x12, _DIGITS])
 
 

@@ -89,6 +89,7 @@ class Supervision:
             monotonic: seconds that never step.
         """
         self._notifier, self._monotonic = notifier, monotonic
+        # Twice in the interval of the watchdog, as sd_watchdog_enabled(3) says.
         self._feed_s = DEFAULT_STALL_S if notifier.watchdog_s is None else notifier.watchdog_s / 2
         self._fed_s = -float("inf")
         self._is_ready = False

@@ -122,6 +122,7 @@ def is_alarming(burden: NDArray[np.floating], limit: float) -> NDArray[np.bool_]
         burden: (T,) seconds per minute, nan where unknown.
         limit: seconds per minute.
     """
+    # 1: on, 0: off, -1: as before; NaN compares false in both. `last` is where it was 1 or 0 last.
     changes = np.where(burden >= limit, 1, np.where(burden < HYSTERESIS * limit, 0, -1))
     last = np.maximum.accumulate(np.where(changes >= 0, np.arange(len(changes)), -1))
     return np.asarray(np.where(last >= 0, changes[np.maximum(last, 0)], 0) == 1)
@@ -188,6 +189,7 @@ def rate_interval(alarms: NDArray[np.float64], days: NDArray[np.float64]) -> tup
         alarms: (n,) of each bed.
         days: (n,) that each was monitored.
     """
+    # How often each bed is drawn: drawing with replacement, all draws in two products.
     weights = np.random.default_rng(SEED).multinomial(len(alarms), np.full(len(alarms), 1 / len(alarms)), DRAWS)
     rates = (weights @ alarms) / (weights @ days)
     low, high = np.percentile(rates, [2.5, 97.5])

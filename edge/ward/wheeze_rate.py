@@ -253,6 +253,7 @@ class WheezeRate:
             first, last = (begin + round(times * period) for times in SEARCH)
             if last + self._smooth > stop:
                 break
+            # Wider on both sides by what the smoothing needs, so that its edges are not looked at.
             near = self._rows[first - self._smooth - self._first : last + self._smooth - self._first, 1]
             smooth = np.convolve(near, np.full(self._smooth, 1 / self._smooth), "same")[self._smooth : -self._smooth]
             end = first + int(np.argmin(smooth))

@@ -89,6 +89,7 @@ def receive(source: Path, keys: tuple[TrustedKey, ...], target: Path, now: datet
             _read_file(source, package, name, about, file)
             sync(file)
     _expect_end(source, package)
+    # Behind every hash: a runtime reads nothing but what the signer wrote.
     _check_model(source, target, manifest)
     sync(target)
     return Release(target, manifest, signer)

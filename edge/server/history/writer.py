@@ -159,6 +159,7 @@ def _add_to_hours(connection: Connection, rows: Sequence[Row], new: set[tuple[An
     keys, seen = [key.name for key in MINUTES.primary_key.columns], set()
     for row in rows:
         key = tuple(row[name] for name in keys)
+        # Of rows with one key `_insert_new` wrote the first.
         if key not in new or key in seen:
             continue
         seen.add(key)

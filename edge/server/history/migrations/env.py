@@ -8,5 +8,6 @@ from __future__ import annotations
 from alembic import context
 
 connection = context.config.attributes["connection"]
+# alembic takes SQLite for a database that cannot undo a CREATE TABLE; it can.
 context.configure(connection=connection, transactional_ddl=True)
 context.run_migrations()
