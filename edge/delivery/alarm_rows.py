@@ -74,6 +74,7 @@ class AlarmRows:
     def refused(self, records: Sequence[Record]) -> None:
         """The disk refused these, and they are in memory: make sure that no later process gives their revs again."""
         highest = max((each.state.rev for each in records if isinstance(each, Transition)), default=0)
+        # RESERVE at a time, so that the lock file is written once for many changes.
         if highest >= self._reserved:
             self._reserve(highest + RESERVE)
         if lost := self._memory.bound_records(MOST_IN_MEMORY):

@@ -46,6 +46,7 @@ class HighPassPlan(NamedTuple):
 def settle_samples(corner_hz: float, rate_hz: int) -> int:
     """Samples until the slowest pole pair, of decay rate 2 pi f sin(pi / 8) a second, has decayed by `SETTLE_DB`."""
     decay = 2 * math.pi * corner_hz * math.sin(math.pi / 8) / rate_hz
+    # exp(-decay n) is -20 log10(e) decay n dB, so n = SETTLE_DB ln(10) / (20 decay).
     return math.ceil(SETTLE_DB * math.log(10) / 20 / decay)
 
 

@@ -176,6 +176,7 @@ class ReaderPool:
                 wait_s = self._wait_s(me)
                 if wait_s is not None and wait_s <= 0:
                     if self._reader != me:
+                        # In place of the one that hangs; that is one of the others when it comes back.
                         self._reader = me
                         self._changed.notify()  # another one looks from now on
                     _, number = heapq.heappop(self._due)
@@ -191,6 +192,7 @@ class ReaderPool:
         """How long a thread has nothing to do, seconds; None: until it is woken."""
         if not self._due or self._drains:
             return 0.0 if self._due else None
+        # Another thread takes what the reader should have taken WATCH_S ago; one that looks for that is enough.
         late_s = 0.0 if self._reader in (None, me) else WATCH_S
         if late_s and self._watcher not in (None, me):
             return None

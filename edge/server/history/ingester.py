@@ -94,6 +94,7 @@ class Ingester:
             some = self._waiting[:BATCH]
             if not self._store(some):
                 break
+            # Behind the commit: what fails stays first in line, with `IN_FLIGHT` messages at most behind it.
             del self._waiting[: len(some)]
             self._since_s = time.monotonic()
             safe += some
