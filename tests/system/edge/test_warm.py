@@ -51,7 +51,7 @@ def test_starts_at_once_hear_the_same_and_leave_the_next_one_nothing_to_compile(
     assert first[0].count("\n") > 100
     assert first[1] == ""
     cached = inodes(tmp_path)
-    assert len(cached) == 6  # high-pass, mel energies, their logarithm, levels, samples, change points
+    assert len(cached) == 8  # high-pass, mel energies, their logarithm, levels, gains found and added, samples, events
     assert finish(begin()) == first
     assert inodes(tmp_path) == cached
 
