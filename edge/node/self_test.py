@@ -73,6 +73,7 @@ class SelfTest:
         self._mutex = threading.Lock()  # readers, scoring, MQTT and the service come here
         self._tests = SelfTests(every_s, onset_s, time.monotonic())
         self._logged = 0  # verdicts that are in the log
+        self._first_s: float | None = None  # when the first test began, monotonic seconds
         self._start = self._next_start = (
             0  # absolute index at which the sound of the last test began, and the next will
         )
@@ -143,9 +144,11 @@ class SelfTest:
         return all(bed.status.is_closed for bed in self._beds)
 
     def _play(self, stop: threading.Event) -> Iterator[Block | Gap | Wait]:
-        self._start = start = self._next_start
-        begin_s, length = time.monotonic(), round(BLOCK_S * self._rate_hz)
-        yield Gap(start, start, SELF_TEST_STREAM, restart=True)  # no chunk reaches over two tests
+        begin_s, length, before = time.monotonic(), round(BLOCK_S * self._rate_hz), self._next_start
+        self._first_s = begin_s if self._first_s is None else self._first_s
+        # Time between two tests counts as lost sound, or events would be said to be older by it.
+        self._start = start = max(before, round((begin_s - self._first_s) * self._rate_hz))
+        yield Gap(before, start, SELF_TEST_STREAM, restart=True)  # no chunk reaches over two tests
         for first in range(0, len(self._sound), length):
             samples = self._sound[first : first + length]
             stop_s = begin_s + (first + len(samples)) / self._rate_hz

@@ -96,6 +96,19 @@ def test_the_second_test_goes_on_where_the_first_ended(tested: SelfTest, monkeyp
     assert second[0].start == first[-1].stop
 
 
+def test_an_event_of_a_later_test_is_as_old_as_its_sound_and_not_as_the_time_between_two_tests(
+    tested: SelfTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = played(tested, monkeypatch)
+    tested._tests._is_begun, tested._tests._due_s = False, 0.0
+    began_s = self_test.time.monotonic() - first[-1].stop / RATE_HZ
+    monkeypatch.undo()
+    monkeypatch.setattr(time, "monotonic", lambda real=time.monotonic: real() + 3600)
+    gap, *blocks = played(tested, monkeypatch)
+    assert (gap.start, gap.stop) == (first[-1].stop, blocks[0].start)
+    assert blocks[-1].stop / RATE_HZ == pytest.approx(self_test.time.monotonic() - began_s, abs=0.1)
+
+
 def test_its_events_are_marked_and_those_of_the_wheeze_alone_pass_the_test(tested: SelfTest, dispatch: Sent) -> None:
     tested._tests.begin(time.monotonic())
     tested.send(event(tested._onset + RATE_HZ, "01ELSE"))
