@@ -239,7 +239,8 @@ class NodeListening:
                 bed.tap.end()
                 bed.tap = None
         with self._mutex:
-            if self._listened_to():
+            # Who left while the beds were gone through may have been published in this turn: the next one says so.
+            if self._listened_to() or any(bed.published for bed in self._beds.values()):
                 return True
             self._waiting = queue.Queue(WAITING)  # no sound is kept
             self.thread = None

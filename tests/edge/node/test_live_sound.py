@@ -231,6 +231,23 @@ def test_few_beds_and_few_people_at_once() -> None:
     assert {state["topic"]: people(state) for state in some.desk.states}.popitem()[1] == []
 
 
+def test_who_leaves_while_it_is_published_that_they_listen_is_not_said_to_listen_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    some = Ward()
+    publish = some.listening._publish_listeners
+
+    def leave(*args: object) -> None:
+        publish(*args)  # type: ignore[arg-type]
+        for bed in some.listening._beds.values():
+            bed.people = ()
+
+    monkeypatch.setattr(some.listening, "_publish_listeners", leave)
+    assert some.order()["ok"]
+    some.ended()
+    assert [people(state) for state in some.desk.states] == [["nurse K"], []]
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [({"duration_s": 61}, "duration_s"), ({"by": ""}, "by"), ({"for": 3}, "for"), ({"id": "no id"}, "id")],
