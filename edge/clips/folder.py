@@ -14,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from bisect import insort
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,17 +60,15 @@ class ClipFolder:
 
     def __init__(self, path: Path, max_bytes: int, keep_s: float) -> None:
         self.path, self._max_bytes, self._keep_s = path, max_bytes, keep_s
-        self._stored: list[_StoredClip] = []
+        self._stored: list[_StoredClip] = []  # sorted
+        self._with_priority = 0  # bytes of those that have it
+        self.bytes = 0
+        """That all take."""
 
     @property
     def files(self) -> int:
         """Clips that are there."""
         return len(self._stored)
-
-    @property
-    def bytes(self) -> int:
-        """That they take."""
-        return sum(clip.bytes for clip in self._stored)
 
     def open(self) -> None:
         """Make the folder, remove what a death left, and learn what is there.
@@ -86,7 +85,9 @@ class ClipFolder:
             stem, ending = os.path.splitext(name)
             if _is_id(name) and (ending == PARTIAL or (ending == ABOUT and stem not in whole)):
                 (self.path / name).unlink()
-        self._stored = [self._read(ident) for ident in sorted(whole)]
+        self._stored = sorted(map(self._read, whole))
+        self.bytes = sum(clip.bytes for clip in self._stored)
+        self._with_priority = sum(clip.bytes for clip in self._stored if clip.has_priority)
 
     def put(self, clip: Clip, hearing: StreamScoring, begin_s: float, speech: bool) -> None:
         """Write a clip; older ones go to make room.
@@ -107,7 +108,7 @@ class ClipFolder:
         if size > self._max_bytes:
             raise QuotaError(f"a clip of {size} bytes is more than clips.max_mb allows; raise it")
         has_priority = clip.cause.kind != "event"
-        if not has_priority and sum(clip.bytes for clip in self._stored if clip.has_priority) > self._max_bytes - size:
+        if not has_priority and self._with_priority > self._max_bytes - size:
             raise QuotaError("clips of alarms and commands take all that clips.max_mb allows; raise it")
         self._make_room(self._max_bytes - size)
         try:
@@ -120,7 +121,9 @@ class ClipFolder:
         except OSError:
             self._remove(clip.id)
             raise
-        self._stored.append(_StoredClip(has_priority, clip.id, size))
+        insort(self._stored, _StoredClip(has_priority, clip.id, size))
+        self.bytes += size
+        self._with_priority += size * has_priority
 
     def expire(self, now_s: float, plausible_s: float = 0.0) -> None:
         """Remove what is older than it may be.
@@ -147,12 +150,14 @@ class ClipFolder:
 
     def _make_room(self, most_bytes: int) -> None:
         while self._stored and self.bytes > most_bytes:
-            self._drop(min(self._stored))
+            self._drop(self._stored[0])
 
     def _drop(self, clip: _StoredClip) -> None:
         for ending in (SOUND, ABOUT):  # without its sound it is no clip, whatever happens now
             self._file(clip.id, ending).unlink(missing_ok=True)
         self._stored.remove(clip)
+        self.bytes -= clip.bytes
+        self._with_priority -= clip.bytes * clip.has_priority
 
     def _remove(self, ident: str) -> None:
         for ending in (SOUND, ABOUT, SOUND + PARTIAL, ABOUT + PARTIAL):
@@ -172,7 +177,8 @@ class ClipFolder:
 def encode(clip: Clip, rate_hz: int) -> bytes:
     """The sound of a clip as a FLAC file; lost samples are zeros."""
     file = io.BytesIO()
-    pcm = np.where(clip.pcm == LOST, np.int16(0), clip.pcm)
+    is_lost = clip.pcm == LOST
+    pcm = np.where(is_lost, np.int16(0), clip.pcm) if is_lost.any() else clip.pcm
     soundfile.write(file, pcm, rate_hz, format="FLAC", subtype="PCM_16")
     return file.getvalue()
 

@@ -95,6 +95,8 @@ class Recorder:
         """Take a block; the clips that are complete."""
         # In parts so short that the begin of an open clip is not overwritten before its end has come.
         most = self._lengths.memory - self._lengths.longest
+        if len(block.samples) <= most:
+            return self._push(block)
         parts = [slice(at, at + most) for at in range(0, len(block.samples), most)]
         return [
             clip
@@ -190,6 +192,8 @@ class Recorder:
 
     def _complete(self, until: int) -> list[Clip]:
         """The open clips that end at or before a sample."""
+        if not self._open:
+            return []
         longest = self._lengths.longest
         done = [clip for clip in self._open if clip.end(longest) <= until]
         self._open = [clip for clip in self._open if clip.end(longest) > until]

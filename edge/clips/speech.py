@@ -27,13 +27,18 @@ EDGE_HZ = 200.0  # width of what is compared for that
 FRAMES = 4  # within a second; a short word has as many
 LIMIT = 0.117
 FEW = 64  # frames that show which band there is
-AT_ONCE = 64  # frames, whose spectra fit into a cache: 512 take twice as long
+AT_ONCE = 64  # frames, whose spectra fit into a cache
+# A frame is looked at without padding first, for half the time, and again with it from here on: of 68,000 frames of
+# chests, words over them, coughs and cries that are over LIMIT with it, each has .0935 or more without.
+NEAR = 0.09
 
 Floats = NDArray[np.float32]
 
 
 def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
     """Height of the ripple of a voice in each frame, natural units; 0 where a frame touches a lost sample.
+
+    Where that is far below `LIMIT`, it is the less sure one of a spectrum without padding.
 
     Args:
         samples: (N,) sound.
@@ -48,9 +53,13 @@ def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
         return np.zeros(0, np.float32)
     frames: Floats = sliding_window_view(samples, length)[::hop]
     fine: NDArray[np.bool_] = sliding_window_view(valid, length)[::hop]
-    meter = _meter(rate_hz, _is_narrow(frames[:: len(frames) // FEW + 1], rate_hz))
-    parts = [meter.heights(frames[begin : begin + AT_ONCE]) for begin in range(0, len(frames), AT_ONCE)]
-    return np.where(fine.all(axis=1), np.concatenate(parts), np.float32(0))
+    is_narrow = _is_narrow(frames[:: len(frames) // FEW + 1], rate_hz)
+    quick, padded = (_meter(rate_hz, is_narrow, padding) for padding in (1, 2))
+    heights = np.concatenate([quick.heights(frames[at : at + AT_ONCE]) for at in range(0, len(frames), AT_ONCE)])
+    near = np.flatnonzero(heights > NEAR)
+    for some in (near[at : at + AT_ONCE] for at in range(0, len(near), AT_ONCE)):
+        heights[some] = padded.heights(frames[some])
+    return np.where(fine.all(axis=1), heights, np.float32(0))
 
 
 def statistic(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> float:
@@ -83,9 +92,9 @@ def _reached(peaks: Floats) -> Floats:
     return np.asarray(np.partition(seconds, -FRAMES, axis=1)[:, -FRAMES])
 
 
-@lru_cache(maxsize=4)
-def _meter(rate_hz: int, is_narrow: bool) -> VoiceMeter:
-    return VoiceMeter(rate_hz, NARROW_HZ if is_narrow else BAND_HZ, padding=2)
+@lru_cache(maxsize=8)
+def _meter(rate_hz: int, is_narrow: bool, padding: int) -> VoiceMeter:
+    return VoiceMeter(rate_hz, NARROW_HZ if is_narrow else BAND_HZ, padding)
 
 
 def _is_narrow(frames: Floats, rate_hz: int) -> bool:

@@ -94,7 +94,7 @@ class ClipWriter:
 
     def _run(self) -> None:
         self._attempt(self._open)
-        while (recorded := self._next()) is not None or not self._is_ending:
+        while (recorded := self._next()) is not None or not self._is_ending or self._waiting:
             if recorded is not None:
                 self._write(recorded)
             self._attempt(self._expire)
