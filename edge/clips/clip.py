@@ -188,6 +188,8 @@ class Recorded:
     """When its first sample was recorded, seconds since 1970."""
     has_speech: bool = False
     """Whether speech was found in it already."""
+    without_speech: tuple[int, int] = (0, 0)
+    """Samples [from, to), absolute, in which none was found."""
 
     @property
     def end_s(self) -> float:

@@ -35,6 +35,12 @@ NEAR = 0.09
 Floats = NDArray[np.float32]
 
 
+def first_frame(start: int, rate_hz: int) -> int:
+    """Absolute index of the first frame from a sample on, of one grid: whoever begins there judges the same frames."""
+    hop = round(HOP_S * rate_hz)
+    return -(-start // hop) * hop
+
+
 def voicing(samples: Floats, valid: NDArray[np.bool_], rate_hz: int) -> Floats:
     """Height of the ripple of a voice in each frame, natural units; 0 where a frame touches a lost sample.
 

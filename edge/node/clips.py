@@ -16,7 +16,7 @@ from collections.abc import Callable
 from edge.clips.clip import Recorded, StreamScoring, clip_message
 from edge.clips.folder import DAY_S, ClipFolder, QuotaError
 from edge.clips.pcm_ring import to_block
-from edge.clips.speech import has_speech
+from edge.clips.speech import first_frame, has_speech
 from edge.contract.clips import State
 from edge.contract.fields import Body
 from edge.delivery.messages import Node, model_name, ulid
@@ -25,7 +25,7 @@ from edge.log import RateLimitedLog
 from edge.model.model import Model
 from edge.node.clock import FIRST_PLAUSIBLE_S
 from edge.node.stream import NodeStream
-from edge.node.stream_clips import ClipSource, StreamClips
+from edge.node.stream_clips import AGAIN_S, ClipSource, StreamClips
 from edge.node.stream_events import MessageSink
 from edge.settings.node import Config, Stream
 from edge.settings.sections import ClipSettings
@@ -111,10 +111,9 @@ class ClipWriter:
             return recorded
 
     def _write(self, recorded: Recorded) -> None:
-        clip, rate_hz = recorded.clip, recorded.hearing.rate_hz
+        clip = recorded.clip
         try:
-            block = to_block(clip.start, clip.pcm)
-            speech = recorded.has_speech or has_speech(block.samples, block.valid, rate_hz)
+            speech = recorded.has_speech or any(_is_spoken(recorded, *part) for part in _not_judged(recorded))
             if speech and not self._keeps_speech:
                 self._report(recorded, "withheld", "speech", True)
                 return
@@ -159,6 +158,24 @@ class ClipWriter:
 
     def _refused(self, what: str, reason: str) -> None:
         self._limited_log.log(what, f'clips refused={what} path={self._folder.path} reason="{reason}"', logging.ERROR)
+
+
+def _not_judged(recorded: Recorded) -> list[tuple[int, int]]:
+    """Segments of samples in which speech was not looked for; a second that is in none was judged."""
+    clip, rate_hz = recorded.clip, recorded.hearing.rate_hz
+    overlap, first = round(AGAIN_S * rate_hz), first_frame(clip.start, rate_hz)
+    begin, end = max(first, recorded.without_speech[0]), min(clip.stop, recorded.without_speech[1])
+    if end - begin <= overlap:
+        return [(first, clip.stop)]
+    before, after = (first, begin + overlap), (first_frame(end - overlap, rate_hz), clip.stop)
+    return [before] * (begin > first) + [after] * (end < clip.stop)
+
+
+def _is_spoken(recorded: Recorded, start: int, stop: int) -> bool:
+    """Whether there is speech in a segment of samples."""
+    clip = recorded.clip
+    block = to_block(start, clip.pcm[start - clip.start : stop - clip.start])
+    return has_speech(block.samples, block.valid, recorded.hearing.rate_hz)
 
 
 STOPPED_S = 0.5  # how long the end may wait for a disk

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.clips.clip import Cause, Clip, Recorded, StreamScoring
-from edge.clips.pcm_ring import to_block
+from edge.clips.pcm_ring import Pcm, to_block
 from edge.clips.recorder import STATE_S, Lengths, Recorder
-from edge.clips.speech import spoken
+from edge.clips.speech import first_frame, spoken
 from edge.contract.events import NamedClip
 from edge.delivery.messages import ulid
 from edge.node.inbox import Item
@@ -59,7 +59,11 @@ class StreamClips(StreamObserver):
         self._mutex = threading.Lock()
         self._recorder = self._new_recorder()
         self._spoken: set[str] = set()  # open clips in which speech was found
-        self._judged, self._spoken_at = 0, -1  # sample up to which was judged, and the last of those that are speech
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        self._spoken_at = -1  # the last sample of speech
+        self._quiet = (0, 0)  # samples [from, to) without speech; up to the last was judged
 
     def _new_recorder(self) -> Recorder:
         source, settings, rate_hz = self._source, self._settings, self._source.hearing.rate_hz
@@ -105,15 +109,24 @@ class StreamClips(StreamObserver):
         if not clip:
             return None
         if self._drops_speech and until_now is not None:
-            rate_hz = self._source.hearing.rate_hz
-            begin = stop - min(len(until_now), round(JUDGED_S * rate_hz))
-            first = max(begin, min(self._judged, stop) - round(AGAIN_S * rate_hz))
-            block = to_block(first, until_now[first - stop :])
-            found = np.flatnonzero(spoken(block.samples, block.valid, rate_hz))
-            self._judged, self._spoken_at = stop, first + int(found[-1]) if len(found) else self._spoken_at
-            if self._spoken_at >= begin:
-                self._spoken.add(clip)
+            self._judge(clip, until_now, stop)
         return NamedClip.model_construct(id=clip, withheld="speech" if clip in self._spoken else None)
+
+    def _judge(self, clip: str, until_now: Pcm, stop: int) -> None:
+        """Look for speech in what came of a clip up to a sample, and was not judged before."""
+        rate_hz, start, (quiet_from, judged) = self._source.hearing.rate_hz, stop - len(until_now), self._quiet
+        begin, again = max(start, stop - round(JUDGED_S * rate_hz)), min(judged, stop) - round(AGAIN_S * rate_hz)
+        first = first_frame(max(begin, again), rate_hz)
+        block = to_block(first, until_now[first - start :])
+        found = np.flatnonzero(spoken(block.samples, block.valid, rate_hz))
+        if len(found):
+            self._spoken_at = first + int(found[-1])
+            quiet_from = self._spoken_at + 1
+        elif again < begin:
+            quiet_from = first
+        self._quiet = quiet_from, stop  # at once, for a person's clip asks from another thread
+        if self._spoken_at >= begin:
+            self._spoken.add(clip)
 
     def of_alarm(self, condition: str, episode: int) -> str:
         """Begin the clip of an alarm that is raised now; its id, empty if there is none."""
@@ -134,8 +147,8 @@ class StreamClips(StreamObserver):
         """Cut what is open where the sound ends."""
         with self._mutex:
             clips = self._recorder.finish()
-        self._judged, self._spoken_at = 0, -1
         self._hand_over(clips)
+        self._begin_anew()
 
     def on_new_patient(self) -> None:
         """Forget the sound of the one before."""
@@ -147,4 +160,4 @@ class StreamClips(StreamObserver):
         for clip in clips:
             has_spoken = clip.id in self._spoken
             self._spoken.discard(clip.id)
-            source.put(Recorded(clip, source.hearing, source.wall_s(clip.start), has_spoken))
+            source.put(Recorded(clip, source.hearing, source.wall_s(clip.start), has_spoken, self._quiet))

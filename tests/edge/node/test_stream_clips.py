@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.clips import speech
 from edge.clips.clip import Recorded
-from edge.node.clips import WAITING_CLIPS, ClipWriter
+from edge.clips.speech import first_frame
+from edge.node.clips import WAITING_CLIPS, ClipWriter, _not_judged
 from edge.node.stream_clips import AGAIN_S, ClipSource, StreamClips
 from edge.settings.sections import ClipSettings
 from edge.types import Block, Gap
@@ -21,6 +25,7 @@ from tests.edge.conftest import wait_for
 from tests.edge.fakes import LoudnessModel
 from tests.edge.streaming import RATE_HZ, Published, Script, configured, sound
 
+HOP, SECOND = 256, 30 * 256 + 512  # of frames that are judged, and 31 of them
 SECTION: dict[str, Any] = {"pre_s": 8, "post_s": 1, "longest_s": 12, "memory_s": 30}
 
 
@@ -199,3 +204,43 @@ def test_the_writer_listens_to_all_of_a_clip_before_it_writes(
     some.stop(60.0)
     assert [each[1] for each in reported] == [state]
     assert bool(folder.written) == keeps
+
+
+@pytest.mark.parametrize("begin_s", [None, 1.0, 4.0, 7.5, 9.2, 10.6, 11.2])  # clip: 1.1 to 12 s, judged until 10.2 s
+def test_what_is_not_judged_at_the_end_of_an_event_is_by_the_writer_and_nothing_twice(
+    begin_s: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged_s: list[float] = []
+
+    def watched(samples: NDArray[np.float32], valid: NDArray[np.bool_], rate_hz: int) -> bool:
+        judged_s.append(len(samples) / rate_hz)
+        return speech.has_speech(samples, valid, rate_hz)
+
+    monkeypatch.setattr("edge.node.clips.has_speech", watched)
+    block = sound(14.0, (9.1, 10.1))
+    block.samples[:] += 1e-4 * np.random.default_rng(2).standard_normal(len(block.samples)).astype(np.float32)
+    if begin_s is not None:
+        first = round(begin_s * RATE_HZ)
+        block.samples[first : first + 4000] += (8 if 9 < begin_s < 10 else 0.02) * vowel(0.5)
+    parts = [Block(a, block.samples[a : a + 800], block.valid[a : a + 800]) for a in range(0, len(block.samples), 800)]
+    events, clips = output_of(*parts, post_s=2)
+    folder = Folder()
+    folder.goes_on.set()
+    some, reported = writer(folder)
+    for each in clips:
+        some.put(each)
+    some.stop(60.0)
+    at_end = [body["clip"]["withheld"] for body in events if body["type"] == "end"]
+    assert at_end == ["speech" if begin_s is not None and begin_s < 10 else None]
+    assert [each[1] for each in reported] == ["stored" if begin_s is None else "withheld"]
+    assert sum(judged_s) < AGAIN_S + 2.0
+
+
+@given(st.integers(0, 99), st.integers(1, 60_000), st.integers(-9_000, 60_000), st.integers(0, 60_000))
+def test_every_second_of_a_clip_is_judged_by_one_or_the_other(start: int, count: int, quiet: int, judged: int) -> None:
+    one = clip(1.8e9)
+    one = replace(one, start=start + 2**32, pcm=np.zeros(count, np.int16))
+    without = one.start + quiet, one.start + quiet + judged
+    parts = [*_not_judged(Recorded(one, HEARING, 1.8e9, without_speech=without)), without]
+    for first in range(first_frame(one.start, RATE_HZ), one.stop - SECOND + 1, HOP):
+        assert any(begin <= first and first + SECOND <= end for begin, end in parts), first
