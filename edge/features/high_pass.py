@@ -80,7 +80,9 @@ def high_pass(
         out_valid: (N,) receives which of them to trust.
     """
     plan = HighPassPlan(*plan)
-    sections, state, unsettled = plan.sections, plan.state, plan.unsettled[0]
+    sections, unsettled = plan.sections, plan.unsettled[0]
+    # In variables, not in the array: each sample waits for the state that the one before it left.
+    s1, s2, s3, s4 = plan.state[0, 0], plan.state[0, 1], plan.state[1, 0], plan.state[1, 1]
     for i in range(samples.shape[0]):
         x = np.float64(samples[i])
         if not (valid[i] and abs(x) <= LOUDEST):  # NaN too
@@ -88,24 +90,23 @@ def high_pass(
             out[i], out_valid[i] = np.float32(0), False
             continue
         if unsettled == NEW:
-            state[:] = 0.0
             # Rest at a constant x: y = 0, as b0 + b1 + b2 = 0. Then s2 = b2 x, s1 = b1 x + s2 = -b0 x; the next section
             # gets 0.
-            state[0, 0], state[0, 1] = -sections[0, 0] * x, sections[0, 2] * x
+            s1, s2, s3, s4 = -sections[0, 0] * x, sections[0, 2] * x, 0.0, 0.0
             unsettled = plan.settle
         out_valid[i] = unsettled == 0
         unsettled -= np.int64(unsettled > 0)
-        y = _section(sections[1], state[1], _section(sections[0], state[0], x))
+        x, s1, s2 = _section(sections[0], s1, s2, x)
+        y, s3, s4 = _section(sections[1], s3, s4, x)
         out[i] = np.float32(y) if out_valid[i] else np.float32(0)
+    plan.state[0, 0], plan.state[0, 1], plan.state[1, 0], plan.state[1, 1] = s1, s2, s3, s4
     plan.unsettled[0] = unsettled
 
 
 @part
-def _section(section: NDArray[np.float64], state: NDArray[np.float64], x: float) -> float:
-    """One sample through one section."""
-    y = section[0] * x + state[0]
-    first = section[1] * x - section[3] * y + state[1]
+def _section(section: NDArray[np.float64], first: float, second: float, x: float) -> tuple[float, float, float]:
+    """One sample through one section: what comes out, and the state that it leaves."""
+    y = section[0] * x + first
+    first = section[1] * x - section[3] * y + second
     second = section[2] * x - section[4] * y
-    state[0] = first if abs(first) > REST else 0.0
-    state[1] = second if abs(second) > REST else 0.0
-    return float(y)
+    return y, first if abs(first) > REST else 0.0, second if abs(second) > REST else 0.0
