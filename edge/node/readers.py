@@ -166,7 +166,7 @@ class ReaderPool:
         stream, now_s = self._streams[number], time.monotonic()
         if not wait_s or not stream.is_live:
             return now_s + wait_s
-        return math.ceil((now_s + max(wait_s, stream.missing_s)) / TOGETHER_S) * TOGETHER_S
+        return math.ceil((now_s + wait_s + stream.missing_s) / TOGETHER_S) * TOGETHER_S
 
     def _take(self) -> int | None:
         """The source to be read now, once it is due; None: this thread is not needed any more."""

@@ -144,10 +144,10 @@ class NodeStream:
 
     @property
     def missing_s(self) -> float:
-        """How much sound comes before the block that completes the next chunk, seconds; 0 where that is not known."""
-        complete, chunk = self._complete_at, self._chunk.chunk_frames * self._hop_samples
-        left = 0 if complete is None else (complete - self.inbox.stop) % chunk - self.inbox.block_samples
-        return max(0, left) / self._rate_hz
+        """How much sound comes between the next block and the one that completes the next chunk, seconds."""
+        complete, block, hop = self._complete_at, max(self.inbox.block_samples, 1), self._hop_samples
+        left = 0 if complete is None else (complete - self.inbox.stop - 1) % (self._chunk.chunk_frames * hop)
+        return left // block * block / self._rate_hz
 
     def shed(self, shed_s: float) -> None:
         """Leave out what waits and the next seconds of sound; what was received before is decided at once."""

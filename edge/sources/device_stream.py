@@ -36,7 +36,7 @@ from edge.types import Block, Gap
 from firmware_bridge.records import Condition
 from firmware_bridge.report import DeviceReport, StreamReport
 
-POLL_S = 0.04  # how often the queue is looked at: two packets of 20 ms
+POLL_S = 0.02  # how often the queue is looked at: a packet of 20 ms
 MEASURING_S = 2.0  # the longest that the start of an epoch waits for the measurement of its rate
 
 
