@@ -12,10 +12,12 @@ their sound; they count from their decision. Pure, on the caller's clock; one th
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import accumulate
 from typing import Protocol
 
@@ -113,6 +115,7 @@ def with_sending(body: Body, sending: Sending) -> Body:
 LATE_S = 5.0  # an event takes 1.6 to 2.5 s from its sound on a box and a network that keep up
 BEHIND_S = 3.5  # from here on what can be missed makes room
 MOST_FOLLOWED = 16_384  # events that are followed on their way; of those beyond, the oldest say enough
+PUBLISH_S = 0.1  # at least, between two statuses: each looks at all streams
 REMEMBERED_S = 10.0  # for how long what was acknowledged last says how late a stream is
 BEFORE_DECISION = ("sound", "window", "scored")
 
@@ -126,7 +129,7 @@ class DeliveryStatus:
     stages_ms: Mapping[str, float | None] = field(default_factory=dict)
     """Of the event that was acknowledged last, stage by stage as its `latency_ms`, and `ack`."""
 
-    @property
+    @cached_property
     def lag_s(self) -> float:
         """Of the stream that is farthest behind, seconds; 0 where nothing is on its way."""
         return max(self.lags_s.values(), default=0.0)
@@ -141,6 +144,7 @@ class DeliveryLag:
 
     def forget(self) -> None:
         """The connection is gone: what was on its way waits for the next one, and is marked `late` there."""
+        self._published_s = -math.inf
         self._followed: dict[int, tuple[str, float]] = {}  # seq -> stream, when its sound was
         self._waiting: dict[str, dict[int, float]] = {}  # stream -> the same, oldest first
         self._sent: dict[int, tuple[Body, float]] = {}  # seq -> its stages, when it was sent
@@ -181,6 +185,7 @@ class DeliveryLag:
 
     def dropped(self, seqs: Iterable[int]) -> None:
         """They are no longer in the outbox and will never come, which is counted there; nobody is late by them."""
+        self._published_s = -math.inf  # said at once
         for seq in seqs:
             self._take(seq)
 
@@ -191,7 +196,10 @@ class DeliveryLag:
         return found
 
     def publish(self, now_s: float) -> None:
-        """Say how it is: of each stream by the oldest event that waits."""
+        """Say how it is, if that was not just said: of each stream by the oldest event that waits."""
+        if now_s - self._published_s < PUBLISH_S:
+            return
+        self._published_s = now_s
         recent = {stream: lag_s for stream, (lag_s, at_s) in self._acknowledged.items() if now_s - at_s < REMEMBERED_S}
         for stream, waiting in self._waiting.items():
             if waiting:

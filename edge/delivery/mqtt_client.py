@@ -14,6 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -176,6 +177,7 @@ def publish_properties(client: paho.Client, expiry_s: int | None, correlation: b
     return _properties(PacketTypes.PUBLISH, **values) if values and client.protocol == paho.MQTTv5 else None
 
 
+@lru_cache(maxsize=64)  # of a node a few, which its messages share: paho reads them only
 def _properties(packet: int, **values: int | bytes) -> Properties:
     properties = Properties(packet)  # type: ignore[no-untyped-call]
     for name, value in values.items():
