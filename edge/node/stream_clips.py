@@ -24,8 +24,8 @@ from edge.node.observer import StreamObserver
 from edge.settings.sections import ClipSettings
 from edge.types import Block, Chunk, Event
 
-JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 4 ms; the writer judges all of it
-AGAIN_S = 1.5  # of what was judged at the end of the event before, for speech is found within a second
+JUDGED_S = 20.0  # of a clip at the end of an event, by the thread that scores: 1.7 ms; the writer judges the rest
+AGAIN_S = 1.5  # of what was judged before, by either, for speech is found within a second
 
 Wall = Callable[[int], float]
 """When a sample was recorded, seconds since 1970."""
