@@ -20,7 +20,7 @@ Rybakov et al. 2020, streaming of trained networks (2005.06720).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -93,12 +93,17 @@ class StreamNetwork(nn.Module):
     """What hears streams in steps: one detector, or several side by side (`training.detector.networks`)."""
 
     spec: NetworkSpec
-    state_size: int
-    """S, numbers in the state of one stream."""
+    state_sizes: tuple[int, ...]
+    """Numbers in each part of the state of one stream."""
     hidden_size: int
     """h, channels of `Answer.hidden`."""
     clip_head: Callable[[Tensor], Tensor]
     """What is `pooled`, (B, 2 h), to logits of the labels of clips, (B, L)."""
+
+    @property
+    def state_size(self) -> int:
+        """S, numbers in the state of one stream."""
+        return sum(self.state_sizes)
 
     def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
         """The next frames of some streams.
@@ -108,6 +113,13 @@ class StreamNetwork(nn.Module):
             valid: (B, T), 1 where valid.
             state: (B, S) what the step before left; zeros at the begin.
         """
+        logits, hidden, heard, after = self.advance(frames, valid, state.split(self.state_sizes, 1))
+        return Answer(logits, hidden, heard, torch.cat(after, 1))
+
+    def advance(
+        self, frames: Tensor, valid: Tensor, parts: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """As `step`, with a state in its parts: an exported graph takes it apart once, whatever it is made of."""
         raise NotImplementedError
 
     def forward(self, frames: Tensor, valid: Tensor) -> Tensor:
@@ -175,14 +187,16 @@ class Detector(StreamNetwork):
             (len(spec.memory), 2 * spec.hidden + 1),
             *((spec.hidden, 1, block.past) for block in blocks),
         )
-        self.state_size = sum(math.prod(shape) for shape in self._shapes)
+        self.state_sizes = tuple(math.prod(shape) for shape in self._shapes)
 
-    def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
-        """As `StreamNetwork.step`."""
+    def advance(
+        self, frames: Tensor, valid: Tensor, parts: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """As `StreamNetwork.advance`."""
         batch, length, _ = frames.shape
         count = length // STRIDE
-        parts = [part.reshape(batch, *shape) for part, shape in zip(self._split(state), self._shapes, strict=True)]
-        recent, was_heard, sums, *pasts = parts
+        shaped = [part.reshape(batch, *shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        recent, was_heard, sums, *pasts = shaped
         x = torch.cat([(frames * valid[..., None]).transpose(1, 2), valid[:, None]], 1)
         x = torch.cat([recent, x], 2)
         heard = torch.cat([was_heard, valid.reshape(batch, count, STRIDE).amax(2)], 1)
@@ -202,11 +216,8 @@ class Detector(StreamNetwork):
             x, past = block(x, next(before), mask)
             after.append(past)
         logits = self.head(x).squeeze(2).transpose(1, 2)
-        state = torch.cat([part.to(state.dtype).reshape(batch, -1) for part in after], 1)
-        return Answer(logits, x.squeeze(2), mask[:, 0, 0], state)
-
-    def _split(self, state: Tensor) -> tuple[Tensor, ...]:
-        return state.split([math.prod(shape) for shape in self._shapes], 1)
+        flat = [part.to(old.dtype).reshape(batch, -1) for part, old in zip(after, parts, strict=True)]
+        return logits, x.squeeze(2), mask[:, 0, 0], flat
 
     def _image(self, x: Tensor) -> Tensor:
         """(B, images x bands + 1, T), validity last, to (B, images + 1, bands, T)."""
@@ -257,13 +268,13 @@ class Scorer(nn.Module):
             state (B, S).
         """
         hidden = self.detector.hidden_size
-        before, total, highest, number = state.split([self.detector.state_size, hidden, hidden, 1], 1)
-        answer = self.detector.step(frames, valid, before)
-        total, number = total + answer.hidden.sum(2), number + answer.heard.sum(1, keepdim=True)
-        highest = torch.maximum(highest, answer.hidden.amax(2))
+        *parts, total, highest, number = state.split([*self.detector.state_sizes, hidden, hidden, 1], 1)
+        logits, channels, heard, after = self.detector.advance(frames, valid, parts)
+        total, number = total + channels.sum(2), number + heard.sum(1, keepdim=True)
+        highest = torch.maximum(highest, channels.amax(2))
         clip = self.detector.clip_head(torch.cat([total / number.clamp(min=1.0), highest], 1))
-        after = torch.cat([answer.state, total, highest, number], 1)
-        return class_scores(answer.logits, self.scale, self.bias), torch.log_softmax(clip, -1), after
+        after = torch.cat([*after, total, highest, number], 1)
+        return class_scores(logits, self.scale, self.bias), torch.log_softmax(clip, -1), after
 
 
 def class_scores(logits: Tensor, scale: Tensor, bias: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from edge.errors import ConfigError
 from training.detector.hyperparameters import Recipe
-from training.detector.model import Answer, Detector, StreamNetwork
+from training.detector.model import Detector, StreamNetwork
 from training.detector.student import Student
 from training.loop import checkpoint
 from training.loop.run_folder import RunFolder
@@ -46,19 +46,18 @@ class Ensemble(StreamNetwork):
             raise ValueError(f"expected detectors of one size, found {[member.spec for member in members]}")
         self.spec = members[0].spec
         self.members = nn.ModuleList(members)
-        self.state_size = sum(member.state_size for member in members)
+        self.state_sizes = tuple(size for member in members for size in member.state_sizes)
         self.hidden_size = sum(member.hidden_size for member in members)
 
-    def step(self, frames: Tensor, valid: Tensor, state: Tensor) -> Answer:
-        """As `StreamNetwork.step`."""
-        parts = state.split([member.state_size for member in self.members], 1)
-        answers = [member.step(frames, valid, part) for member, part in zip(self.members, parts, strict=True)]
-        return Answer(
-            _mean([answer.logits for answer in answers]),
-            torch.cat([answer.hidden for answer in answers], 1),
-            answers[0].heard,  # the same for all: it follows from the frames
-            torch.cat([answer.state for answer in answers], 1),
-        )
+    def advance(
+        self, frames: Tensor, valid: Tensor, parts: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """As `StreamNetwork.advance`."""
+        each = len(parts) // len(self.members)
+        answers = [one.advance(frames, valid, parts[n * each : (n + 1) * each]) for n, one in enumerate(self.members)]
+        logits, hidden, heard, after = zip(*answers, strict=True)
+        # What was heard follows from the frames, so it is the same for all.
+        return _mean(logits), torch.cat(hidden, 1), heard[0], [part for own in after for part in own]
 
     def clip_head(self, pooled: Tensor) -> Tensor:
         """Of the means of all members, then the maxima of all members, each gets its own: (B, 2 h) to (B, L)."""
