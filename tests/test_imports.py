@@ -87,6 +87,7 @@ TRAINING_MAY_USE = {
     "ward.respiratory_rate",
     "ward.pauses",
     "detector.breath_sound",
+    "detector.change_point_rules",
     "detector.chunks",
     "detector.tracker",
     "detector.concealment",

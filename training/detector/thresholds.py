@@ -61,7 +61,7 @@ SEARCH: dict[str, tuple[float, ...]] = {  # in this order; frames are score fram
 
 NO_MEDIAN = 1  # frames: events by change points need no smoother scores
 SPARED = 0.06  # share of the best quality that is given up for fewer false alarms
-WORTH = 0.01  # share by which another value of a field must be better to be taken: the curves are flat
+WORTH = 0.03  # share by which another value of a field must be better to be taken: half a standard error over patients
 
 
 @dataclass(frozen=True, slots=True)

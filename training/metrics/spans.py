@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from edge.detector.change_point_rules import FALLEN, STEEP
 from edge.kernels import kernel, plain
 from edge.model.specs import GroupSpec
 from training.datasets import CLASSES, Recording
@@ -130,7 +131,7 @@ def _change_spans(  # noqa: C901 - one state machine, compiled
         until = -1  # what is known of a sound that lasts
         if not lasts and step > extreme:
             extreme, edge = step, b
-        elif not lasts and step <= 0 and edge >= 0:
+        elif not lasts and step <= (FALLEN * extreme if extreme >= STEEP else 0.0) and edge >= 0:
             pause = edge - end
             if end < 0 or pause >= quiet or totals[edge] - totals[end] < keep * _mean(totals, begin, end) * pause:
                 count += is_event
@@ -138,7 +139,7 @@ def _change_spans(  # noqa: C901 - one state machine, compiled
             end, lasts, extreme, edge = -1, True, step, b
         elif lasts and step < extreme:
             extreme, edge, until = step, b, b
-        elif lasts and step > 0:
+        elif lasts and step > 0 and extreme <= 0:
             end, until, lasts, extreme = edge, edge, False, step
             edge = b
         elif lasts:
@@ -149,6 +150,9 @@ def _change_spans(  # noqa: C901 - one state machine, compiled
         if until >= 0:
             is_event = is_event or _reaches(totals, of_each, (begin, until), thresholds, confirm)
             found[count, 0], found[count, 1] = begin, until
+        if lasts and not is_event and edge >= b - half:
+            newest = begin, edge, min(b + half, last)
+            is_event = _reaches_ahead(sums, totals, of_each, newest, thresholds, rules)
         if not lasts and end >= 0 and b - end >= quiet and (edge < 0 or edge - end >= quiet):
             count += is_event
             end, is_event = -1, False
@@ -188,6 +192,24 @@ def _reaches(
     if until - begin < confirm:
         return False
     return _mean(totals, begin, until) >= thresholds[np.argmax(of_each[until] - of_each[begin])]
+
+
+@njit
+def _reaches_ahead(
+    sums: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    of_each: NDArray[np.float64],
+    sound: tuple[int, int, int],
+    thresholds: NDArray[np.float64],
+    rules: tuple[float, int, int],
+) -> bool:
+    """Whether it is an event with those of the newest frames that are not quiet; `sound`: begin, edge, newest."""
+    begin, until, stop = sound
+    least = rules[0] * thresholds[np.argmax(of_each[stop] - of_each[begin])]
+    for t in range(until, stop):
+        if sums[t] >= least:
+            until = t + 1
+    return _reaches(totals, of_each, (begin, until), thresholds, rules[1])
 
 
 Segment = tuple[float, float]

@@ -75,7 +75,18 @@ def test_an_onset_is_told_when_the_sound_has_lasted_long_enough_and_not_at_its_e
     scores = _scores([0.0] * 20 + [0.9] * 200)
     tracker = Tracker(GROUPS, CLASSES, dict.fromkeys(CLASSES, 0.5), HOP)
     reported = [t for t in range(220) if tracker.push(Scores(t, scores.values[t : t + 1], scores.valid[t : t + 1]))]
-    assert reported == [20 + CONFIRM + STEP - 1]  # so many frames, and those by which the step behind them is known
+    assert reported == [20 + CONFIRM - 1]
+
+
+@pytest.mark.parametrize("ahead", range(STEP + 1))
+def test_frames_that_are_quiet_do_not_make_a_sound_long_enough_before_its_end_is_known(ahead: int) -> None:
+    pause = [0.0] * ahead + [0.24] * (STEP - ahead)  # below half of the threshold
+    assert _run(_scores([0.0] * 20 + [0.9] * (CONFIRM - 1) + pause + [0.0] * 20)) == []
+
+
+@pytest.mark.parametrize("faint", [2, 4, 6])
+def test_a_faint_rise_shortly_before_a_sound_is_no_part_of_it(faint: int) -> None:
+    assert _spans(_run(_scores([0.0] * 20 + [0.05] * faint + [0.9] * 10 + [0.0] * 20))) == [(20 + faint, 30 + faint)]
 
 
 def test_updates_say_what_was_heard_so_far() -> None:
