@@ -138,7 +138,7 @@ def _waiting(group, boundary, row, step):  # type: ignore[no-untyped-def]
         _edge(group, boundary, row, step)
     elif step <= (FALLEN * now.step if now.step >= STEEP else 0.0) and now.edge != NONE:
         _begin(group)
-        now.lasts = True
+        now.lasts, now.highest, now.peak = True, max(now.highest, now.peak), 0.0
         _edge(group, boundary, row, step)
         return
     if now.begin != NONE:

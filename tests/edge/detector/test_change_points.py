@@ -71,6 +71,17 @@ def test_behind_as_much_quiet_as_asked_a_sound_does_not_go_on() -> None:
     assert len(_spans(_run(_scores([0.0] * 20 + [0.9] * 10 + pause + [0.9] * 10 + [0.0] * 20)))) == 2
 
 
+@pytest.mark.parametrize(
+    "levels", [[0.2] * 7 + [0.9], [0.2] * 8 + [0.3] * 7 + [0.5] * 8, [0.5] * 2 + [0.0] * 2 + [0.3] * 5]
+)
+def test_the_peak_is_the_highest_score_within_the_extent(levels: list[float]) -> None:
+    scores = [0.0] * 8 + levels + [0.0] * 16
+    ends = [event for event in _run(_scores(scores), threshold=0.1) if event.kind == "end"]
+    within = [scores[event.onset // HOP : (event.end or 0) // HOP] for event in ends]
+    assert within
+    assert [event.peak for event in ends] == [pytest.approx(max(each)) for each in within]
+
+
 def test_an_onset_is_told_when_the_sound_has_lasted_long_enough_and_not_at_its_end() -> None:
     scores = _scores([0.0] * 20 + [0.9] * 200)
     tracker = Tracker(GROUPS, CLASSES, dict.fromkeys(CLASSES, 0.5), HOP)
