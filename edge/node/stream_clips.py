@@ -84,9 +84,12 @@ class StreamClips(StreamObserver):
     def on_item(self, item: Item) -> None:
         """Take a block; what is complete with it goes to the writer."""
         if isinstance(item, Block):
+            counts_anew = item.start < self._recorder.stop
             with self._mutex:
                 clips = self._recorder.push(item)
             self._hand_over(clips)
+            if counts_anew:  # other sound has those indices from now on
+                self._begin_anew()
 
     def record_gain(self, frame: int, gain_db: float) -> None:
         """From this frame on (absolute index) so much is added to the level, dB."""

@@ -18,7 +18,7 @@ from edge.clips.speech import first_frame
 from edge.node.clips import WAITING_CLIPS, ClipWriter, _not_judged
 from edge.node.stream_clips import AGAIN_S, ClipSource, StreamClips
 from edge.settings.sections import ClipSettings
-from edge.types import Block, Gap
+from edge.types import Block, Event, Gap
 from tests.edge.clips.clips import HEARING, clip
 from tests.edge.clips.test_speech import vowel
 from tests.edge.conftest import wait_for
@@ -116,6 +116,18 @@ def test_a_device_that_begins_anew_has_a_clip_for_each_of_its_lives() -> None:
     again = sound(2.0, (0.5, 1.0))
     _, clips = output_of(sound(2.0, (0.5, 1.0)), Gap(2 * RATE_HZ, 2 * RATE_HZ, "device restarted", restart=True), again)
     assert [(each.clip.start, each.clip.stop) for each in clips] == [(0, 2 * RATE_HZ)] * 2
+
+
+def test_what_was_judged_before_indices_begin_anew_says_nothing_of_the_sound_behind() -> None:
+    clips = list[Recorded]()
+    stream = StreamClips(ClipSettings(**SECTION), ClipSource(HEARING, HOP, float, clips.append))
+    stream.on_item(sound(20.0))
+    event = Event("onset", "wheeze", 10 * RATE_HZ, None, 0.9, 0.9, 0.5, "")
+    stream.of_event(event, "")
+    stream.of_event(replace(event, kind="end", end=11 * RATE_HZ), "")
+    stream.on_item(spoken(20.0, 12.0))
+    stream.keep_last(10.0, clip(1).id, "")
+    assert any(_not_judged(clips[-1]))
 
 
 class Folder:
