@@ -17,7 +17,7 @@ from typing import Protocol
 
 from edge.model.model import Model
 from edge.model.specs import ChunkSpec
-from edge.node.scheduling import SHED_S, Scheduler, Shedding
+from edge.node.scheduling import SHED_S, ChunkCost, Scheduler, Shedding
 from edge.node.stream import ModelAnswer, NodeStream
 
 IDLE_S = 0.2  # the longest wait, so that a hang differs from rest
@@ -25,7 +25,6 @@ ASSESS_S = 0.25  # how often streams say how they are that had no chunk for `FRE
 FRESH_S = 0.5
 CHECK_S = 1.0  # how often silent sources are looked for
 COUNT_S = 0.1  # how often the work that waits is counted
-MEMORY = 0.3  # share of the newest batch in the measured cost of a chunk
 GOLDEN = 0.6180339887498949  # its multiples, modulo 1, are spread evenly however many there are
 
 logger = logging.getLogger(__name__)
@@ -68,7 +67,7 @@ class Engine:
         self._chunk_s = self._chunk_samples / model.rate_hz
         self._scheduler, self._shedding = Scheduler(len(streams) - idle), Shedding(priorities)
         self._arrivals: queue.SimpleQueue[int] = queue.SimpleQueue()  # numbers of streams to be looked at
-        self._cost_s = 0.0  # computing time of a chunk with all that belongs to it
+        self._cost = ChunkCost()
         self._spent_s = 0.0  # computing time since the last batch
         self._moved_s = self._checked_s = self._counted_s = self._assessed_s = time.monotonic()
         self.spare: BackgroundTask | None = None  # to be set before `start`
@@ -111,7 +110,7 @@ class Engine:
         self._score(batch)
         self._spent_s += time.monotonic() - begin_s
         if batch:
-            self._cost_s += MEMORY * (self._spent_s / len(batch) - self._cost_s)
+            self._cost.add(self._moved_s, self._spent_s, len(batch))
             self._spent_s = 0.0
         if self._moved_s - self._checked_s >= CHECK_S:
             self._checked_s = self._moved_s
@@ -203,7 +202,7 @@ class Engine:
             return
         self._counted_s = self._moved_s
         work_s = [self._work_s(number) for number in range(len(self._streams))]
-        for number in self._shedding.shed(self._moved_s, work_s, self._cost_s / self._chunk_s):
+        for number in self._shedding.shed(self._moved_s, work_s, self._cost.seconds / self._chunk_s):
             self._streams[number].shed(SHED_S)
             self._advance(number)
 
@@ -212,4 +211,4 @@ class Engine:
         stream = self._streams[number]
         if number not in self._scheduler or not stream.is_live:  # without a chunk that is ready, too little waits
             return 0.0
-        return (1 + stream.inbox.waiting // self._chunk_samples) * self._cost_s
+        return (1 + stream.inbox.waiting // self._chunk_samples) * self._cost.seconds

@@ -19,6 +19,7 @@ Long segments, because the model needs seconds of unbroken sound: half of each c
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
 from edge.model.model import MAX_BATCH
@@ -78,6 +79,36 @@ class Scheduler:
         for stream in chosen:
             del self._ready[stream]
         return chosen
+
+
+COST_S = 5.0  # of the newest batches: a burst of events, or another program for a moment, is not what chunks cost
+
+
+class ChunkCost:
+    """Computing time of a chunk with all that belongs to it, seconds, by the newest batches of any size."""
+
+    def __init__(self) -> None:
+        self._at_s: float | None = None  # of the last batch
+        self._spent_s = self._chunks = self._known_s = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """0 until it is known: the first batches of a node take longer than all others."""
+        return self._spent_s / self._chunks if self._known_s >= COST_S else 0.0
+
+    def add(self, now_s: float, spent_s: float, chunks: int) -> None:
+        """A batch is scored.
+
+        Args:
+            now_s: the time, seconds.
+            spent_s: what it took, with all that was done since the batch before it.
+            chunks: how many there were, 1 or more.
+        """
+        passed_s = 0.0 if self._at_s is None else now_s - self._at_s
+        kept = math.exp(-passed_s / COST_S)
+        # Both are summed: the mean of what each batch says of its chunks is that of the small ones, which cost most.
+        self._spent_s, self._chunks = kept * self._spent_s + spent_s, kept * self._chunks + chunks
+        self._at_s, self._known_s = now_s, self._known_s + passed_s
 
 
 MOST_WORK_S = 0.6  # with the 1.3 s of the model's chunk and lookahead, streams are then 2 s behind

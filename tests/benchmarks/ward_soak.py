@@ -38,10 +38,8 @@ from tests.system.edge.consumer import Consumer, mistakes
 
 BROKER = "allow_anonymous true\nmax_queued_messages 0"
 EVERY_S = 15.0
-START_S = (
-    600.0  # that a node may take until it hears its beds, on a machine that does much else; files are longer by it
-)
-RECORDINGS = 8  # beds beyond these share them
+START_S = 120.0  # that a node may take until it hears its beds; files are longer by it
+RECORDINGS = 32  # beds beyond these share them, and their events come at the same moment
 SETTLED = 0.2  # share of the time after which nothing may grow
 LIMIT_S_PER_MIN = 3.0  # of burden; low, so that there are alarms
 RECOVER_S = 60.0  # that are watched after the doubled load

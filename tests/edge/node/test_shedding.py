@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.node.scheduling import MOST_WORK_S, SCORED_S, SHED_S, Shedding
+from edge.node.scheduling import COST_S, MOST_WORK_S, SCORED_S, SHED_S, ChunkCost, Shedding
 
 
 def test_nobody_rests_while_the_work_can_be_done() -> None:
@@ -75,3 +76,29 @@ def test_whatever_the_load_every_stream_is_heard_and_a_fast_box_loses_nothing(
     assert min(heard_s) > 0.1 * wanted_s
     assert sum(heard_s) > 0.6 * min(60, load * 60)
     assert load > 1.0 or min(heard_s) > 0.97 * wanted_s
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 16), min_size=40, max_size=60))
+def test_a_chunk_costs_the_same_in_whatever_batches_it_came(sizes: list[int]) -> None:
+    """A batch takes 8 ms and 1 ms for each chunk: that of one chunk says 9 ms, but most chunks lie in the larger."""
+    cost, now_s, spent_s, chunks = ChunkCost(), 0.0, 0.0, 0
+    for _ in range(20):  # the same again and again, longer than it remembers
+        for size in sizes:
+            now_s += 0.02
+            cost.add(now_s, 0.008 + 0.001 * size, size)
+    spent_s, chunks = 0.008 * len(sizes) + 0.001 * sum(sizes), sum(sizes)
+    assert cost.seconds == pytest.approx(spent_s / chunks, rel=0.2)
+
+
+def test_what_a_chunk_costs_is_known_after_some_seconds_and_follows_the_box() -> None:
+    cost = ChunkCost()
+    cost.add(0.0, 3.0, 1)  # the first batch of a node
+    assert cost.seconds == 0
+    for step in range(1, 200):
+        cost.add(step * COST_S / 50, 0.004, 2)
+        assert (cost.seconds > 0) == (step >= 50)
+    assert cost.seconds == pytest.approx(0.002, rel=1)
+    for step in range(200, 800):
+        cost.add(step * COST_S / 50, 0.04, 2)  # the box got slower
+    assert cost.seconds == pytest.approx(0.02, rel=0.01)
