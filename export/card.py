@@ -90,7 +90,7 @@ def card_fields(
         f"the official Score, as near to no correction as one standard error over patients allows, that of "
         f"Poor Quality so that {100 * CALLED_POOR:g} % of the others are called so",
         "split": f"by patient, {recipe.folds} folds, seed {recipe.split_seed}: every number is from networks that "
-        f"never heard the patient or the speaker; {_SPLIT}. {_shipped(networks, recipe)}",
+        f"never heard the patient or the speaker; {_SPLIT}. {_shipped(networks, result)}",
         "validation": result["validation"],
         "intervals": result.get("intervals", {}),
         "sets": result.get("sets", {}),
@@ -143,10 +143,10 @@ def _mean_of(networks: int) -> str:
     return f"; the answer is the mean of the logits of {networks} such networks, which differ in their seeds"
 
 
-def _shipped(networks: int, recipe: Recipe) -> str:
+def _shipped(networks: int, result: Mapping[str, Any]) -> str:
     """What is shipped beside what was validated, in words."""
     of_streams = "the numbers are those of one network alone"
-    if (others := recipe.beside_a_fold) > 0:
+    if others := result.get("beside", 0):
         of_streams = f"the numbers on streams are of the mean of {1 + others} networks that never met the patient, "
         of_streams += "that of its fold and the last earlier run's; those on clips are of one"
     if networks == 1:

@@ -176,7 +176,7 @@ class StreamHealth(Message):
         description="Of what was lost, sound that was not scored because the box was too slow, seconds."
     )
     lag_s: Seconds = Field(
-        description="Sound that arrived and is not decided, seconds; up to 1.4 s are the model's chunk and lookahead. "
+        description="Sound that arrived and is not decided, seconds; up to 1.1 s are the model's chunk and lookahead. "
         "More than 2: the stream is degraded.",
     )
     gaps: Count

@@ -37,7 +37,7 @@ UNPLUGGED_DB = -90.0  # rms re full scale; an input that is muted or has no micr
 ENERGY_UNIT = 1e-15  # energy is summed in whole units of it: a sum of floats would lose the faint after a loud year
 ALMOST_NO_SOUND = f"almost no sound (below {UNPLUGGED_DB:.0f} dBFS): check the plug, the mute switch and the gain"
 GAIN_STEP_DB = 3.0  # a level that drifts is not published with every decibel
-BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.4 s are the model's chunk and lookahead
+BEHIND_S = 2.0  # a stream that is further behind is degraded; up to 1.1 s are the model's chunk and lookahead
 CAUGHT_UP_S = 1.7  # until it is this close again
 LEAVES_OUT = "overload: this machine is too slow, sound is left out"
 

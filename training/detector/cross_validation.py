@@ -141,6 +141,7 @@ def train(job: Job) -> dict[str, Any]:
     heard, clips, shifted = _score_all(job)
     result = assess(job.recipe, job.training_data, heard, clips, shifted)
     result["training_data"] = job.records
+    result["beside"] = len(read_earlier(job.recipe, job.training_data).beside(job.recipe))
     result["known"] = known_of(job.training_data, job.recipe)
     RunFolder(job.folder).finish(result)
     return result
@@ -263,7 +264,8 @@ def score_fold(job: Job, fold: int, is_alone: bool = False) -> tuple[list[Record
 
     What ships is taught by several networks and is the mean of several: that is less sure of itself than one alone.
     Where there are earlier runs, streams are the mean of this network and of the last runs' of this fold, as many as
-    ship and all without these patients; so calibration and thresholds are of the kind of answers that they will meet.
+    ship and all without these patients; so calibration and thresholds are of the kind of answers that they will meet
+    (`Earlier.beside`).
 
     Args:
         job: whose networks.
@@ -274,8 +276,7 @@ def score_fold(job: Job, fold: int, is_alone: bool = False) -> tuple[list[Record
     recipe, training_data = job.recipe, job.training_data
     apart, network = training_data.held_out(recipe, fold), load_network(recipe, job.folder / job.name(fold))
     earlier = Earlier([], {}) if is_alone or fold >= FIRST_SHIFT else read_earlier(recipe, training_data)
-    last = earlier.runs[::-1][: recipe.beside_a_fold]
-    before = [(run.networks[fold], training_data.frames(run.recipe)) for run in last]
+    before = [(run.networks[fold], training_data.frames(run.recipe)) for run in earlier.beside(recipe)]
     scored = []
     for number, (recording, frames) in enumerate(
         zip(training_data.recordings, training_data.frames(recipe), strict=True)

@@ -49,6 +49,14 @@ class Earlier(NamedTuple):
         """All networks of all folds."""
         return [network for run in self.runs for network in run.networks]
 
+    def beside(self, recipe: Recipe) -> list[EarlierRun]:
+        """The last runs whose networks score held-out patients beside a fold's own, together as many as ship.
+
+        None that waits for more sound: what ships will not hear it.
+        """
+        waits = recipe.network.lookahead
+        return [run for run in self.runs[::-1] if run.recipe.network.lookahead <= waits][: recipe.finals - 1]
+
 
 def read_earlier(recipe: Recipe, training_data: TrainingData) -> Earlier:
     """What the recipe's earlier runs say, computed once and kept beside the frames.

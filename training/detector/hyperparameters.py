@@ -1,7 +1,7 @@
 """Everything that decides a training of the detector, in one frozen record whose hash every checkpoint carries.
 
 Laennec's own recipe. Soft labels of several teachers: Hinton et al. 2015 (1503.02531). A convolutional detector of
-0.33 M parameters hears each frame once and decides 0.8 s later; two spectrograms side by side, 64 ms for harmonics and
+0.33 M parameters hears each frame once and decides 0.5 s later; two spectrograms side by side, 64 ms for harmonics and
 16 ms for crackles. Official tasks are answered by a linear probe on whole clips and by regressions on streaming
 statistics: a clip loss beside the frame loss cost the streams a third of their average precision.
 """
@@ -154,11 +154,6 @@ class Recipe:
     def earlier_runs(self) -> tuple[Path, ...]:
         """The folders of `earlier`, the oldest first."""
         return tuple(Path(folder) for folder in self.earlier.split(":") if folder)
-
-    @property
-    def beside_a_fold(self) -> int:
-        """Networks of earlier runs that score held-out patients beside the fold's own: together as many as ship."""
-        return min(self.finals - 1, len(self.earlier_runs))
 
     @property
     def frame_s(self) -> float:

@@ -9,6 +9,11 @@ from hypothesis import strategies as st
 from edge.node.scheduling import COST_S, MOST_WORK_S, SCORED_S, SHED_S, ChunkCost, Shedding
 
 
+def work(*shares: float) -> list[float]:
+    """Of what may wait in all, how much waits for each stream, seconds."""
+    return [share * MOST_WORK_S for share in shares]
+
+
 def test_nobody_rests_while_the_work_can_be_done() -> None:
     shedding = Shedding(["low", "high"])
     assert shedding.shed(0.0, [MOST_WORK_S, 0.0], load=1.0) == []
@@ -17,37 +22,37 @@ def test_nobody_rests_while_the_work_can_be_done() -> None:
 
 def test_nothing_is_left_out_after_a_pause_of_a_box_that_is_fast_enough() -> None:
     shedding = Shedding(["normal"] * 4)
-    assert shedding.shed(0.0, [MOST_WORK_S / 2] * 4, load=0.2) == []
-    assert shedding.shed(0.0, [MOST_WORK_S / 2] * 4, load=0.3) == [0, 1]  # the others can be heard in time
-    assert Shedding(["normal"] * 4).shed(0.0, [MOST_WORK_S] * 4, load=0.2) == [0, 1]  # nor can a long one be made up
+    assert shedding.shed(0.0, work(*[0.49] * 4), load=0.2) == []
+    assert shedding.shed(0.0, work(*[0.49] * 4), load=0.3) == [0, 1]  # the others can be heard in time
+    assert Shedding(["normal"] * 4).shed(0.0, work(*[0.99] * 4), load=0.2) == [0, 1]  # nor can a long one be made up
 
 
 def test_low_goes_before_normal_before_high_and_no_more_than_needed() -> None:
     shedding = Shedding(["high", "normal", "low", "normal", "low"])
-    assert shedding.shed(0.0, [0.19] * 5, load=1.0) == [2, 4]
-    assert Shedding(["high", "normal", "low"]).shed(0.0, [0.4] * 3, load=1.0) == [2, 1]
+    assert shedding.shed(0.0, work(*[0.32] * 5), load=1.0) == [2, 4]
+    assert Shedding(["high", "normal", "low"]).shed(0.0, work(*[0.67] * 3), load=1.0) == [2, 1]
 
 
 def test_of_one_priority_those_rest_that_were_heard_for_longest() -> None:
-    shedding, work_s = Shedding(["normal"] * 4), [0.25] * 4
+    shedding, work_s = Shedding(["normal"] * 4), work(*[0.42] * 4)
     assert shedding.shed(0.0, work_s, load=1.0) == [0, 1]
-    assert shedding.shed(SHED_S / 2, [0.0, 0.0, 0.0, 0.7], load=1.0) == [3]
+    assert shedding.shed(SHED_S / 2, work(0, 0, 0, 1.2), load=1.0) == [3]
     assert shedding.shed(SHED_S, work_s, load=1.0) == [2, 0]  # one is just back, and one still rests
     assert shedding.shed(3 * SHED_S, work_s, load=1.0) == [1, 3]
 
 
 def test_a_stream_that_is_just_back_rests_after_one_of_higher_priority() -> None:
     shedding = Shedding(["low", "normal"])
-    assert shedding.shed(0.0, [0.5, 0.4], load=1.0) == [0]
-    assert shedding.shed(SHED_S + SCORED_S / 2, [0.5, 0.4], load=1.0) == [1]
-    assert shedding.shed(2 * SHED_S + SCORED_S, [0.5, 0.4], load=1.0) == [0]
+    assert shedding.shed(0.0, work(0.8, 0.7), load=1.0) == [0]
+    assert shedding.shed(SHED_S + SCORED_S / 2, work(0.8, 0.7), load=1.0) == [1]
+    assert shedding.shed(2 * SHED_S + SCORED_S, work(0.8, 0.7), load=1.0) == [0]
 
 
 def test_of_streams_that_are_all_just_back_those_rest_that_rested_longest_ago_whatever_their_priority() -> None:
     shedding = Shedding(["low", "normal"])
-    assert shedding.shed(0.0, [0.0, 0.7], load=1.0) == [1]
-    assert shedding.shed(2.0, [0.7, 0.0], load=1.0) == [0]
-    assert shedding.shed(2.0 + SHED_S + 1.0, [0.4, 0.4], load=1.0) == [1]
+    assert shedding.shed(0.0, work(0, 1.2), load=1.0) == [1]
+    assert shedding.shed(2.0, work(1.2, 0), load=1.0) == [0]
+    assert shedding.shed(2.0 + SHED_S + 1.0, work(0.7, 0.7), load=1.0) == [1]
 
 
 @settings(max_examples=15, deadline=None)

@@ -14,7 +14,8 @@ from edge.model.model import DEFAULT_PATH, LIGHT_PATH
 from edge.settings.node import load_config, parse_config
 
 STREAMS = [{"id": "bed1", "source": "a.wav"}]
-WORDS = {"default": DEFAULT_PATH, "light": LIGHT_PATH, "light.cpu-int8": LIGHT_PATH.with_name("light.cpu-int8.onnx")}
+INT8_PATH = DEFAULT_PATH.with_name("default.cpu-int8.onnx")
+WORDS = {"default": DEFAULT_PATH, "light": LIGHT_PATH, "default.cpu-int8": INT8_PATH}
 
 
 def _named(key: str, given: Any, folder: Path | None = None) -> Path:

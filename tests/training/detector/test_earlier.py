@@ -63,6 +63,20 @@ def test_a_fold_is_taught_by_the_networks_of_its_own_number_and_all_by_all(
             assert all(torch.equal(value, stored[name]) for name, value in network.state_dict().items())
 
 
+def test_only_earlier_networks_that_hear_no_more_than_the_folds_own_score_beside_it(
+    runs: tuple[TrainingData, Path, Path],
+) -> None:
+    data, *folders = runs
+    recipe = _of(*folders)
+    earlier = read_earlier(recipe, data)
+    of_seeds = [[run.recipe.seed for run in earlier.beside(replace(recipe, finals=finals))] for finals in (1, 2, 3, 4)]
+    last, first = (run.recipe.seed for run in earlier.runs[::-1])
+    assert of_seeds == [[], [last], [last, first], [last, first]]
+    fewer = replace(recipe.network, ahead=tuple(min(1, taps) for taps in recipe.network.ahead))
+    assert fewer.lookahead < recipe.network.lookahead
+    assert earlier.beside(replace(recipe, network=fewer)) == []
+
+
 def test_what_is_believed_of_a_recording_is_the_mean_of_networks_that_never_heard_its_patient(
     runs: tuple[TrainingData, Path, Path],
 ) -> None:

@@ -40,13 +40,13 @@ def _spread(detector: Detector, frames: Tensor, valid: Tensor) -> float:
 
 def test_the_network_of_the_recipe_is_of_this_size() -> None:
     spec, recipe = NetworkSpec(), Recipe()
-    assert spec.lookahead == 1 + 2 * 1 + 2 * 2 + 2 * 4 + 1 * 8 + 0 * 16 + 2 * 1 == 25
-    assert recipe.chunk == ChunkSpec(60, 100, 4)
+    assert spec.lookahead == 1 + 2 * 1 + 2 * 2 + 2 * 4 + 0 * 8 + 0 * 16 + 1 * 1 == 16
+    assert recipe.chunk == ChunkSpec(60, 64, 4)
     # frames with their validity, marks, two leaky sums, and what four of the five taps need of the past
-    state = 9 * (2 * 48 + 1) + 25 + 2 * (2 * 128 + 1) + 128 * 4 * (1 + 2 + 4 + 8 + 16 + 1)
-    assert Detector(spec).state_size == state == 17796
+    state = 9 * (2 * 48 + 1) + 16 + 2 * (2 * 128 + 1) + 128 * 4 * (1 + 2 + 4 + 8 + 16 + 1)
+    assert Detector(spec).state_size == state == 17787
     scorer = Scorer(Detector(spec), torch.ones(3), torch.zeros(3))
-    assert scorer.state_size == state + 2 * 128 + 1 == 18053
+    assert scorer.state_size == state + 2 * 128 + 1 == 18044
 
 
 @pytest.mark.parametrize("ahead", [(2,), (2, 1, 0), (2, 5), (-1, 0)])
