@@ -129,7 +129,7 @@ def test_a_state_that_is_not_of_this_model_is_refused(model: Model) -> None:
     about = described(recorded)
     assert about.resume is not None
     for state in ("AAAA", "?"):
-        with pytest.raises(ModelError, match="expected a state of 36105 numbers"):
+        with pytest.raises(ModelError, match="expected a state of 36087 numbers"):
             replay(replace(about, resume=replace(about.resume, state=state)), recorded.clip.pcm, model)
 
 

@@ -160,7 +160,7 @@ def test_the_minute_of_a_trend_has_no_rate_once_the_breath_is_known_to_have_stop
     before = bed.assess().breathing
     assert before is not None
     assert before.windows[0].breaths_per_min == pytest.approx(24, rel=0.1)
-    still = (0.001 * np.random.default_rng(1).standard_normal(25 * 8000)).astype(np.float32)
+    still = (0.001 * np.random.default_rng(1).standard_normal(30 * 8000)).astype(np.float32)
     bed.feed(Block(sound.stop, still, np.ones(len(still), np.bool_)))
     after = bed.assess().breathing
     assert after is not None
