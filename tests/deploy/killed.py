@@ -56,6 +56,8 @@ def run_until(box: Box, change: int, request: dict[str, Any], house: House | Non
         assert child.stderr is not None
         output = _converse(child.stdin, child.stdout, request, paths)
         counted = child.stderr.read().decode().strip()
+        with suppress(BrokenPipeError):  # it was killed before it had read all that was written
+            child.stdin.close()
     if child.returncode == -signal.SIGKILL:
         return 0
     assert '"error"' not in output or (refusal and refusal in output), output
