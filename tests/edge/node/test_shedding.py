@@ -87,7 +87,7 @@ def test_whatever_the_load_every_stream_is_heard_and_a_fast_box_loses_nothing(
 @given(st.lists(st.integers(1, 16), min_size=40, max_size=60))
 def test_a_chunk_costs_the_same_in_whatever_batches_it_came(sizes: list[int]) -> None:
     """A batch takes 8 ms and 1 ms for each chunk: that of one chunk says 9 ms, but most chunks lie in the larger."""
-    cost, now_s, spent_s, chunks = ChunkCost(), 0.0, 0.0, 0
+    cost, now_s = ChunkCost(), 0.0
     for _ in range(20):  # the same again and again, longer than it remembers
         for size in sizes:
             now_s += 0.02
