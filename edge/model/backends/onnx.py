@@ -14,7 +14,7 @@ from edge.errors import ModelError
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 import onnxruntime as ort
 
-NO_MEMORY = "std::bad_alloc"
+NO_MEMORY = ("std::bad_alloc", "BFCArena")  # without its arena, and with it
 LONGEST_ERROR = 300  # characters of what onnxruntime says
 FATAL_ONLY = 4  # errors are raised as ModelError, not written to stderr by the runtime
 
@@ -34,7 +34,9 @@ class OnnxBackend:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = FATAL_ONLY
-        options.enable_cpu_mem_arena = False  # gains nothing here, and running out of it has no `NO_MEMORY`
+        # Without its arena, what it takes for batches of all sizes lies between the states of the streams: 48 beds that
+        # are scored each 0.128 s then hold 800 MB, not 260.
+        options.enable_cpu_mem_arena = True
         ort.set_default_logger_severity(FATAL_ONLY)
         ort.disable_telemetry_events()
         try:
@@ -62,6 +64,6 @@ class OnnxBackend:
 def _line(error: Exception) -> str:
     """What onnxruntime says, in one line."""
     text = str(error) or type(error).__name__
-    if isinstance(error, MemoryError) or NO_MEMORY in text:
+    if isinstance(error, MemoryError) or any(said in text for said in NO_MEMORY):
         return "it asks for more memory than there is"
     return text.splitlines()[0][:LONGEST_ERROR]
