@@ -33,7 +33,7 @@ def bench(
 ) -> None:
     """Play beds in real time and say how many this box sustains: decided in time, with 30 % of a core to spare.
 
-    Late is a chunk that is decided after the next one is complete, 0.48 s later; p99 says by when 99 in 100 were. What
+    Late is a chunk that is decided more than 0.48 s after its last sound came; p99 says by when 99 in 100 were. What
     is found is stored, and `laennec run` warns about more streams than that. Without --model both bundled models are
     played, `default` and `light`. Stop what else the box does not do at the
     bedside before; the sound is synthetic, and broker and disk are not measured.

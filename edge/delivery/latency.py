@@ -24,7 +24,7 @@ from typing import Protocol
 from edge.contract.fields import Body
 from edge.delivery.messages import Message, milliseconds
 
-BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # a chunk of the model has 0.48 s
+BOUNDS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)  # a chunk has 0.13 or 0.48 s
 STAGES = ("sound", "window", "scored", "disk", "wire", "total")
 MOST = 4096  # events whose times are remembered, as many as wait in a busy hour; of older ones they are not known
 

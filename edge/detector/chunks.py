@@ -10,7 +10,7 @@ decided by exactly one chunk, the same one however the input was cut.
     e - H - L           e - L         e - H               e = k H + phase
 
 Invalid frames (before the stream began, after it ended, lost, masked) are zeros with `valid` false, and the model was
-trained with them so; nothing is repeated, mirrored or spliced. Once there was no sound for `RESTART_CHUNKS`, no chunk
+trained with them so; nothing is repeated, mirrored or spliced. Once there was no sound for `RESTART_FRAMES`, no chunk
 is made until something is: the model then starts anew, as it does with the first chunk of a stream, and hours of
 silence from a lost sensor cost nothing. Not for scoring (`edge.model.model`).
 
@@ -27,7 +27,7 @@ from edge.model.model import Model
 from edge.model.specs import ChunkSpec
 from edge.types import Chunk, Frames, Scores
 
-RESTART_CHUNKS = 21  # in a row with nothing valid: 10 s of chunks of 0.48 s, longer than the network remembers
+RESTART_FRAMES = 1260  # in whole chunks with nothing valid: 10 s, longer than the network remembers
 
 
 class Chunks:
@@ -46,7 +46,7 @@ class Chunks:
         if phase % spec.score_frames:
             raise ValueError(f"phase of {phase} frames, expected a multiple of {spec.score_frames}")
         self._spec, self._width, self._phase = spec, width, phase
-        self._patience = max(RESTART_CHUNKS, -(-spec.lookahead_frames // spec.chunk_frames))  # all that came is decided
+        self._patience = -(-max(RESTART_FRAMES, spec.lookahead_frames) // spec.chunk_frames)  # all that came is decided
         self._end: int | None  # next grid point to be reached; None before the first frame
         self.reset()
 

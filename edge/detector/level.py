@@ -2,11 +2,11 @@
 
 Levels are in dB, so an equaliser and a gain are sums. The gain brings the level of the stream
 (`edge.detector.statistics`) to the nearest end of the range of the recordings that the model was trained on, and is 0
-within it: such a stream is left bit for bit as it is. The gain is constant within a step, as long as a chunk and on a
-grid of absolute frames, and follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step
+within it: such a stream is left bit for bit as it is. The gain is constant within a step of `STEP_S`, on a grid of
+absolute frames, and follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step
 of a stream is left as it is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that
 training added, and the gain follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices.
-Any cut of the sound gives the same, and so does any phase of the chunks.
+Any cut of the sound gives the same, and so does any length and phase of the chunks.
 
 Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
 afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond
@@ -37,6 +37,7 @@ from edge.model.training_domain import MOST_LOWERED_DB, MOST_RAISED_DB, Training
 from edge.types import Chunk, Frames
 
 WINDOW_S = 30.0  # some ten breaths
+STEP_S = 0.48
 BEGIN_S = 2.0  # of frames that were measured
 SLEW_DB_PER_S = 1.0
 
@@ -110,11 +111,11 @@ class LevelledChunks:
             floor = (np.float32(floor_db(model.spec)) - offset) * per_db  # as the front-end makes it
             curve_db = None if adaptation is None else band_curve_db(adaptation.equaliser_db, model.spec)
             self._curve = None if curve_db is None else np.asarray(curve_db * per_db, np.float32)
-            chunk_s = model.chunk.chunk_frames * model.spec.hop_samples / model.spec.rate_hz
-            begin_frames = BEGIN_S * model.spec.rate_hz / model.spec.hop_samples
+            frames_hz = model.spec.rate_hz / model.spec.hop_samples
             self._plan = level_scale(self.spec).plan, per_db, floor
-            self._limits = *_limits(self._known), begin_frames, SLEW_DB_PER_S * chunk_s
-            steps = max(round(WINDOW_S / chunk_s), 1)
+            self._step_frames = max(round(STEP_S * frames_hz), 1)
+            self._limits = *_limits(self._known), BEGIN_S * frames_hz, SLEW_DB_PER_S * self._step_frames / frames_hz
+            steps = max(round(WINDOW_S * frames_hz / self._step_frames), 1)
             self._window = np.zeros((steps + 2, STEPS), np.int32), np.zeros(steps + 2, np.int64)
             """Of each step in the window, of all of them together, and of the step that is not over: (STEPS,) frames of
             each level, and all of them."""
@@ -169,8 +170,8 @@ class LevelledChunks:
         length, values = len(chunk.valid), chunk.values if self._curve is None else chunk.values + self._curve
         levelled, gains_db = np.empty_like(values), np.empty(length, np.float32)
         now = *self._window, self._gain_db, self._steps
-        # Steps lie at multiples of a chunk's length, whatever the phase: any phase gets the same gains.
-        _find_gains(self._plan, self._limits, now, values, chunk.valid, -chunk.start % length, gains_db)
+        after = chunk.start % self._step_frames, self._step_frames
+        _find_gains(self._plan, self._limits, now, values, chunk.valid, after, gains_db)
         if self.replay_gains:
             gains_db = _gains_at(chunk.start + np.arange(length), self.replay_gains)
         _add_gains(self._plan, values, chunk.valid, gains_db, levelled)
@@ -195,7 +196,7 @@ _level_below, _gain_of = part(level_below), part(_gain_for)
 
 
 @kernel
-def _find_gains(plan: Any, limits: Any, now: Any, values: Floats, valid: Bools, before: int, gains_db: Floats) -> None:
+def _find_gains(plan: Any, limits: Any, now: Any, values: Floats, valid: Bools, after: Any, gains_db: Floats) -> None:
     """The gain of each frame of a chunk, by the levels of the steps before it.
 
     Args:
@@ -204,14 +205,14 @@ def _find_gains(plan: Any, limits: Any, now: Any, values: Floats, valid: Bools, 
         now: window and gain, which move on.
         values: (H, M).
         valid: (H,).
-        before: frames until a step begins.
+        after: frames since a step began, and frames of a step.
         gains_db: (H,) receives them.
     """
     counts, frames, gain_db, steps = now
     newest, together = counts.shape[0] - 1, counts.shape[0] - 2
     levels_db, powers = np.empty_like(plan[0][1]), np.empty_like(plan[0][1])
     for t in range(len(valid)):
-        if t == before:
+        if (after[0] + t) % after[1] == 0:
             _end_step(limits, counts, frames, gain_db, steps, newest, together)
         gains_db[t] = gain_db[0]
         if valid[t]:

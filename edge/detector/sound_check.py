@@ -1,8 +1,8 @@
 """Listens beside the model to one stream and says whether it can be trusted: is this sound like what the model knows?
 
-Sound is measured in pieces of about `PIECE_S` on the grid of chunks. A piece is complete when a chunk of a later one
-comes; with each the last `PIECES` are judged, so a stream is judged within 15 s of its begin and then by the last 30 s.
-One that was called outside must be a little further inside to be called so again (hysteresis).
+Sound is measured in pieces of `PIECE_S`, a chunk in the one in which it begins. A piece is complete when a chunk of a
+later one comes; with each the last `PIECES` are judged, so a stream is judged within 15 s of its begin and then by the
+last 30 s. One that was called outside must be a little further inside to be called so again (hysteresis).
 Whatever happens between two chunks depends on the sound before the second alone, so any cut of the sound into blocks
 gives the same verdicts with the same chunks. Pure, for one stream; not for events, and it changes no score.
 """
@@ -21,7 +21,7 @@ from edge.features import FeatureSpec, FrontEnd
 from edge.model.adaptation import Adaptation
 from edge.types import Block, Chunk, Fault
 
-PIECE_S = 10.0
+PIECE_S = 10.08
 PIECES = 3  # that are judged together
 LEAST_S = 5.0  # of sound that can be measured; less is not judged. The median recording of SPRSound has 9 s
 MOST_PIECES = 4096  # that wait for their chunks: 11 hours in one block
@@ -85,10 +85,8 @@ class SoundCheck:
     def __init__(self, model: LevelledModel, adaptation: Adaptation | None = None) -> None:
         self._inside = True if adaptation is None or adaptation.labelled else None
         self._spec, self._known = model.spec, model.known if is_levelled(model) else None
-        self._chunk_samples = model.chunk.chunk_frames * model.spec.hop_samples
-        self._chunks = max(round(PIECE_S * model.spec.rate_hz / self._chunk_samples), 1)  # in a piece
+        self._piece_samples = round(PIECE_S * model.spec.rate_hz)
         self._least_samples = LEAST_S * model.spec.rate_hz
-        self._chunk_frames = model.chunk.chunk_frames
         self.reset()
 
     @classmethod
@@ -117,7 +115,7 @@ class SoundCheck:
 
     def push_block(self, block: Block) -> None:
         """Take samples, before the chunks that they complete."""
-        length, start = self._chunks * self._chunk_samples, block.start
+        length, start = self._piece_samples, block.start
         while start < block.stop:
             number = start // length
             part = slice(start - block.start, (number + 1) * length - block.start)
@@ -126,7 +124,7 @@ class SoundCheck:
 
     def push_chunk(self, chunk: Chunk) -> None:
         """Take a chunk; the verdict is then that for what the model makes of it."""
-        number = chunk.start // self._chunk_frames // self._chunks
+        number = chunk.start * self._spec.hop_samples // self._piece_samples
         if self._current is not None and number > self._current:
             recent = [p for n, p in self._pieces.items() if number - PIECES <= n < number]
             self.verdict = self._assess(self._sum(recent), self.verdict.verified is False)

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.detector.chunks import RESTART_CHUNKS, Chunks
+from edge.detector.chunks import RESTART_FRAMES, Chunks
 from edge.model.specs import ChunkSpec
 from edge.types import Chunk, Frames
 
 SPEC = ChunkSpec(chunk_frames=8, lookahead_frames=12, score_frames=4)
-LONG = RESTART_CHUNKS * SPEC.chunk_frames  # frames; a hole that lasts so many whole chunks makes the model start anew
+RESTART_CHUNKS = -(-RESTART_FRAMES // SPEC.chunk_frames)  # a hole that lasts so many makes the model start anew
+LONG = RESTART_CHUNKS * SPEC.chunk_frames  # frames
 Row = tuple[int, list[float], list[bool], list[bool], bool]
 
 
@@ -50,14 +51,15 @@ def _expected(received: set[int], stop: int, spec: ChunkSpec = SPEC) -> list[Row
     length, ahead = spec.chunk_frames, spec.lookahead_frames
     if not received:
         return []
-    rows, silent = [], RESTART_CHUNKS
+    restart = -(-RESTART_FRAMES // length)
+    rows, silent = [], restart
     decides_last = (max(received) + ahead) // length
     for number in range(min(received) // length, max(decides_last + 1, stop // length)):
         new = [frame in received for frame in range(number * length, (number + 1) * length)]
         decided = [frame - ahead in received for frame in range(number * length, (number + 1) * length)]
-        if any(new) or silent < RESTART_CHUNKS:
+        if any(new) or silent < restart:
             values = [_value(number * length + i) if new[i] else 0.0 for i in range(length)]
-            rows.append((number * length, values, new, decided, any(new) and silent >= RESTART_CHUNKS))
+            rows.append((number * length, values, new, decided, any(new) and silent >= restart))
         silent = 0 if any(new) else silent + 1
     return rows
 
@@ -175,7 +177,7 @@ def test_a_hole_of_a_chunk_less_does_not_make_the_model_start_anew() -> None:
 
 
 def test_a_lookahead_longer_than_the_silence_is_waited_for_before_the_model_starts_anew() -> None:
-    spec = ChunkSpec(chunk_frames=1, lookahead_frames=2 * RESTART_CHUNKS, score_frames=1)
+    spec = ChunkSpec(chunk_frames=1, lookahead_frames=2 * RESTART_FRAMES, score_frames=1)
     rows = _run([_frames(0, 1), _frames(spec.lookahead_frames - 1, spec.lookahead_frames + 1)], spec)
     assert next(start for start, _, _, decided, _ in rows if decided == [True]) == spec.lookahead_frames
     assert sum(restart for *_, restart in rows) == 1

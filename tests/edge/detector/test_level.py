@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from edge.detector.chunks import Chunks
-from edge.detector.level import BEGIN_S, SLEW_DB_PER_S, LevelledChunks, gain_for, low_floor
+from edge.detector.level import BEGIN_S, SLEW_DB_PER_S, STEP_S, LevelledChunks, gain_for, low_floor
 from edge.detector.statistics import SoundStatistics, floor_db
 from edge.features import FrontEnd
 from edge.model.adaptation import LARGEST_BOOST_DB
@@ -32,9 +33,13 @@ def _model() -> LoudnessModel:
     return model
 
 
-def _output_of(blocks: list[Block], equaliser_db: tuple[float, ...] | None = None, phase: int = 0) -> list[Chunk]:
-    given = None if equaliser_db is None else adaptation(equaliser_db=equaliser_db)
-    chunks = LevelledChunks(_model(), given, phase)
+def _output_of(
+    blocks: list[Block], equaliser_db: tuple[float, ...] | None = None, phase: int = 0, chunk_frames: int = 0
+) -> list[Chunk]:
+    given, model = None if equaliser_db is None else adaptation(equaliser_db=equaliser_db), _model()
+    if chunk_frames:
+        model.chunk = replace(model.chunk, chunk_frames=chunk_frames)
+    chunks = LevelledChunks(model, given, phase)
     front_end = FrontEnd(chunks.spec)
     frames = [f for each in blocks for f in front_end.push(each)] + front_end.flush()
     return [chunk for f in frames for chunk in chunks.push(f)] + chunks.flush()
@@ -107,13 +112,21 @@ def test_any_cut_of_the_sound_gives_the_same_chunks(cuts: list[int], start: int)
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(1, LoudnessModel.chunk.scores - 1), st.integers(0, 60_000), st.sampled_from([11, 45]))
-def test_any_phase_of_the_chunks_gives_the_same_frames(steps: int, start: int, seconds: int) -> None:
+@given(
+    st.integers(1, LoudnessModel.chunk.scores - 1),
+    st.integers(1, 14),
+    st.integers(0, 60_000),
+    st.sampled_from([11, 45]),
+)
+def test_any_phase_and_length_of_the_chunks_gives_the_same_frames(
+    steps: int, scores: int, start: int, seconds: int
+) -> None:
     sound = block(np.concatenate([noise(-65.0, 5.0), noise(-50.0, seconds, seed=1), noise(-20.0, 3.0, seed=2)]), start)
     usual: dict[int, NDArray[np.float32]] = {}
     shifted: dict[int, NDArray[np.float32]] = {}
-    for phase, frames in ((0, usual), (steps * LoudnessModel.chunk.score_frames, shifted)):
-        for chunk in _output_of([sound], phase=phase):
+    step = LoudnessModel.chunk.score_frames
+    for phase, chunk_frames, frames in ((0, 0, usual), (steps * step, scores * step, shifted)):
+        for chunk in _output_of([sound], phase=phase, chunk_frames=chunk_frames):
             for t in np.flatnonzero(chunk.valid):
                 frames[chunk.start + int(t)] = chunk.values[t]
     assert usual.keys() == shifted.keys()
@@ -131,7 +144,7 @@ def test_the_gain_follows_another_level_slowly_and_never_faster_than_is_said() -
     sound = np.concatenate([noise(-42.0 - IN_BANDS_DB, 20.0), noise(-60.0 - IN_BANDS_DB, 60.0, seed=1)])
     gains = [chunk.gain_db for chunk in _output_of([block(sound)])]
     steps = np.abs(np.diff(gains[round(BEGIN_S / CHUNK_S) + 1 :]))
-    assert steps.max() <= SLEW_DB_PER_S * CHUNK_S + 1e-5  # float32
+    assert steps.max() <= SLEW_DB_PER_S * STEP_S + 1e-5  # float32
     assert gains[round(20 / CHUNK_S)] == 0.0
     assert gains[-1] == pytest.approx(17.0, abs=0.7)
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edge.detector.chunks import RESTART_CHUNKS
+from edge.detector.chunks import RESTART_FRAMES
 from edge.detector.concealment import Concealment
 from edge.detector.pipeline import Pipeline
 from edge.model.model import Model
@@ -19,7 +19,7 @@ from tests.edge.small_graph import CHUNK, SPEC, small_model
 
 HOP = SPEC.hop_samples
 CHUNK_SAMPLES = CHUNK["chunk_frames"] * HOP  # 256
-LONG = RESTART_CHUNKS * CHUNK_SAMPLES  # samples; after a longer silence the model starts anew
+LONG = RESTART_FRAMES * HOP  # samples, whole chunks; after a longer silence the model starts anew
 
 
 @pytest.fixture(scope="module")

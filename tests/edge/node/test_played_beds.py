@@ -10,13 +10,11 @@ from edge.model.model import load_model
 from edge.node.capacity import HEADROOM, MOST_BEDS, Played, play, search
 from edge.sources.file_search import DEMO_AUDIO
 
-CHUNK_MS = 480.0
-
 
 def _box(cores_for_a_bed: float, most: int, tried: list[int], beds: int) -> Played:
     """A box that is in time up to so many beds, whatever their share of a core."""
     tried.append(beds)
-    return Played(beds, 20.0, 60.0 if beds <= most else 900.0, cores_for_a_bed * beds, 0.0, CHUNK_MS)
+    return Played(beds, 20.0, 60.0 if beds <= most else 900.0, cores_for_a_bed * beds, 0.0)
 
 
 @pytest.mark.parametrize("cost", [0.001, 0.0015, 0.01, 0.02])
@@ -49,7 +47,7 @@ def test_a_box_that_sustains_nothing_says_so_and_no_number_is_tried_twice() -> N
 def test_beds_are_sustained_in_time_with_headroom_and_nothing_left_out(
     p99_ms: float, share: float, left_out_s: float, expected: bool
 ) -> None:
-    assert Played(8, 5.0, p99_ms, share, left_out_s, CHUNK_MS).is_sustained is expected
+    assert Played(8, 5.0, p99_ms, share, left_out_s).is_sustained is expected
 
 
 @pytest.mark.rest  # six seconds of it
@@ -60,6 +58,6 @@ def test_beds_are_played_in_real_time_and_their_lateness_is_measured(monkeypatch
     sound = samples_of(DEMO_AUDIO, model.rate_hz)
     longer = (play(model, 3, seconds, sound) for seconds in (2.0, 20.0, 200.0))
     played = next(each for each in longer if each.p99_ms < np.inf)  # a very slow one decides nothing in 2 s
-    assert (played.beds, played.chunk_ms, played.left_out_s) == (3, CHUNK_MS, 0.0)
+    assert (played.beds, played.left_out_s) == (3, 0.0)
     assert 0 < played.p50_ms <= played.p99_ms
     assert played.share > 0

@@ -49,7 +49,7 @@ class TestSources:
             knows.known = known_noise(level_db)
             check = sources.judged("source bed1", "mic", noise, knows)  # type: ignore[arg-type]
             assert check.verdict == verdict
-            assert ("level -41 dBFS: too low, expected -36 to 36" in check.found) == (verdict == "warn")
+            assert ("level -40 dBFS: too low, expected -36 to 36" in check.found) == (verdict == "warn")
 
     def test_a_microphone_that_is_missing_warns_for_the_service_looks_for_it(self) -> None:
         check = sources.source(stream("mic:no-such-device"), HEARS, False, False)
