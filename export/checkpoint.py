@@ -29,7 +29,7 @@ from training.detector.cross_validation import FINAL_NAME
 from training.detector.hyperparameters import Recipe
 from training.detector.model import Scorer
 from training.detector.networks import PROBE, joined, load_network
-from training.detector.shipped import DEFAULT, result_of, shipped_networks
+from training.detector.shipped import DEFAULT, chunk_of, result_of, shipped_networks
 from training.detector.training_data import read_recordings
 
 OF_RUN = ("schema", "recipe", "specs", "records", "code", "git", "versions", "begun")  # of run.json; not the command
@@ -96,7 +96,7 @@ class Checkpoint:
         result, model = result_of(self.result, name), (name, len(self.models[name]))
         return Metadata(
             self.recipe.features,
-            self.recipe.chunk,
+            chunk_of(self.recipe, name),
             CLASSES,
             result["groups"],
             result["thresholds"],

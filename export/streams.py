@@ -22,7 +22,7 @@ from edge.model.specs import ChunkSpec
 from training.detector.model import Scorer
 
 BATCH = 16  # streams side by side
-EACH = 4  # chunks of a sound in a sample: its begin is as rare among them as at a bed
+EACH_FRAMES = 240  # of a sound, in chunks, in a sample: its begin is as rare among them as at a bed
 
 
 class Sound(NamedTuple):
@@ -185,7 +185,8 @@ def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Samp
         seed: of the draw.
     """
     rng, lengths = np.random.default_rng(seed), [len(sound.valid) for sound in sounds]
-    chosen = [_some(rng, -(-length // network.chunk.chunk_frames)) for length in lengths]
+    chunk_frames = network.chunk.chunk_frames
+    chosen = [_some(rng, -(-length // chunk_frames), EACH_FRAMES // chunk_frames) for length in lengths]
     met = [0] * len(sounds)
     taken: list[tuple[int, int, Inputs]] = []
     for index, step_inputs in network.inputs(sounds):
@@ -196,5 +197,5 @@ def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Samp
     return Sample(Inputs(*(np.concatenate(parts) for parts in zip(*(one[2] for one in taken), strict=True))), seed)
 
 
-def _some(rng: np.random.Generator, count: int) -> set[int]:
-    return set(rng.choice(count, min(EACH, count), replace=False).tolist())
+def _some(rng: np.random.Generator, count: int, wanted: int) -> set[int]:
+    return set(rng.choice(count, min(wanted, count), replace=False).tolist())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.streams import EACH, ChunkNetwork, Sound, of_torch, padded, sample_of
+from export.streams import EACH_FRAMES, ChunkNetwork, Sound, of_torch, padded, sample_of
 from tests.export.networks import RECIPE, small_sample, small_scorer, small_sounds
 
 CHUNK = RECIPE.chunk
@@ -54,7 +54,8 @@ def test_chunks_are_drawn_with_the_state_that_the_network_has_before_them() -> N
     scorer, sound = small_scorer(), small_sounds(2)[1]
     network = of_torch(scorer, RECIPE.chunk)
     sample = sample_of(network, [sound], seed=0)
-    assert len(sample) == EACH
+    each = EACH_FRAMES // RECIPE.chunk.chunk_frames
+    assert len(sample) == each
     length, state, states = RECIPE.chunk.chunk_frames, torch.zeros(1, scorer.state_size), {}
     frames, valid = (torch.from_numpy(part) for part in padded([sound], RECIPE.chunk))
     for start in range(0, frames.shape[1], length):
@@ -62,7 +63,7 @@ def test_chunks_are_drawn_with_the_state_that_the_network_has_before_them() -> N
         states[frames[:, part].numpy().tobytes()] = state.numpy()
         with torch.no_grad():
             state = scorer(frames[:, part], valid[:, part], state)[2]
-    for row in range(EACH):
+    for row in range(each):
         expected = states[sample.inputs.frames[row : row + 1].tobytes()]
         np.testing.assert_allclose(sample.inputs.state[row : row + 1], expected, atol=1e-5)
 

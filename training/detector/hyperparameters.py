@@ -109,7 +109,7 @@ class Recipe:
         )
     )
     chunk_frames: int = 60
-    """Feature frames that the edge adds at a time, 0.48 s."""
+    """Feature frames that `light` scores at a time, 0.48 s (`training.detector.shipped`)."""
     network: NetworkSpec = field(default_factory=NetworkSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     labels: LabelSpec = field(default_factory=LabelSpec)
