@@ -5,6 +5,7 @@ an independent subscriber. Every 15 s a line says what the node uses, how far it
 sound each onset came to the subscriber; the last lines, how memory, threads and files went on after the first fifth,
 and whether every event came whole and in order of its revs. With `--twice S` as many beds again sound for S seconds
 after those minutes (before and after they are masked, at a tenth of the cost), then a minute is left to recover.
+`--nodes` splits the beds: one process has one interpreter lock, and two on two cores hear more beds.
 The broker keeps nothing on disk: as `deploy/mosquitto/setup` has it, it writes all that it holds after each message,
 and what is measured is the disk (.4 MB each time for 120 beds; on a busy machine 50 messages a second).
 Not a test: it prints, whatever it finds, and takes as long as it is asked to. Not for what a bed costs
@@ -15,11 +16,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -52,6 +54,8 @@ class Plan:
     """What is played."""
 
     beds: int
+    """Of all nodes."""
+    nodes: int
     model: str
     """As in the settings."""
     steady_s: float
@@ -87,8 +91,8 @@ def _seconds(text: str) -> float:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
-def settings(folder: Path, plan: Plan, port: int) -> Path:
-    """Settings of a node with everything on."""
+def settings(folder: Path, plan: Plan, port: int) -> list[Path]:
+    """Settings of each node, with everything on."""
     length, sound = round((plan.seconds + START_S) * RATE_HZ), soundfile.read(DEMO_AUDIO, dtype="float32")[0]
     streams = []
     for number in range(RECORDINGS):
@@ -103,20 +107,21 @@ def settings(folder: Path, plan: Plan, port: int) -> Path:
         paths = [str(folder / f"{name}{bed % RECORDINGS}.wav") for bed in range(plan.beds)]
         streams += [{"id": f"{name}{bed}", "source": path} for bed, path in enumerate(paths)]
     burden = {name: {"limit_s_per_min": LIMIT_S_PER_MIN} for name in ("continuous", "discontinuous")}
-    tree = {
-        "node": "soak",
-        "model": plan.model,
-        "mqtt": {"port": port},
-        "streams": streams,
-        "alarms": {"burden": burden},
-        "outbox": {"path": str(folder / "outbox.db")},
-        "clips": {"path": str(folder / "clips"), "max_mb": 50},
-        "metrics": {"port": free_port()},
-        "self_test": {"every_s": 60},
-    }
-    path = folder / "ward.yaml"
-    path.write_text(yaml.safe_dump(tree))
-    return path
+    paths = [folder / f"soak{number}.yaml" for number in range(plan.nodes)]
+    for number, path in enumerate(paths):
+        tree = {
+            "node": path.stem,
+            "model": plan.model,
+            "mqtt": {"port": port},
+            "streams": streams[number :: plan.nodes],
+            "alarms": {"burden": burden},
+            "outbox": {"path": str(path.with_suffix(".db"))},
+            "clips": {"path": str(path.with_suffix(".clips")), "max_mb": 50},
+            "metrics": {"port": free_port()},
+            "self_test": {"every_s": 60},
+        }
+        path.write_text(yaml.safe_dump(tree))
+    return paths
 
 
 def start(path: Path) -> subprocess.Popen[str]:
@@ -127,12 +132,27 @@ def start(path: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=quiet, text=True)
 
 
+def usage_of(pids: Sequence[int]) -> Usage:
+    """What all nodes use together."""
+    used = [usage(pid) for pid in pids]
+    return Usage(
+        sum(one.computed_s for one in used),
+        sum(one.resident_mb for one in used),
+        sum(one.threads for one in used),
+        sum(one.files for one in used),
+    )
+
+
 def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: str) -> str:
     """What is seen now."""
     reported = ""
-    for health in watcher.bodies("soak/health")[-1:]:
-        reported = f", behind {health['lag_s']:.1f} s, left out {health['left_out_s']:.0f} s"
-        reported += f", waiting {health['outbox']['waiting']}, dropped {health['dropped']}"
+    of_nodes = re.compile(r"/soak\d+/health$")
+    newest = {topic: body for topic, _, body in list(watcher.messages) if of_nodes.search(topic)}
+    if newest:
+        behind_s = max(body["lag_s"] for body in newest.values())
+        left_out_s, dropped = (sum(body[name] for body in newest.values()) for name in ("left_out_s", "dropped"))
+        waiting = sum(body["outbox"]["waiting"] for body in newest.values())
+        reported = f", behind {behind_s:.1f} s, left out {left_out_s:.0f} s, waiting {waiting}, dropped {dropped}"
     watcher.messages.clear()  # it must not be what grows
     return (
         f"{minutes:5.1f} min  {used.resident_mb:6.1f} MB  {used.threads} threads  {used.files} files  "
@@ -140,13 +160,13 @@ def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: st
     )
 
 
-def watch(pid: int, seconds: float, watcher: Watcher, consumer: Subscriber) -> list[tuple[float, Usage]]:
-    """What the node uses over time, minutes since the begin."""
-    seen, begin_s = [(0.0, usage(pid))], time.monotonic()
+def watch(pids: Sequence[int], seconds: float, watcher: Watcher, consumer: Subscriber) -> list[tuple[float, Usage]]:
+    """What the nodes use over time, minutes since the begin."""
+    seen, begin_s = [(0.0, usage_of(pids))], time.monotonic()
     while (passed_s := time.monotonic() - begin_s) < seconds:
         time.sleep(min(EVERY_S, seconds - passed_s))
         (before_min, before), now_min = seen[-1], (time.monotonic() - begin_s) / 60
-        seen.append((now_min, usage(pid)))
+        seen.append((now_min, usage_of(pids)))
         cores = (seen[-1][1].computed_s - before.computed_s) / (60 * (now_min - before_min))
         delays = consumer.delays(time.time() - 60 * (now_min - before_min), time.time())
         print(line(now_min, seen[-1][1], cores, watcher, delays), flush=True)
@@ -193,21 +213,27 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--model", default="default", help="default, light or a model artefact")
     parser.add_argument("--twice", type=float, default=0.0, help="seconds of the doubled load after these minutes")
+    parser.add_argument("--nodes", type=int, default=1, help="that share the beds")
     given = parser.parse_args()
-    plan = Plan(given.beds, given.model, 60 * given.minutes, given.twice)
+    plan = Plan(given.beds, given.nodes, given.model, 60 * given.minutes, given.twice)
     with TemporaryDirectory() as name, Broker("mosquitto", settings=BROKER) as broker:
-        path = settings(Path(name), plan, broker.port)
-        with closing(Subscriber(broker.port)) as consumer, closing(Watcher(broker.port)) as watcher:
-            with start(path) as node:
-                while not watcher.bodies("soak/info") and node.poll() is None:
-                    time.sleep(0.1)
-                began_s = time.time()
-                seen = watch(node.pid, plan.seconds, watcher, consumer)
+        paths = settings(Path(name), plan, broker.port)
+        with (
+            closing(Subscriber(broker.port)) as consumer,
+            closing(Watcher(broker.port)) as watcher,
+            ExitStack() as stack,
+        ):
+            nodes = [stack.enter_context(start(path)) for path in paths]
+            while len(watcher.bodies("/info")) < plan.nodes and all(node.poll() is None for node in nodes):
+                time.sleep(0.1)
+            began_s = time.time()
+            seen = watch([node.pid for node in nodes], plan.seconds, watcher, consumer)
+            for node in nodes:
                 node.terminate()
-                summary = node.communicate(timeout=STOP_S)[0]
+            summaries = [node.communicate(timeout=STOP_S)[0].strip() for node in nodes]
             time.sleep(1.0)  # what the broker has not passed on
             wrong = mistakes(list(consumer.events), open_at_end=True)  # a last end may wait on disk for the next start
-    print(summary.strip())
+    print(*summaries, sep="\n")
     print(growth(seen))
     print(*lateness(plan, began_s, consumer), sep="\n")
     ids = {body["id"] for body in consumer.events}
