@@ -186,7 +186,7 @@ def sample_of(network: ChunkNetwork, sounds: Sequence[Sound], seed: int) -> Samp
     """
     rng, lengths = np.random.default_rng(seed), [len(sound.valid) for sound in sounds]
     chunk_frames = network.chunk.chunk_frames
-    chosen = [_some(rng, -(-length // chunk_frames), EACH_FRAMES // chunk_frames) for length in lengths]
+    chosen = [_some(rng, -(-length // chunk_frames), max(EACH_FRAMES // chunk_frames, 1)) for length in lengths]
     met = [0] * len(sounds)
     taken: list[tuple[int, int, Inputs]] = []
     for index, step_inputs in network.inputs(sounds):

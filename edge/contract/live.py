@@ -49,10 +49,10 @@ class Levels(Part):
 class MelMessage(Message):
     """A stretch of a bed's sound as log-mel columns, with its scores, while somebody looks (command `look`).
 
-    When its scores are known; with the default model 4 columns (0.128 s), 0.5 to 0.8 s after their sound, with `light`
-    15 (0.48 s), to 1.1 s. At most once: what was dropped does not come again. Columns that lie between two messages are
-    not known: place by sample.first, never one message behind the other. Per band a column is the highest of the short
-    frames that are centred in it. It is derived from sound: it shows when somebody speaks.
+    When its scores are known; with the default model 16 columns (0.51 s), 0.5 to 1.2 s after their sound. At most once:
+    what was dropped does not come again. Columns that lie between two messages are not known: place by sample.first,
+    never one message behind the other. Per band a column is the highest of the short frames that are centred in it. It
+    is derived from sound: it shows when somebody speaks.
     """
 
     wire: ClassVar[Wire] = Wire(

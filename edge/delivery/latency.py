@@ -112,7 +112,7 @@ def with_sending(body: Body, sending: Sending) -> Body:
     return {**body, "latency_ms": {**stages, "total": total}}
 
 
-LATE_S = 5.0  # an event takes 1.6 to 2.5 s from its sound on a box and a network that keep up
+LATE_S = 5.0  # an event takes 1.2 to 2 s from its sound on a box and a network that keep up
 BEHIND_S = 3.5  # from here on what can be missed makes room
 MOST_FOLLOWED = 16_384  # events that are followed on their way; of those beyond, the oldest say enough
 PUBLISH_S = 0.1  # at least, between two statuses: each looks at all streams

@@ -6,7 +6,8 @@ within it: such a stream is left bit for bit as it is. The gain is constant with
 absolute frames, and follows from the last `WINDOW_S` before that step; nothing waits for it, and the first step
 of a stream is left as it is. In the first `BEGIN_S`, when little was measured, the range is wider by the gain that
 training added, and the gain follows at once; from then on it moves by `SLEW_DB_PER_S` at most, which no breath notices.
-Any cut of the sound gives the same, and so does any length and phase of the chunks.
+Any cut of the sound gives the same, and so does any length and phase of the chunks (of holes of 10 s it depends whether
+they are so long that all begins anew).
 
 Frames are made with a floor that lies as far below the model's as they may be raised, and cut at the model's own floor
 afterwards: a faint stream keeps its faint bands. What the converter lost cannot be brought back; beyond

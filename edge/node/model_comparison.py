@@ -29,7 +29,7 @@ from edge.sources.source import Source
 from edge.types import Block, Event
 from edge.ward.model_comparison import ModelComparison, Side
 
-SLOW_S = 0.5  # a call that takes longer makes beds wait for longer than a chunk of the bundled model
+SLOW_S = 0.5  # a call that takes longer makes beds wait for longer than a chunk of the bundled `light`
 MOST_SLOW = 3  # in a row; one may be the machine's
 COMPARE_S = 1.0  # between two comparisons
 FOREVER = 1 << 62

@@ -111,7 +111,7 @@ class ChunkCost:
         self._at_s, self._known_s = now_s, self._known_s + passed_s
 
 
-MOST_WORK_S = 0.6  # with the 1.1 s of the model's chunk and lookahead, streams are then 1.7 s behind
+MOST_WORK_S = 0.6  # with the 1.1 s of chunk and lookahead of `light`, streams are then 1.7 s behind
 MOST_LOAD = 0.85  # share of the time
 SHED_S = 5.0
 SCORED_S = 5.0

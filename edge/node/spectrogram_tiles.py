@@ -12,9 +12,9 @@ stood in for what was lost (`edge.detector.concealment`) is not in it. Each segm
 any cut gives the same columns.
 
 Pictures are made in a thread of its own (`edge.node.live_view`). Called by the thread that scores, this keeps what it
-is given, copies and computes nothing, and hands a segment on with the chunk that decides it, or with as much sound as a
-chunk has where none of it is valid. While nobody looks, a look at the clock is all that it costs. A segment begins with
-the first sound that came while somebody looked, and none has a column twice.
+is given, copies and computes nothing, and hands a segment of `SEGMENT_S` or more on with the chunk that completes it,
+or with as much sound where none of it is valid. While nobody looks, a look at the clock is all that it costs. A segment
+begins with the first sound that came while somebody looked, and none has a column twice.
 """
 
 from __future__ import annotations
@@ -130,6 +130,7 @@ def _place(frames: Frames, begin: int, levels_db: NDArray[np.float32], valid: ND
         valid[at : at + count] = frames.valid[skipped : skipped + count]
 
 
+SEGMENT_S = 0.48  # shorter ones are more messages and more drawing than anybody sees
 STORED_S = 20.0  # of sound; scores come 6 s behind the newest at most, with what may wait
 
 
@@ -178,12 +179,15 @@ class StreamMel(StreamObserver):
         self._columns, self._chunk, self._wall_s, self._put = columns, columns.chunk, wall_s, put
         self._monotonic = monotonic
         self._most = round(STORED_S * scale.rate_hz)
+        self._least = max(
+            columns.chunk.scores, round(SEGMENT_S * scale.rate_hz / columns.samples)
+        )  # columns of a segment
         self._blocks: deque[Block] = deque()
         self._stored = 0  # samples in them
         self._end = 0  # absolute index one past the newest sample
         self._sent: int | None = None  # column before which none is handed on any more; None: no sound came
         self._span: tuple[int, int] | None = None  # columns that are handed on next: first, one past the last
-        self._is_scored = False  # whether that is what a chunk decides
+        self._is_scored = self._is_in_chunk = False  # whether chunks decide that; whether one is being decided
         self._scores: list[Scores] = []
 
     @property
@@ -206,34 +210,51 @@ class StreamMel(StreamObserver):
 
     def on_chunk(self, chunk: Chunk, state: NDArray[np.float32]) -> None:
         """The next scores are of the frames that this chunk decides."""
-        if self._is_on():
+        if not self._is_on():
+            return
+        count = self._chunk.scores
+        first = (chunk.start - self._chunk.lookahead_frames) // self._chunk.score_frames
+        if self._is_scored and self._span is not None and self._span[1] == first:
+            self._span = self._span[0], first + count
+        else:
             self._hand_over()
-            count = self._chunk.scores
-            first = (chunk.start - self._chunk.lookahead_frames) // self._chunk.score_frames
             sent = first if self._sent is None else self._sent
-            self._span = max(min(sent, first), first - 2 * count), first + count  # with what was passed over before
-            self._is_scored = True
+            self._span = (
+                max(min(sent, first), first - 2 * self._least),
+                first + count,
+            )  # with what was passed over before
+        self._is_scored = self._is_in_chunk = True
 
     def on_scores(self, scores: Scores, verdict: SoundAssessment) -> None:
         """Keep the scores of the chunk, or the time in which nothing was valid."""
         if not self._is_on():
             return
-        if self._is_scored:
+        if self._is_in_chunk:
             self._scores.append(scores)
             return
+        if self._is_scored:
+            self._hand_over()
         stop = scores.start + len(scores.valid)
         first = scores.start if self._span is None else self._span[0]
-        self._span = max(first, stop - self._chunk.scores), stop
-        if stop - first >= self._chunk.scores:
+        self._span = max(first, stop - self._least), stop
+        if stop - first >= self._least:
             self._hand_over()
 
     def on_events(self, events: Sequence[Event]) -> None:
         """The chunk is decided."""
-        if self._is_on() and self._is_scored:
+        self._is_in_chunk = False
+        if (
+            self._is_on()
+            and self._is_scored
+            and self._span is not None
+            and self._span[1] - self._span[0] >= self._least
+        ):
             self._hand_over()
 
     def on_end(self) -> None:
         """What follows is another sound."""
+        if self._is_on() and self._is_scored:
+            self._hand_over()
         self._forget()
 
     def _is_on(self) -> bool:
@@ -248,7 +269,8 @@ class StreamMel(StreamObserver):
         self._begin_next()
 
     def _begin_next(self) -> None:
-        self._span, self._is_scored, self._scores = None, False, []
+        self._span, self._scores = None, []
+        self._is_scored = self._is_in_chunk = False
 
     def _drop_oldest(self) -> None:
         self._stored -= len(self._blocks.popleft().samples)

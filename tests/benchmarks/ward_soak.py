@@ -143,17 +143,19 @@ def usage_of(pids: Sequence[int]) -> Usage:
     )
 
 
-def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: str) -> str:
-    """What is seen now."""
+def of_nodes(watcher: Watcher, what: str) -> dict[str, Any]:
+    """The newest body of each node, by topic."""
+    return {topic: body for topic, _, body in list(watcher.messages) if re.search(rf"/soak\d+/{what}$", topic)}
+
+
+def line(minutes: float, used: Usage, cores: float, newest: dict[str, Any], delays: str) -> str:
+    """What is seen now; `newest`: health of each node."""
     reported = ""
-    of_nodes = re.compile(r"/soak\d+/health$")
-    newest = {topic: body for topic, _, body in list(watcher.messages) if of_nodes.search(topic)}
     if newest:
         behind_s = max(body["lag_s"] for body in newest.values())
         left_out_s, dropped = (sum(body[name] for body in newest.values()) for name in ("left_out_s", "dropped"))
         waiting = sum(body["outbox"]["waiting"] for body in newest.values())
         reported = f", behind {behind_s:.1f} s, left out {left_out_s:.0f} s, waiting {waiting}, dropped {dropped}"
-    watcher.messages.clear()  # it must not be what grows
     return (
         f"{minutes:5.1f} min  {used.resident_mb:6.1f} MB  {used.threads} threads  {used.files} files  "
         f"{cores:.2f} cores  {delays}{reported}"
@@ -163,13 +165,16 @@ def line(minutes: float, used: Usage, cores: float, watcher: Watcher, delays: st
 def watch(pids: Sequence[int], seconds: float, watcher: Watcher, consumer: Subscriber) -> list[tuple[float, Usage]]:
     """What the nodes use over time, minutes since the begin."""
     seen, begin_s = [(0.0, usage_of(pids))], time.monotonic()
+    healths: dict[str, Any] = {}
     while (passed_s := time.monotonic() - begin_s) < seconds:
         time.sleep(min(EVERY_S, seconds - passed_s))
         (before_min, before), now_min = seen[-1], (time.monotonic() - begin_s) / 60
         seen.append((now_min, usage_of(pids)))
         cores = (seen[-1][1].computed_s - before.computed_s) / (60 * (now_min - before_min))
         delays = consumer.delays(time.time() - 60 * (now_min - before_min), time.time())
-        print(line(now_min, seen[-1][1], cores, watcher, delays), flush=True)
+        healths |= of_nodes(watcher, "health")
+        watcher.messages.clear()  # it must not be what grows
+        print(line(now_min, seen[-1][1], cores, healths, delays), flush=True)
     return seen
 
 
@@ -224,12 +229,14 @@ def main() -> None:
             ExitStack() as stack,
         ):
             nodes = [stack.enter_context(start(path)) for path in paths]
-            while len(watcher.bodies("/info")) < plan.nodes and all(node.poll() is None for node in nodes):
+            while len(of_nodes(watcher, "info")) < plan.nodes and all(node.poll() is None for node in nodes):
                 time.sleep(0.1)
             began_s = time.time()
-            seen = watch([node.pid for node in nodes], plan.seconds, watcher, consumer)
-            for node in nodes:
-                node.terminate()
+            try:
+                seen = watch([node.pid for node in nodes], plan.seconds, watcher, consumer)
+            finally:  # also when one of them is gone
+                for node in nodes:
+                    node.terminate()
             summaries = [node.communicate(timeout=STOP_S)[0].strip() for node in nodes]
             time.sleep(1.0)  # what the broker has not passed on
             wrong = mistakes(list(consumer.events), open_at_end=True)  # a last end may wait on disk for the next start

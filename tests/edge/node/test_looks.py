@@ -13,6 +13,7 @@ from edge.model.model import load_model
 from edge.node import live_view as looks
 from edge.node import spectrogram_tiles as stream_mel
 from edge.node.live_view import WAITING
+from edge.node.spectrogram_tiles import SEGMENT_S
 from edge.types import Block, Gap
 from tests.edge.fakes import LoudnessModel
 from tests.edge.node.looking import TOPIC, Looking, assert_shows_the_demo, demo_sound, joined, mel_of, scores_of
@@ -30,7 +31,14 @@ def looking() -> Looking:
     return some
 
 
-def test_scores_are_those_of_laennec_detect_and_levels_those_of_the_sound() -> None:
+@pytest.fixture(autouse=True)
+def _segments_of_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a chunk decides is sent at once."""
+    monkeypatch.setattr(stream_mel, "SEGMENT_S", 0.0)
+
+
+def test_scores_are_those_of_laennec_detect_and_levels_those_of_the_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_mel, "SEGMENT_S", SEGMENT_S)
     model = load_model()
     some = Looking(model)
     some.order()
@@ -38,9 +46,8 @@ def test_scores_are_those_of_laennec_detect_and_levels_those_of_the_sound() -> N
     some.feed(*(Block(k, sound.samples[k : k + cut], sound.valid[k : k + cut]) for k in range(0, 30 * RATE_HZ, cut)))
     reported = some.desk.sent[1]  # the first has no column of before somebody looked
     assert (reported["classes"], reported["thresholds"]) == (list(model.event_classes), model.thresholds)
-    lengths = reported["sample"]["column"], reported["bands"], reported["columns"]
-    assert lengths == (256, 48, model.chunk.scores)
-    assert len(some.desk.sent) > 200
+    assert (reported["sample"]["column"], reported["bands"], reported["columns"]) == (256, 48, 16)
+    assert len(some.desk.sent) > 55
     assert_shows_the_demo(some.desk.sent, model)
 
 
