@@ -163,7 +163,7 @@ def test_a_broker_of_3_1_1_carries_looks_as_it_carries_other_commands(start: Run
         online(watcher)
         assert terminal.request("look", UNDER_TEST, id="l1", by="a board")["ok"]
         wait_for(lambda: len(tiles(watcher)) >= 3, "pictures")
-        assert mel_of(tiles(watcher)[-1]).shape == (5, LoudnessModel.spec.bands)
-        assert scores_of(tiles(watcher)[-1]).shape == (5, 2)
+        assert mel_of(tiles(watcher)[-1]).shape == (15, LoudnessModel.spec.bands)
+        assert scores_of(tiles(watcher)[-1]).shape == (15, 2)
         terminal.close()
         watcher.close()
